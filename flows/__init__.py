@@ -1,0 +1,1 @@
+"""Composition: study configurations, the flows and the command line."""

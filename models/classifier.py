@@ -1,0 +1,31 @@
+"""A small classifier on top of an encoder, and what the study's scenarios update of it."""
+
+from torch import Tensor, nn
+
+from models.autoencoder import Encoder
+from models.specs import ModelSpec, Trained
+
+
+class Classifier(nn.Module):
+    """Encoder, then an MLP d -> 50 -> 100 -> classes with ReLU between; returns logits (n, k)."""
+
+    def __init__(self, spec: ModelSpec, n_classes: int = 10):
+        super().__init__()
+        self.encoder = Encoder(spec)
+        self.head = nn.Sequential(
+            nn.Linear(spec.latent_dim, 50),
+            nn.ReLU(),
+            nn.Linear(50, 100),
+            nn.ReLU(),
+            nn.Linear(100, n_classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(x))
+
+    def train_part(self, trained: Trained) -> None:
+        """Set training mode. A frozen encoder keeps weights and batch-norm statistics."""
+        self.train()
+        frozen = trained == "head"
+        self.encoder.train(not frozen)
+        self.encoder.requires_grad_(not frozen)

@@ -1,0 +1,87 @@
+"""What to build and how to train it: frozen, validated values with one canonical JSON form."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LatentActivation = Literal["relu", "linear"]
+Depth = Annotated[int, Field(ge=1, le=3)]
+LatentDim = Annotated[int, Field(ge=1, le=784)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Scenario = Literal["head_only", "fine_tune", "from_scratch", "as_reported"]
+LabelBudget = Annotated[int, Field(ge=1)] | Literal["all"]
+Trained = Literal["head", "head_and_encoder"]
+
+
+class Value(BaseModel):
+    """A frozen value that refuses unknown keys and silent type changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ModelSpec(Value):
+    """One autoencoder architecture of the study."""
+
+    depth: Depth = Field(2, description="Number of convolution layers in the encoder.")
+    latent_dim: LatentDim = Field(20, description="Size of the latent vector.")
+    latent_activation: LatentActivation = Field("relu", description="Activation on the latent.")
+
+
+class TrainingOptions(Value):
+    """How an autoencoder is trained, whatever its architecture and seed."""
+
+    epochs: int = Field(5, ge=1, le=10_000, description="Passes over the training images.")
+    batch_size: int = Field(128, ge=1, le=65_536, description="Images per update.")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="Update rule.")
+    learning_rate: float = Field(
+        0.01, gt=0, le=1e9, description="Step size; the peak of a one-cycle schedule."
+    )
+    schedule: Literal["constant", "cosine", "one_cycle"] = Field(
+        "one_cycle", description="How the learning rate moves, once per update."
+    )
+    latent_bias: float | None = Field(
+        1.0,
+        ge=-100,
+        le=100,
+        description="Initial bias of the latent layer; null keeps torch's default.",
+    )
+
+
+class TrainingRecipe(TrainingOptions):
+    """Everything that decides the weights besides the architecture and the data."""
+
+    seed: Seed = Field(0, description="Seed of the initial weights and the shuffling.")
+
+
+class TransferOptions(Value):
+    """How long every classifier is trained."""
+
+    epochs: int = Field(5, ge=1, le=10_000, description="Passes over the labelled images.")
+    minimum_updates: int = Field(
+        480, ge=0, le=1_000_000, description="Small label budgets train at least this many updates."
+    )
+    batch_size: int = Field(128, ge=1, le=65_536, description="Images per update.")
+
+
+class TransferSpec(TransferOptions):
+    """One classifier on top of a trained (or new) encoder."""
+
+    scenario: Scenario
+    trained: Trained = Field(description="Which part the optimizer updates.")
+    label_budget: LabelBudget = Field("all", description="Labelled images to train on.")
+    seed: Seed = Field(0, description="Seed of the new weights, the labels drawn, the shuffling.")
+
+    @property
+    def output(self) -> Literal["softmax", "logits"]:
+        """What the head feeds to cross entropy; the written study applied softmax twice."""
+        return "softmax" if self.scenario == "as_reported" else "logits"
+
+    @property
+    def optimizer(self) -> Literal["sgd", "adam"]:
+        """The written study used SGD; the corrected scenarios use Adam. Both at 1e-3."""
+        return "sgd" if self.scenario == "as_reported" else "adam"
+
+    @property
+    def learning_rate(self) -> float:
+        """Constant step size of every scenario."""
+        return 1e-3

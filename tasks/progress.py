@@ -1,0 +1,78 @@
+"""What the person at the terminal sees: a live display, or a line per event elsewhere."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+
+
+class Display:
+    """Follows the tasks of one invocation; every method may be called from any thread."""
+
+    def __init__(self, console: Console | None = None):
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.live = self.console.is_terminal
+        self.started = time.monotonic()
+        self.counts = {"done": 0, "cached": 0, "failed": 0}
+        self.total = 0
+        self._lines: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.live,
+        )
+        self._overall = self._progress.add_task("study", total=None, note="")
+
+    def __enter__(self) -> "Display":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        self.console.print(text, markup=False)
+
+    def expect(self, total: int) -> None:
+        """How many tasks there will be."""
+        self.total = total
+        self._progress.update(self._overall, total=total)
+
+    def begin(self, name: str) -> None:
+        """A task starts computing."""
+        self._lines[name] = self._progress.add_task(f"  {name}", total=None, note="")
+
+    def epoch(self, name: str, event: dict[str, Any]) -> None:
+        """A task reports an epoch."""
+        note = f"loss {event['test_loss']:.4f}"
+        line = self._lines.get(name)
+        if self.live and line is not None:
+            self._progress.update(
+                line, total=event["epochs"], completed=event["epoch"], note=note
+            )
+        elif not self.live:
+            self.say(f"{self._clock()} {name}: epoch {event['epoch']}/{event['epochs']}, {note}")
+
+    def end(self, name: str, outcome: str, detail: str = "") -> None:
+        """A task is done, cached or failed; only the unexpected and the computed get a line."""
+        self.counts[outcome] += 1
+        line = self._lines.pop(name, None)
+        if line is not None:
+            self._progress.remove_task(line)
+        finished = sum(self.counts.values())
+        self._progress.update(self._overall, completed=finished)
+        if outcome == "failed" or (outcome == "done" and not self.live):
+            suffix = f": {detail}" if detail else ""
+            self.say(f"{self._clock()} [{finished}/{self.total}] {name} {outcome}{suffix}")
+
+    def _clock(self) -> str:
+        seconds = int(time.monotonic() - self.started)
+        return f"{seconds // 60:3d}:{seconds % 60:02d}"

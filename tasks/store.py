@@ -1,0 +1,150 @@
+"""The content store: ``STUDY_HOME/store/<task>/<key>/``, published whole or not at all.
+
+An entry is files and a manifest with a SHA-256 for each. It is written in a temporary folder and
+renamed into place; every read verifies it, and a damaged entry is set aside to be computed again.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tasks.canonical import digest
+from tasks.home import study_home
+
+MANIFEST = "manifest.json"
+
+
+class Entry(BaseModel):
+    """One finished task: what it returned and which files it left."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    key: str
+    name: str
+    result: dict[str, Any]
+    files: dict[str, str]
+    seconds: float
+    provenance: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the content; equal for equal answers, however and whenever computed."""
+        return digest([self.task, self.result, self.files])
+
+    @property
+    def folder(self) -> Path:
+        """Where the entry lies now; the store may be moved between runs."""
+        return entry_folder(self.task, self.key)
+
+    def path(self, name: str) -> Path:
+        """A file of the entry."""
+        return self.folder / name
+
+
+def entry_folder(task: str, key: str) -> Path:
+    """Where the entry of a task with this key lies, or would."""
+    return study_home() / "store" / task / key
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damage(folder: Path, task: str, key: str) -> tuple[Entry | None, str]:
+    try:
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+        sealed = json.loads(text)
+        entry = Entry.model_validate(sealed["entry"])
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        return None, MANIFEST
+    if sealed.get("sha256") != digest(entry.model_dump(mode="json")):
+        return None, MANIFEST
+    if (entry.task, entry.key) != (task, key):
+        return None, MANIFEST
+    for name, sha256 in entry.files.items():
+        path = folder / name
+        if not path.is_file() or sha256_of(path) != sha256:
+            return None, name
+    return entry, ""
+
+
+def load(task: str, key: str) -> Entry | None:
+    """The verified entry, or None. A damaged one moves to ``store/quarantine/`` with a warning."""
+    folder = entry_folder(task, key)
+    if not folder.is_dir():
+        return None
+    entry, damaged = _damage(folder, task, key)
+    if entry is None:
+        aside = study_home() / "store" / "quarantine" / f"{task}-{key}-{time.time_ns()}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(aside)
+        warnings.warn(
+            f"store entry damaged: {damaged} of {task}/{key[:12]}; moved to {aside}, "
+            "it will be computed again",
+            stacklevel=2,
+        )
+    return entry
+
+
+@contextmanager
+def locked(task: str, key: str) -> Iterator[None]:
+    """Hold the lock of a key. It is the operating system's, so it dies with its holder."""
+    folder = study_home() / "store" / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{task}-{key}.lock", thread_local=False):
+        yield
+
+
+def _flush(path: Path) -> None:
+    """Make a file or a folder's list of names durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def workspace(task: str, key: str) -> Iterator[Path]:
+    """A temporary folder beside the final one, removed unless it is published."""
+    parent = study_home() / "store" / "tmp"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{task}-{key[:12]}-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(folder: Path, entry: Entry) -> None:
+    """Seal the files of a workspace with a manifest and move them to their place."""
+    for name in entry.files:
+        _flush(folder / name)
+    sealed = {"entry": entry.model_dump(mode="json"), "sha256": digest(entry.model_dump())}
+    manifest = folder / MANIFEST
+    manifest.write_text(json.dumps(sealed, indent=1), encoding="utf-8")
+    _flush(manifest)
+    final = entry_folder(entry.task, entry.key)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(final)
+    _flush(final.parent)
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by relative name."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}

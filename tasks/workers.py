@@ -1,0 +1,115 @@
+"""Worker processes that compute: started once, one computation each, reporting as they go.
+
+Each slot owns one process. A killed process fails the computation it held and nothing else.
+"""
+
+import atexit
+import multiprocessing
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from typing import Any
+
+POLL_SECONDS = 0.05
+_reports: Connection | None = None
+
+
+class WorkerDied(RuntimeError):
+    """The process that computed was killed or ran out of memory."""
+
+
+def _exit_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _start_worker(reports: Connection, threads: int) -> None:
+    import signal
+
+    import torch
+
+    global _reports
+    _reports = reports
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+
+
+def report(event: Any) -> None:
+    """Send an event from the computation to whoever waits for it; nothing without a listener."""
+    if _reports is not None:
+        _reports.send(event)
+
+
+class _Slot:
+    def __init__(self, threads: int):
+        context = multiprocessing.get_context("spawn")
+        self.receiver, sender = context.Pipe(duplex=False)
+        self.pool = ProcessPoolExecutor(
+            1, mp_context=context, initializer=_start_worker, initargs=(sender, threads)
+        )
+
+    def run(self, function: Callable[..., Any], arguments: dict, on_event: Callable) -> Any:
+        future = self.pool.submit(function, **arguments)
+        while not future.done() or self.receiver.poll():
+            if self.receiver.poll(POLL_SECONDS):
+                on_event(self.receiver.recv())
+        return future.result()
+
+    def kill(self) -> None:
+        for process in list((self.pool._processes or {}).values()):
+            process.kill()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Workers:
+    """A fixed number of slots for computations side by side."""
+
+    def __init__(self, width: int, threads: int):
+        self.width = width
+        self.threads = threads
+        self._free: queue.LifoQueue[_Slot | None] = queue.LifoQueue()
+        self._busy: set[_Slot] = set()
+        self._stopped = False
+        for _ in range(width):
+            self._free.put(None)
+        atexit.register(self.stop)
+
+    def run(
+        self,
+        function: Callable[..., Any],
+        arguments: dict[str, Any],
+        on_event: Callable[[Any], None] = lambda event: None,
+    ) -> Any:
+        """Compute ``function(**arguments)`` in a free slot; events reach ``on_event`` here.
+
+        Raises what the function raises, or WorkerDied if its process ended.
+        """
+        slot = self._free.get()
+        try:
+            if self._stopped:
+                raise WorkerDied("the run was stopped")
+            slot = slot or _Slot(self.threads)
+            self._busy.add(slot)
+            return slot.run(function, arguments, on_event)
+        except (BrokenProcessPool, EOFError):
+            if slot is not None:
+                slot.kill()
+                self._busy.discard(slot)
+            slot = None
+            raise WorkerDied("the worker process was killed or ran out of memory") from None
+        finally:
+            self._free.put(slot)
+
+    def stop(self) -> None:
+        """Kill every worker process at once; running computations fail."""
+        self._stopped = True
+        for slot in list(self._busy):
+            slot.kill()
+        self._busy.clear()
