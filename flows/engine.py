@@ -1,0 +1,25 @@
+"""Settings of Prefect that must stand before it is imported."""
+
+import os
+
+from tasks.home import study_home
+
+
+def prepare_environment() -> None:
+    """Keep Prefect's files below STUDY_HOME, its console quiet, its telemetry off.
+
+    Variables that are already set win.
+    """
+    home = study_home() / "prefect"
+    defaults = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,192 @@
+"""The study: one root flow that reads like the diagram, and one flow per section."""
+
+from typing import Any
+
+from prefect import Task, flow
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed, State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.config import SECTIONS, Section, StudyConfig
+from models.specs import ModelSpec, TransferSpec
+from tasks.correlate import correlate
+from tasks.data import data, source_fingerprint
+from tasks.evaluate import evaluate
+from tasks.interpolate import interpolate, interpolation_grid
+from tasks.pca import pca
+from tasks.publish import publish_report
+from tasks.report import report
+from tasks.session import Session, default_width, open_session
+from tasks.store import Entry
+from tasks.tracking import Tracker
+from tasks.train import train
+from tasks.transfer import transfer
+
+
+class Graph:
+    """The tasks of one invocation, by kind, as they are submitted."""
+
+    def __init__(self, session: Session):
+        self.session = session
+        self.futures: dict[str, PrefectFuture[Entry]] = {}
+        self.groups: dict[str, list[str]] = {}
+        self.cached = 0
+
+    def submit(self, task: Task[Any, Entry], label: str, **inputs: Any) -> PrefectFuture[Entry]:
+        """Submit one task under the name ``task[label]``."""
+        name = f"{task.name}[{label}]"
+        future = task.with_options(task_run_name=name).submit(**inputs)
+        self.futures[name] = future
+        self.groups.setdefault(task.name, []).append(name)
+        self.session.display.expect(len(self.futures) + 1)
+        future.add_done_callback(lambda done: self._tell(name, done.state))
+        return future
+
+    def _tell(self, name: str, state: State) -> None:
+        outcome = "failed" if not state.is_completed() else "done"
+        if state.name == "Cached":
+            outcome = "cached"
+        self.session.display.end(name, outcome, "" if state.is_completed() else reason(state))
+
+    def wait(self) -> tuple[dict[str, list[Entry]], list[str]]:
+        """Wait for every task; the entries by kind of task, and what failed and why."""
+        for future in self.futures.values():
+            future.wait()
+        groups: dict[str, list[Entry]] = {}
+        for kind, names in self.groups.items():
+            done = [self.futures[n] for n in names if self.futures[n].state.is_completed()]
+            groups[kind] = [Entry.model_validate(future.result()) for future in done]
+        failures = [
+            f"{name}: {reason(future.state)}"
+            for name, future in self.futures.items()
+            if not future.state.is_completed()
+        ]
+        return groups, failures
+
+
+def reason(state: State) -> str:
+    """Why a task did not complete, in one line."""
+    text = (state.message or state.name or "").strip().splitlines()[0]
+    if state.name == "NotReady":
+        return "not run, because something it needs failed"
+    return text.removeprefix("Task run encountered an exception ")
+
+
+def model_label(spec: ModelSpec, seed: int) -> str:
+    """How task runs name a model."""
+    return f"depth={spec.depth}, latent_dim={spec.latent_dim}, seed={seed}"
+
+
+def transfer_label(spec: TransferSpec) -> str:
+    """How task runs name a classifier."""
+    part = "scenario={0.scenario}, trained={0.trained}, label_budget={0.label_budget}, seed={0.seed}"
+    return part.format(spec)
+
+
+def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
+    """data -> train -> evaluate -> interpolate -> correlate -> transfer, for these sections."""
+    source = source_fingerprint(config.dataset)
+    dataset = graph.submit(data, config.dataset.name, config=config.dataset, source=source)
+    linear = graph.submit(pca, config.dataset.name, dataset=dataset)
+
+    models = {}
+    for seed in config.seeds:
+        for spec in config.models(sections):
+            models[spec, seed] = graph.submit(
+                train,
+                model_label(spec, seed),
+                dataset=dataset,
+                spec=spec,
+                recipe=config.recipe(seed),
+            )
+
+    if "transfer" in sections:
+        for seed in config.seeds:
+            for case in config.transfers(seed):
+                model = models[config.transfer_model, seed]
+                graph.submit(
+                    transfer, transfer_label(case), dataset=dataset, model=model, spec=case
+                )
+
+    for (spec, seed), model in models.items():
+        label = model_label(spec, seed)
+        graph.submit(evaluate, label, dataset=dataset, model=model, pca=linear)
+        if "decorrelation" in sections and spec in config.latent_sweep:
+            graph.submit(correlate, label, dataset=dataset, model=model)
+
+    if "interpolation" in sections and config.interpolated:
+        seed = config.seeds[0]
+        walks = [
+            graph.submit(
+                interpolate,
+                f"{pair[0]}->{pair[1]}, latent_dim={spec.latent_dim}, seed={seed}",
+                dataset=dataset,
+                model=models[spec, seed],
+                pair=pair,
+                steps=config.interpolation.steps,
+            )
+            for pair in config.interpolation.pairs
+            for spec in config.interpolated
+        ]
+        graph.submit(interpolation_grid, f"seed={seed}", walks=walks)
+
+
+def run_sections(config: StudyConfig, sections: tuple[Section, ...]) -> State:
+    """Run these sections, write the report, close the parent run; Failed names what failed."""
+    tracker = Tracker(config.name)
+    described = config.model_dump(mode="json", exclude={"runner"}) | {"sections": list(sections)}
+    tracker.start_study(described)
+    with open_session(tracker, config.runner.width, config.runner.threads) as session:
+        graph = Graph(session)
+        submit_sections(graph, config, sections)
+        groups, failures = graph.wait()
+        page = graph.submit(
+            report, config.name, config=described, groups=groups, failures=failures
+        )
+        page.wait()
+        if page.state.is_completed():
+            publish_report(config.name, Entry.model_validate(page.result()), groups, tracker)
+        else:
+            failures.append(f"report[{config.name}]: {reason(page.state)}")
+        total = len(graph.futures)
+        message = f"{len(failures)} of {total} failed: {'; '.join(failures)}"
+        tracker.finish_study(
+            "FAILED" if failures else "FINISHED",
+            metrics={f"tasks_{outcome}": n for outcome, n in session.display.counts.items()},
+            tags={"study.failures": message if failures else ""},
+        )
+        return Failed(message=message) if failures else Completed(message=f"{total} tasks")
+
+
+runner = ThreadPoolTaskRunner(max_workers=default_width())
+
+
+@flow(name="study", task_runner=runner, persist_result=False)
+def study(config: StudyConfig, sections: list[Section] = list(SECTIONS)) -> State:  # noqa: B006
+    """Everything: data, training, evaluation, interpolation, correlation, transfer, report."""
+    return run_sections(config, tuple(sections))
+
+
+def section_flow(section: Section) -> Any:
+    """A flow of one section; it reuses what is trained and trains what it needs."""
+
+    @flow(name=section.replace("_", "-"), task_runner=runner, persist_result=False)
+    def one_section(config: StudyConfig) -> State:
+        return run_sections(config, (section,))
+
+    return one_section
+
+
+latent_sweep = section_flow("latent_sweep")
+depth_sweep = section_flow("depth_sweep")
+interpolation = section_flow("interpolation")
+decorrelation = section_flow("decorrelation")
+transfer_learning = section_flow("transfer")
+
+SECTION_FLOWS = {
+    "latent_sweep": latent_sweep,
+    "depth_sweep": depth_sweep,
+    "interpolation": interpolation,
+    "decorrelation": decorrelation,
+    "transfer": transfer_learning,
+}

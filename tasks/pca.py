@@ -1,0 +1,22 @@
+"""Step ``pca``: the linear limit at every latent size at once."""
+
+from pathlib import Path
+from typing import Any
+
+from tasks.data import load_dataset
+from tasks.step import step
+from tasks.store import Entry
+
+
+def fit_linear_limit(folder: Path, dataset: Entry) -> dict[str, Any]:
+    """PCA of the training images; ``test_loss[k]`` is the test MSE with k components."""
+    from models.metrics import fit_pca
+
+    tensors = load_dataset(dataset)
+    train, test = (
+        images.flatten(1).double() / 255 for images in (tensors.train_images, tensors.test_images)
+    )
+    return {"test_loss": fit_pca(train, test).test_loss.tolist()}
+
+
+pca = step(fit_linear_limit, "pca")

@@ -1,0 +1,217 @@
+"""Raw dataset files: checked before every use, fetched again when bad, never left half written."""
+
+import gzip
+import hashlib
+import math
+import os
+import shutil
+import struct
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tasks.home import study_data
+
+TIMEOUT_SECONDS = 20
+ATTEMPTS = 2
+CHUNK = 1 << 20
+
+# MD5 of the uncompressed files, as published for MNIST.
+MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+CLASS_NAMES = {
+    "mnist": "MNIST",
+    "fashion_mnist": "FashionMNIST",
+    "kmnist": "KMNIST",
+    "emnist": "EMNIST",
+}
+SIZES = {"emnist": (240_000, 40_000)}  # the others hold 60,000 and 10,000
+
+
+class DatasetError(RuntimeError):
+    """A dataset that cannot be used; the message says which file, and where to put a good one."""
+
+
+class RawFile(NamedTuple):
+    """One uncompressed IDX file and how to recognize it."""
+
+    path: Path
+    md5: str | None
+    n_images: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Declared sizes: images (n, 28, 28), labels (n,)."""
+        return (self.n_images, 28, 28) if "images" in self.path.name else (self.n_images,)
+
+
+class Archive(NamedTuple):
+    """A file to download: the path below each mirror, its MD5, and which raw files it holds."""
+
+    name: str
+    md5: str
+    members: tuple[str, ...]
+
+
+def dataset_class(name: str) -> Any:
+    """torchvision's class of a dataset."""
+    import torchvision.datasets
+
+    return getattr(torchvision.datasets, CLASS_NAMES[name])
+
+
+def raw_files(name: str) -> list[RawFile]:
+    """The four uncompressed files of a dataset in torchvision's layout below STUDY_DATA."""
+    folder = study_data() / CLASS_NAMES[name] / "raw"
+    prefix = "emnist-digits-" if name == "emnist" else ""
+    train, test = SIZES.get(name, (60_000, 10_000))
+    second = "test" if name == "emnist" else "t10k"
+    files = []
+    for part, count in (("train", train), (second, test)):
+        for content in ("images-idx3-ubyte", "labels-idx1-ubyte"):
+            file_name = f"{prefix}{part}-{content}"
+            md5 = MNIST_MD5[file_name] if name == "mnist" else None
+            files.append(RawFile(folder / file_name, md5, count))
+    return files
+
+
+def archives(name: str) -> tuple[list[str], list[Archive]]:
+    """Mirrors and archives as torchvision names them; STUDY_MIRROR is tried first."""
+    cls = dataset_class(name)
+    if name == "emnist":
+        mirrors = [cls.url.rsplit("/", 1)[0] + "/"]
+        members = tuple(file.path.name for file in raw_files(name))
+        found = [Archive(cls.url.rsplit("/", 1)[1], cls.md5, members)]
+    else:
+        mirrors = list(cls.mirrors)
+        found = [Archive(file, md5, (file.removesuffix(".gz"),)) for file, md5 in cls.resources]
+    own = os.environ.get("STUDY_MIRROR")
+    return ([own.rstrip("/") + "/"] if own else []) + mirrors, found
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _recorded(file: RawFile) -> Path:
+    return file.path.with_name(file.path.name + ".md5")
+
+
+def fault(file: RawFile) -> str | None:
+    """What is wrong with a raw file; None if it is good.
+
+    The content must match the published MD5, or the one recorded when it was unpacked from a
+    verified archive. A file without either is held against its header and exact size.
+    """
+    if not file.path.is_file():
+        return "is missing"
+    header = struct.pack(f">HBB{len(file.shape)}I", 0, 8, len(file.shape), *file.shape)
+    expected, found = len(header) + math.prod(file.shape), file.path.stat().st_size
+    if found != expected:
+        return f"has {found:,} bytes instead of {expected:,}"
+    with file.path.open("rb") as stream:
+        start = stream.read(len(header))
+    if start != header:
+        return "does not start with the expected IDX header"
+    md5 = file.md5
+    if md5 is None and _recorded(file).is_file():
+        md5 = _recorded(file).read_text(encoding="ascii").strip()
+    if md5 is not None and _md5(file.path) != md5:
+        return "does not match its checksum"
+    return None
+
+
+def ensure(name: str) -> None:
+    """Check every raw file of a dataset and fetch those that are missing or bad.
+
+    Raises DatasetError if a file can be neither used nor fetched.
+    """
+    bad = {}
+    for file in raw_files(name):
+        problem = fault(file)
+        if problem:
+            bad[file.path.name] = file
+            if file.path.exists():
+                warnings.warn(f"{file.path} {problem}; fetching it again", stacklevel=2)
+    if not bad:
+        return
+    mirrors, wanted = archives(name)
+    for archive in wanted:
+        files = [bad[member] for member in archive.members if member in bad]
+        if files:
+            _fetch(name, mirrors, archive, files)
+
+
+def _fetch(name: str, mirrors: list[str], archive: Archive, files: list[RawFile]) -> None:
+    folder = files[0].path.parent
+    errors = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
+            target = Path(temporary) / archive.name
+            for mirror in [mirror for mirror in mirrors for _ in range(ATTEMPTS)]:
+                try:
+                    _download(mirror + archive.name, target, archive.md5)
+                except (OSError, urllib.error.URLError, DatasetError) as error:
+                    errors.append(f"{mirror}: {getattr(error, 'reason', error)}")
+                    continue
+                for file in files:
+                    _unpack(target, file)
+                return
+    except OSError as error:
+        raise DatasetError(f"cannot write to {folder}: {error}") from None
+    names = ", ".join(file.path.name for file in files)
+    raise DatasetError(
+        f"{name}: cannot download {archive.name} ({errors[-1]}); put {names} into {folder} "
+        "or set STUDY_DATA to the folder that holds "
+        f"{CLASS_NAMES[name]}/raw ('study run digits' needs no download)"
+    )
+
+
+def _download(url: str, target: Path, md5: str) -> None:
+    """Stream a URL into a file within a bounded time and compare its MD5."""
+    deadline = time.monotonic() + 60 * TIMEOUT_SECONDS
+    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response, target.open("wb") as out:
+        while chunk := response.read(CHUNK):
+            out.write(chunk)
+            if time.monotonic() > deadline:
+                raise DatasetError("the download is too slow")
+    if _md5(target) != md5:
+        raise DatasetError("the downloaded file does not match its checksum")
+
+
+@contextmanager
+def _opened(archive: Path, member: str) -> Iterator[Any]:
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as bundle, bundle.open(f"gzip/{member}.gz") as packed:
+            with gzip.open(packed) as stream:
+                yield stream
+    else:
+        with gzip.open(archive) as stream:
+            yield stream
+
+
+def _unpack(archive: Path, file: RawFile) -> None:
+    """Unpack one member beside the archive, check it, move it into place, record its MD5."""
+    temporary = archive.with_name(file.path.name)
+    with _opened(archive, file.path.name) as stream, temporary.open("wb") as out:
+        shutil.copyfileobj(stream, out, CHUNK)
+    md5 = _md5(temporary)
+    problem = fault(file._replace(path=temporary))
+    if problem:
+        raise DatasetError(f"{file.path.name} from {archive.name} {problem}")
+    temporary.replace(file.path)
+    if file.md5 is None:
+        _recorded(file).write_text(md5, encoding="ascii")

@@ -1,0 +1,52 @@
+"""Step ``transfer``: a classifier on top of a trained encoder, or of a new one."""
+
+from pathlib import Path
+from typing import Any
+
+from models.specs import ModelSpec, TransferSpec
+from tasks.data import load_dataset
+from tasks.step import step
+from tasks.store import Entry
+from tasks.train import WEIGHTS, load_model
+from tasks.workers import report
+
+
+def train_transfer(
+    folder: Path, dataset: Entry, model: Entry, spec: TransferSpec
+) -> dict[str, Any]:
+    """Train one scenario with one label budget; loss, accuracy and confusion matrix on the test set.
+
+    Raises models.training.Diverged when the loss is no number any more.
+    """
+    from safetensors.torch import save_file
+
+    from models.training import train_classifier
+    from tasks.plots import confusion_figure, save
+
+    tensors = load_dataset(dataset)
+    model_spec = ModelSpec(**model.result["spec"])
+    outcome = train_classifier(
+        model_spec,
+        spec,
+        None if spec.scenario == "from_scratch" else load_model(model).encoder,
+        (tensors.train_images, tensors.train_labels),
+        (tensors.test_images, tensors.test_labels),
+        on_epoch=lambda epoch: report(epoch._asdict()),
+    )
+    save_file(outcome.classifier.state_dict(), folder / WEIGHTS)
+    save(confusion_figure(outcome.confusion), folder / "confusion.png")
+    last = outcome.history[-1]
+    return {
+        "spec": spec.model_dump(),
+        "history": [epoch._asdict() for epoch in outcome.history],
+        "confusion": outcome.confusion.tolist(),
+        "parameters": model_spec.model_dump(),
+        "metrics": {
+            "final_train_loss": last.train_loss,
+            "final_test_loss": last.test_loss,
+            "test_accuracy": outcome.test_accuracy,
+        },
+    }
+
+
+transfer = step(train_transfer, "transfer", kind="transfer")
