@@ -11,6 +11,7 @@ def prepare_environment() -> None:
     Variables that are already set win.
     """
     home = study_home() / "prefect"
+    home.mkdir(parents=True, exist_ok=True)  # prefect itself creates no parents
     defaults = {
         "PREFECT_HOME": str(home),
         "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),

@@ -39,10 +39,12 @@ class Graph:
         self.futures[name] = future
         self.groups.setdefault(task.name, []).append(name)
         self.session.display.expect(len(self.futures) + 1)
-        future.add_done_callback(lambda done: self._tell(name, done.state))
+        future.add_done_callback(lambda done: self._tell(name, done))
         return future
 
-    def _tell(self, name: str, state: State) -> None:
+    def _tell(self, name: str, future: PrefectFuture[Entry]) -> None:
+        future.wait()  # makes the final state known to the future
+        state = future.state
         outcome = "failed" if not state.is_completed() else "done"
         if state.name == "Cached":
             outcome = "cached"
@@ -56,19 +58,20 @@ class Graph:
         for kind, names in self.groups.items():
             done = [self.futures[n] for n in names if self.futures[n].state.is_completed()]
             groups[kind] = [Entry.model_validate(future.result()) for future in done]
-        failures = [
-            f"{name}: {reason(future.state)}"
-            for name, future in self.futures.items()
-            if not future.state.is_completed()
-        ]
+        missing = {n: f.state for n, f in self.futures.items() if not f.state.is_completed()}
+        failed = {name: state for name, state in missing.items() if state.name != "NotReady"}
+        failures = [f"{name}: {reason(state)}" for name, state in failed.items()]
+        if len(missing) > len(failed):
+            names = ", ".join(name for name in missing if name not in failed)
+            failures.append(f"not run, because they need what failed: {names}")
         return groups, failures
 
 
 def reason(state: State) -> str:
     """Why a task did not complete, in one line."""
-    text = (state.message or state.name or "").strip().splitlines()[0]
     if state.name == "NotReady":
         return "not run, because something it needs failed"
+    text = (state.message or state.name or "").strip().splitlines()[0]
     return text.removeprefix("Task run encountered an exception ")
 
 
@@ -148,11 +151,12 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...]) -> State:
             publish_report(config.name, Entry.model_validate(page.result()), groups, tracker)
         else:
             failures.append(f"report[{config.name}]: {reason(page.state)}")
+        counts = session.display.counts
         total = len(graph.futures)
-        message = f"{len(failures)} of {total} failed: {'; '.join(failures)}"
+        message = f"{counts['failed']} of {total} failed: {'; '.join(failures)}"
         tracker.finish_study(
             "FAILED" if failures else "FINISHED",
-            metrics={f"tasks_{outcome}": n for outcome, n in session.display.counts.items()},
+            metrics={f"tasks_{outcome}": n for outcome, n in counts.items()},
             tags={"study.failures": message if failures else ""},
         )
         return Failed(message=message) if failures else Completed(message=f"{total} tasks")

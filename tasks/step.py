@@ -59,7 +59,11 @@ def step(
             (Path(get_current_settings().results.local_storage_path) / key).unlink(missing_ok=True)
         return key
 
-    def door(**inputs: Any) -> Entry:
+    signature = inspect.signature(compute)
+    signature = signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def door(*arguments: Any, **named: Any) -> Entry:
+        inputs = signature.bind(*arguments, **named).arguments
         session = current_session()
         key = key_of(task_name, compute, inputs)
         name = task_run.name
@@ -74,8 +78,7 @@ def step(
             session.tracker.log_entry(run, entry)
         return entry
 
-    parameters = list(inspect.signature(compute).parameters.values())[1:]
-    door.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    door.__signature__ = signature  # type: ignore[attr-defined]
     door.__name__ = door.__qualname__ = task_name
     door.__doc__ = compute.__doc__
     door.__module__ = compute.__module__
