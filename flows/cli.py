@@ -54,10 +54,11 @@ def run(
     sections = _sections(section)
     prepare_environment()
     stop = _Interrupt()
-    from flows.study import SECTION_FLOWS, study as whole_study  # prefect takes seconds to import
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.task_runners import ThreadPoolTaskRunner
 
+    from flows.study import SECTION_FLOWS  # prefect takes seconds to import
+    from flows.study import study as whole_study
     from tasks.session import default_width
 
     chosen: Any = whole_study

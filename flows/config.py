@@ -34,6 +34,12 @@ SECTIONS: tuple[Section, ...] = (
     "transfer",
 )
 SWEEP_DEPTH = 2  # the written study varies the latent size at two convolution layers
+REPORTED_TRAINING = {
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+    "latent_bias": None,
+}
 UPDATED_PART: dict[Scenario, tuple[Trained, ...]] = {
     "head_only": ("head",),
     "fine_tune": ("head_and_encoder",),
@@ -44,7 +50,6 @@ UPDATED_PART: dict[Scenario, tuple[Trained, ...]] = {
 
 class ConfigError(ValueError):
     """A study configuration that cannot be used; the message says what to change."""
-
 
 
 class TrainingConfig(TrainingOptions):
@@ -81,6 +86,9 @@ class TransferConfig(TransferOptions):
     )
     label_budgets: tuple[LabelBudget, ...] = Field(
         (100, 1000, "all"), strict=False, min_length=1, description="Labelled images to train on."
+    )
+    reported_epochs: int = Field(
+        2, ge=1, le=10_000, description="Epochs of `as_reported`; longer training slowly escapes."
     )
     depth: Depth = Field(3, description="Depth of the encoder.")
     latent_dim: LatentDim = Field(20, description="Latent size of the encoder.")
@@ -137,9 +145,11 @@ class StudyConfig(Value):
 
     def recipe(self, seed: int) -> TrainingRecipe:
         """The recipe of every autoencoder with this seed."""
-        return TrainingRecipe(
-            **self.training.model_dump(exclude={"latent_activation"}), seed=seed
-        )
+        return TrainingRecipe(**self.training.model_dump(exclude={"latent_activation"}), seed=seed)
+
+    def reported_recipe(self, seed: int) -> TrainingRecipe:
+        """How the written study trained the encoder whose transfer failed."""
+        return self.recipe(seed).model_copy(update=REPORTED_TRAINING)
 
     def _spec(self, depth: int, latent_dim: int) -> ModelSpec:
         activation = self.training.latent_activation
@@ -169,8 +179,15 @@ class StudyConfig(Value):
     def transfers(self, seed: int) -> list[TransferSpec]:
         """Every scenario with every label budget."""
         options = self.transfer.model_dump(include=set(TransferOptions.model_fields))
+        reported = self.transfer.reported_epochs
         return [
-            TransferSpec(scenario=scenario, trained=part, label_budget=budget, seed=seed, **options)
+            TransferSpec(
+                scenario=scenario,
+                trained=part,
+                label_budget=budget,
+                seed=seed,
+                **options | ({"epochs": reported} if scenario == "as_reported" else {}),
+            )
             for scenario in self.transfer.scenarios
             for part in UPDATED_PART[scenario]
             for budget in self.transfer.label_budgets
@@ -179,7 +196,7 @@ class StudyConfig(Value):
     def models(self, sections: tuple[Section, ...]) -> list[ModelSpec]:
         """The autoencoders that these sections need, each once, the most awaited first."""
         wanted: list[ModelSpec] = []
-        if "transfer" in sections and self.transfer.scenarios:
+        if "transfer" in sections and set(self.transfer.scenarios) - {"as_reported"}:
             wanted.append(self.transfer_model)
         if {"latent_sweep", "decorrelation"} & set(sections):
             wanted += self.latent_sweep
@@ -204,8 +221,10 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
     if study not in shipped_studies():
         path = Path(study)
         if path.suffix not in {".yaml", ".yml"}:
+            near = difflib.get_close_matches(study, shipped_studies(), n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigError(
-                f"no study named {study!r}; choose one of {', '.join(shipped_studies())} "
+                f"no study named {study!r}; {hint}choose one of {', '.join(shipped_studies())} "
                 "or give the path of a YAML file"
             )
     try:
@@ -222,7 +241,8 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
     try:
         return StudyConfig.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(item) for item in error.errors())) from None
+        lines = dict.fromkeys(_explain(item) for item in _first_of_each_key(error.errors()))
+        raise ConfigError("\n".join(lines)) from None
 
 
 def _override(content: dict[str, Any], override: str) -> None:
@@ -250,10 +270,35 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
     return list(model.model_fields)
 
 
+def _key_of(error: Any) -> str:
+    """The dotted key of an error, without the names that pydantic gives to types."""
+    parts = [part for part in error["loc"] if isinstance(part, int) or part.isidentifier()]
+    return ".".join(str(part) for part in parts)
+
+
+def _first_of_each_key(errors: list[Any]) -> list[Any]:
+    """One error per mistake: what lies inside a wrong value, or follows from it, is left out."""
+    kept: list[Any] = []
+    for error in sorted(errors, key=lambda error: error["type"] == "too_short"):
+        key = _key_of(error)
+        if not any(key == _key_of(other) for other in kept) and not (
+            error["type"] == "too_short" and any(_key_of(o).startswith(key) for o in kept)
+        ):
+            kept.append(error)
+    return kept
+
+
+PLAIN_WORDS = {
+    "tuple_type": "should be a list, like [1, 2]",
+    "model_type": "should hold keys and values",
+    "model_attributes_type": "should hold keys and values",
+    "missing": "should be a pair, like [3, 5]",
+}
+
+
 def _explain(error: Any) -> str:
     """One line for one of pydantic's errors: key, value, allowed range."""
-    location = error["loc"]
-    key = ".".join(str(part) for part in location)
+    location, key = error["loc"], _key_of(error)
     if error["type"] == "extra_forbidden":
         known = _known_keys(location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
@@ -262,4 +307,9 @@ def _explain(error: Any) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if not key:
         return message
-    return f"{key}: {error['input']!r} is not allowed: {message[0].lower()}{message[1:]}"
+    message = PLAIN_WORDS.get(error["type"], message[0].lower() + message[1:])
+    if key.startswith("transfer.label_budgets."):
+        message += ", or 'all'"
+    if key == "name":
+        message = "should be " + str(StudyConfig.model_fields["name"].description).lower()
+    return f"{key}: {error['input']!r} is not allowed: {message}"

@@ -8,6 +8,7 @@ from rich.table import Table
 from tasks.tracking import connect, study_runs
 
 LATEST = 20
+OUTCOMES = ("done", "cached", "failed")
 
 
 def print_status(study: str | None = None) -> None:
@@ -17,18 +18,15 @@ def print_status(study: str | None = None) -> None:
     if not runs:
         console.print("no study has run here yet; start one with: study run")
         return
-    table = Table("study", "started", "minutes", "state", "done", "cached", "failed")
+    table = Table("study", "started", "minutes", "state", *OUTCOMES)
     for run in runs[:LATEST]:
         end = run.info.end_time
         minutes = f"{(end - run.info.start_time) / 60_000:.1f}" if end else ""
-        counts = [
-            str(int(run.data.metrics[f"tasks_{name}"])) if f"tasks_{name}" in run.data.metrics else ""
-            for name in ("done", "cached", "failed")
-        ]
+        numbers = [run.data.metrics.get(f"tasks_{name}") for name in OUTCOMES]
+        counts = ["" if number is None else f"{number:.0f}" for number in numbers]
         started = datetime.fromtimestamp(run.info.start_time / 1000)
-        table.add_row(
-            run.data.tags["study.name"], f"{started:%Y-%m-%d %H:%M}", minutes, run.info.status, *counts
-        )
+        name = run.data.tags["study.name"]
+        table.add_row(name, f"{started:%Y-%m-%d %H:%M}", minutes, run.info.status, *counts)
     console.print(table)
     latest = runs[0]
     if latest.data.tags.get("study.failures"):

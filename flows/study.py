@@ -32,12 +32,14 @@ class Graph:
         self.groups: dict[str, list[str]] = {}
         self.cached = 0
 
-    def submit(self, task: Task[Any, Entry], label: str, **inputs: Any) -> PrefectFuture[Entry]:
-        """Submit one task under the name ``task[label]``."""
+    def submit(
+        self, task: Task[Any, Entry], label: str, group: str | None = None, **inputs: Any
+    ) -> PrefectFuture[Entry]:
+        """Submit one task under the name ``task[label]``; its group is the task's name."""
         name = f"{task.name}[{label}]"
         future = task.with_options(task_run_name=name).submit(**inputs)
         self.futures[name] = future
-        self.groups.setdefault(task.name, []).append(name)
+        self.groups.setdefault(group or task.name, []).append(name)
         self.session.display.expect(len(self.futures) + 1)
         future.add_done_callback(lambda done: self._tell(name, done))
         return future
@@ -62,8 +64,8 @@ class Graph:
         failed = {name: state for name, state in missing.items() if state.name != "NotReady"}
         failures = [f"{name}: {reason(state)}" for name, state in failed.items()]
         if len(missing) > len(failed):
-            names = ", ".join(name for name in missing if name not in failed)
-            failures.append(f"not run, because they need what failed: {names}")
+            waiting = ", ".join(name for name in missing if name not in failed)
+            failures.append(f"not run, because they need what failed: {waiting}")
         return groups, failures
 
 
@@ -82,8 +84,8 @@ def model_label(spec: ModelSpec, seed: int) -> str:
 
 def transfer_label(spec: TransferSpec) -> str:
     """How task runs name a classifier."""
-    part = "scenario={0.scenario}, trained={0.trained}, label_budget={0.label_budget}, seed={0.seed}"
-    return part.format(spec)
+    parts = ("scenario", "trained", "label_budget", "seed")
+    return ", ".join(f"{part}={getattr(spec, part)}" for part in parts)
 
 
 def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
@@ -105,11 +107,7 @@ def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, 
 
     if "transfer" in sections:
         for seed in config.seeds:
-            for case in config.transfers(seed):
-                model = models[config.transfer_model, seed]
-                graph.submit(
-                    transfer, transfer_label(case), dataset=dataset, model=model, spec=case
-                )
+            submit_transfers(graph, config, seed, dataset, models)
 
     for (spec, seed), model in models.items():
         label = model_label(spec, seed)
@@ -134,6 +132,32 @@ def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, 
         graph.submit(interpolation_grid, f"seed={seed}", walks=walks)
 
 
+def submit_transfers(
+    graph: Graph,
+    config: StudyConfig,
+    seed: int,
+    dataset: PrefectFuture[Entry],
+    models: dict[tuple[ModelSpec, int], PrefectFuture[Entry]],
+) -> None:
+    """Every scenario on the study's encoder; ``as_reported`` on one trained as reported."""
+    spec = config.transfer_model
+    encoders = {"as_reported": models.get((spec, seed))}
+    if "as_reported" in config.transfer.scenarios and (
+        config.reported_recipe(seed) != config.recipe(seed) or encoders["as_reported"] is None
+    ):
+        encoders["as_reported"] = graph.submit(
+            train,
+            f"{model_label(spec, seed)}, recipe=as_reported",
+            group="reported_encoder",
+            dataset=dataset,
+            spec=spec,
+            recipe=config.reported_recipe(seed),
+        )
+    for case in config.transfers(seed):
+        model = encoders.get(case.scenario) or models[spec, seed]
+        graph.submit(transfer, transfer_label(case), dataset=dataset, model=model, spec=case)
+
+
 def run_sections(config: StudyConfig, sections: tuple[Section, ...]) -> State:
     """Run these sections, write the report, close the parent run; Failed names what failed."""
     tracker = Tracker(config.name)
@@ -143,9 +167,7 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...]) -> State:
         graph = Graph(session)
         submit_sections(graph, config, sections)
         groups, failures = graph.wait()
-        page = graph.submit(
-            report, config.name, config=described, groups=groups, failures=failures
-        )
+        page = graph.submit(report, config.name, config=described, groups=groups, failures=failures)
         page.wait()
         if page.state.is_completed():
             publish_report(config.name, Entry.model_validate(page.result()), groups, tracker)
@@ -162,7 +184,7 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...]) -> State:
         return Failed(message=message) if failures else Completed(message=f"{total} tasks")
 
 
-runner = ThreadPoolTaskRunner(max_workers=default_width())
+runner: Any = ThreadPoolTaskRunner(max_workers=default_width())
 
 
 @flow(name="study", task_runner=runner, persist_result=False)

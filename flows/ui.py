@@ -21,7 +21,8 @@ def serve_pages() -> None:
     """Start both servers, print their addresses, stop them on Ctrl-C."""
     connect()
     page = mlflow_config().ui
-    mlflow_port, prefect_port = _free_port(page.host, page.port), _free_port(page.host, PREFECT_PORT)
+    mlflow_port = _free_port(page.host, page.port)
+    prefect_port = _free_port(page.host, PREFECT_PORT)
     servers = {
         f"http://{page.host}:{mlflow_port}": _start_mlflow(page.host, mlflow_port),
         f"http://{page.host}:{prefect_port}": _start_prefect(page.host, prefect_port),

@@ -18,7 +18,7 @@ from models.specs import LabelBudget, ModelSpec, TrainingRecipe, TransferSpec
 EVALUATION_BATCH = 2_000
 
 
-class Diverged(ArithmeticError):
+class DivergedError(ArithmeticError):
     """The loss is no finite number any more."""
 
 
@@ -79,7 +79,7 @@ def _epoch(
 
 def _finite(value: float, epoch: int, learning_rate: float) -> float:
     if not math.isfinite(value):
-        raise Diverged(f"diverged at epoch {epoch}, learning rate {learning_rate:g}")
+        raise DivergedError(f"diverged at epoch {epoch}, learning rate {learning_rate:g}")
     return value
 
 
@@ -93,7 +93,7 @@ def train_autoencoder(
     """Train one autoencoder on images (n, 28, 28) uint8 by mean squared error per pixel.
 
     The train loss of an epoch is the mean over its batches as the weights moved; the test loss is
-    measured after it. Raises Diverged when a loss is NaN or infinite.
+    measured after it. Raises DivergedError when a loss is NaN or infinite.
     """
     generator = torch.Generator().manual_seed(recipe.seed)
     model = Autoencoder(spec)

@@ -31,7 +31,7 @@ class _Module(NamedTuple):
 
 
 def _module_path(module: str) -> Path | None:
-    if module.split(".")[0] not in PACKAGES or module in BYSTANDERS:
+    if module.split(".", maxsplit=1)[0] not in PACKAGES or module in BYSTANDERS:
         return None
     base = ROOT.joinpath(*module.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):

@@ -13,9 +13,7 @@ class DatasetConfig(Value):
     name: Literal["digits", "mnist", "fashion_mnist", "kmnist", "emnist", "folder"] = Field(
         "digits", description="digits comes with scikit-learn; folder reads your own images."
     )
-    path: str | None = Field(
-        None, description="For `folder`: images in one subfolder per class."
-    )
+    path: str | None = Field(None, description="For `folder`: images in one subfolder per class.")
     train_limit: int | None = Field(
         None, ge=10, description="Use only the first n training images; null: all."
     )

@@ -77,7 +77,7 @@ def confusion_figure(counts: Any) -> Figure:
                 count = int(counts[row, column])
                 if count:
                     axes.text(
-                        column, row, count, ha="center", va="center", fontsize=6, color=colour
+                        column, row, str(count), ha="center", va="center", fontsize=6, color=colour
                     )
         axes.set_xticks(range(len(counts)))
         axes.set_yticks(range(len(counts)))

@@ -4,8 +4,15 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class Display:
@@ -55,9 +62,7 @@ class Display:
         note = f"loss {event['test_loss']:.4f}"
         line = self._lines.get(name)
         if self.live and line is not None:
-            self._progress.update(
-                line, total=event["epochs"], completed=event["epoch"], note=note
-            )
+            self._progress.update(line, total=event["epochs"], completed=event["epoch"], note=note)
         elif not self.live:
             self.say(f"{self._clock()} {name}: epoch {event['epoch']}/{event['epochs']}, {note}")
 

@@ -188,9 +188,7 @@ def _draw_reconstructions(
             for row in rows
         }
         if shown:
-            save(
-                reconstruction_figure(originals, shown), folder / f"{sweep}-reconstructions.png"
-            )
+            save(reconstruction_figure(originals, shown), folder / f"{sweep}-reconstructions.png")
 
 
 def _render(

@@ -195,9 +195,13 @@ def _download(url: str, target: Path, md5: str) -> None:
 @contextmanager
 def _opened(archive: Path, member: str) -> Iterator[Any]:
     if archive.suffix == ".zip":
-        with zipfile.ZipFile(archive) as bundle, bundle.open(f"gzip/{member}.gz") as packed:
-            with gzip.open(packed) as stream:
-                yield stream
+        packed_name = f"gzip/{member}.gz"
+        with (
+            zipfile.ZipFile(archive) as bundle,
+            bundle.open(packed_name) as packed,
+            gzip.open(packed) as stream,
+        ):
+            yield stream
     else:
         with gzip.open(archive) as stream:
             yield stream

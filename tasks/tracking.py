@@ -158,7 +158,8 @@ class Tracker:
         self.client.log_artifacts(self.parent_id, str(report.folder))
         numbers = report.result["metrics"]
         self.client.log_batch(self.parent_id, [_metric(k, v) for k, v in numbers.items()])
-        runs = [(entry, self.find(entry.key)) for entry in groups.get("train", [])]
+        models = groups.get("train", []) + groups.get("reported_encoder", [])
+        runs = [(entry, self.find(entry.key)) for entry in models]
         used = {
             "model": [entry.name for entry, _ in runs],
             "run_id": [run.info.run_id if run else "" for _, run in runs],
@@ -216,7 +217,7 @@ class Tracker:
             self.client.log_batch(run_id, metrics=_epoch_metrics(event))
 
     def log_entry(self, plan: RunPlan, entry: Entry) -> None:
-        """Everything an entry shows: parameters, metrics, curves, files. Nothing if shown before."""
+        """Everything an entry shows: parameters, metrics, curves, files; once only."""
         run = self.open(plan)
         run_id, mark = run.info.run_id, f"study.entry.{entry.task}"
         if run.data.tags.get(mark) == entry.key:

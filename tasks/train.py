@@ -21,7 +21,7 @@ def train_model(
 ) -> dict[str, Any]:
     """Train, leave weights and recipe side by side, return the loss curves.
 
-    Raises models.training.Diverged when the loss is no number any more.
+    Raises models.training.DivergedError when the loss is no number any more.
     """
     from safetensors.torch import save_file
 

@@ -14,9 +14,9 @@ from tasks.workers import report
 def train_transfer(
     folder: Path, dataset: Entry, model: Entry, spec: TransferSpec
 ) -> dict[str, Any]:
-    """Train one scenario with one label budget; loss, accuracy and confusion matrix on the test set.
+    """Train one scenario with one label budget; test loss, accuracy and confusion matrix.
 
-    Raises models.training.Diverged when the loss is no number any more.
+    Raises models.training.DivergedError when the loss is no number any more.
     """
     from safetensors.torch import save_file
 

@@ -18,7 +18,7 @@ POLL_SECONDS = 0.05
 _reports: Connection | None = None
 
 
-class WorkerDied(RuntimeError):
+class WorkerDiedError(RuntimeError):
     """The process that computed was killed or ran out of memory."""
 
 
@@ -89,12 +89,12 @@ class Workers:
     ) -> Any:
         """Compute ``function(**arguments)`` in a free slot; events reach ``on_event`` here.
 
-        Raises what the function raises, or WorkerDied if its process ended.
+        Raises what the function raises, or WorkerDiedError if its process ended.
         """
         slot = self._free.get()
         try:
             if self._stopped:
-                raise WorkerDied("the run was stopped")
+                raise WorkerDiedError("the run was stopped")
             slot = slot or _Slot(self.threads)
             self._busy.add(slot)
             return slot.run(function, arguments, on_event)
@@ -103,7 +103,7 @@ class Workers:
                 slot.kill()
                 self._busy.discard(slot)
             slot = None
-            raise WorkerDied("the worker process was killed or ran out of memory") from None
+            raise WorkerDiedError("the worker process was killed or ran out of memory") from None
         finally:
             self._free.put(slot)
 

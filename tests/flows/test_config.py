@@ -1,0 +1,94 @@
+import pytest
+
+from flows.config import SECTIONS, ConfigError, load_config, shipped_studies
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist", "mnist-as-reported", "smoke"])
+def test_shipped_studies_are_valid(name):
+    assert name in shipped_studies()
+    assert load_config(name).name == name
+
+
+def test_mnist_is_the_study_as_specified():
+    config = load_config("mnist")
+    assert len(config.models(SECTIONS)) == 8
+    assert config.models(SECTIONS)[0] == config.transfer_model
+    assert config.recipe(0).latent_bias == 1.0
+    assert config.recipe(0).schedule == "one_cycle"
+    assert len(config.transfers(0)) == 15
+    reported = load_config("mnist-as-reported")
+    assert reported.recipe(0) == reported.reported_recipe(0) == config.reported_recipe(0)
+    assert reported.recipe(0).latent_bias is None
+    assert (reported.training.learning_rate, reported.training.schedule) == (1e-3, "constant")
+
+
+MISTAKES = {
+    "training.epoch=3": ["training.epoch", "unknown key", "'epochs'"],
+    "training.epochs=0": ["training.epochs", "0", "greater than or equal to 1"],
+    "training.epochs=true": ["training.epochs", "True", "integer"],
+    "training.learning_rate=-1": ["training.learning_rate", "-1", "greater than 0"],
+    "training.optimizer=lion": ["training.optimizer", "'lion'", "'adam', 'adamw' or 'sgd'"],
+    "dataset.name=cifar": ["dataset.name", "'cifar'", "'mnist'"],
+    "dataset.name=folder": ["dataset.path", "None"],
+    "latent_dims=[0]": ["latent_dims.0", "0", "greater than or equal to 1"],
+    "latent_dims=5": ["latent_dims", "5", "list"],
+    "depths=[4]": ["depths.0", "4", "less than or equal to 3"],
+    "seeds=[]": ["seeds", "at least 1"],
+    "seeds=[0,0]": ["seeds", "0", "twice"],
+    "name=../x": ["name", "'../x'", "letters, digits"],
+    "transfer.label_budgets=[0]": ["transfer.label_budgets", "0", "all"],
+    "interpolation.pairs=[[1]]": ["interpolation.pairs.0", "[1]"],
+    "training=3": ["training", "3", "keys"],
+}
+
+
+@pytest.mark.parametrize(("override", "words"), MISTAKES.items())
+def test_mistakes_are_one_line_with_key_value_and_range(override, words):
+    with pytest.raises(ConfigError) as caught:
+        load_config("smoke", [override])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 1, lines
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.mark.parametrize("override", ["training.epochs", "=3", "a..b=1", "training.epochs=[1"])
+def test_malformed_overrides_are_refused(override):
+    with pytest.raises(ConfigError, match="--set"):
+        load_config("smoke", [override])
+
+
+def test_overrides_change_nested_values():
+    config = load_config("smoke", ["training.epochs=7", "seeds=[0, 1]", "dataset.train_limit=null"])
+    assert config.training.epochs == 7
+    assert config.seeds == (0, 1)
+    assert config.dataset.train_limit is None
+
+
+def test_own_files_are_read_and_broken_ones_explained(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("latent_dims: [3]\ndepths: []\n")
+    assert load_config(str(path)).name == "mine"
+    assert load_config(str(path)).depth_sweep == []
+    path.write_text("latent_dims: [3\n")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_config(str(path))
+    path.write_text("- 3\n")
+    with pytest.raises(ConfigError, match="must hold keys and values"):
+        load_config(str(path))
+    with pytest.raises(ConfigError, match="cannot read"):
+        load_config(str(tmp_path / "none.yaml"))
+    with pytest.raises(ConfigError, match="no study named 'mnits'; did you mean 'mnist'"):
+        load_config("mnits")
+
+
+def test_sections_need_only_their_models():
+    config = load_config("mnist")
+    assert {spec.depth for spec in config.models(("depth_sweep",))} == {1, 2, 3}
+    assert config.models(("transfer",)) == [config.transfer_model]
+    only_reported = load_config("mnist", ["transfer.scenarios=[as_reported]"])
+    assert only_reported.models(("transfer",)) == []
+    sizes = [spec.latent_dim for spec in config.models(("interpolation",))]
+    assert sizes == [20, 100]
+    empty = load_config("mnist", ["interpolation.pairs=[]", "transfer.scenarios=[]"])
+    assert empty.models(("interpolation", "transfer")) == []

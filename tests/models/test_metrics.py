@@ -1,0 +1,53 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA as SklearnPCA  # noqa: N811
+
+from models.metrics import confusion_matrix, dead_units, fit_pca, latent_correlation
+
+
+def test_linear_limit_matches_scikit_learn():
+    generator = torch.Generator().manual_seed(0)
+    mixing = torch.rand(12, 12, generator=generator)
+    train = torch.rand(80, 12, generator=generator) @ mixing
+    test = torch.rand(30, 12, generator=generator) @ mixing
+    ours = fit_pca(train, test)
+    for size in (1, 4, 11):
+        reference = SklearnPCA(size, svd_solver="full").fit(train.double().numpy())
+        rebuilt = reference.inverse_transform(reference.transform(test.double().numpy()))
+        expected = np.square(rebuilt - test.double().numpy()).mean()
+        assert ours.test_loss[size].item() == pytest.approx(expected, rel=1e-9)
+    mean_image = (test.double() - train.double().mean(0)).square().mean()
+    assert ours.test_loss[0].item() == pytest.approx(mean_image.item())
+    assert ours.test_loss[12].item() == pytest.approx(0, abs=1e-12)
+
+
+def test_correlation_matches_numpy_and_counts_dead_units():
+    latents = torch.rand(50, 4, generator=torch.Generator().manual_seed(1))
+    latents[:, 1] = 2 * latents[:, 0] + latents[:, 1]
+    live = latent_correlation(latents)
+    expected = np.corrcoef(latents.double().numpy().T)
+    assert np.allclose(live.matrix, expected)
+    pairs = np.abs(expected[np.triu_indices(4, 1)])
+    assert live.mean_abs_live == pytest.approx(pairs.mean())
+    assert live.mean_abs_nan_as_zero == pytest.approx(pairs.mean())
+    with_dead = torch.cat([latents, torch.zeros(50, 1)], dim=1)
+    assert dead_units(with_dead).tolist() == [False] * 4 + [True]
+    found = latent_correlation(with_dead)
+    assert found.dead_units == 1
+    assert found.mean_abs_live == pytest.approx(pairs.mean())
+    assert found.mean_abs_nan_as_zero == pytest.approx(pairs.sum() / 10)
+    assert found.matrix[4].isnan().all()
+
+
+def test_correlation_without_pairs_is_undefined():
+    found = latent_correlation(torch.rand(9, 1))
+    assert math.isnan(found.mean_abs_live)
+    assert math.isnan(found.mean_abs_nan_as_zero)
+
+
+def test_confusion_matrix_has_true_classes_in_rows():
+    counts = confusion_matrix(torch.tensor([1, 1, 0]), torch.tensor([0, 1, 0]), 2)
+    assert counts.tolist() == [[1, 1], [0, 1]]
