@@ -1,9 +1,6 @@
 """The ``study`` command."""
 
-import os
-import signal
 import sys
-import threading
 import warnings
 import webbrowser
 from typing import Annotated, Any
@@ -12,6 +9,7 @@ import typer
 
 from flows.config import SECTIONS, ConfigError, Section, StudyConfig, load_config, shipped_studies
 from flows.engine import prepare_environment
+from flows.interrupt import restore_signals, stop_on_signals
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,7 +51,7 @@ def run(
     config = load_config(study, overrides)
     sections = _sections(section)
     prepare_environment()
-    stop = _Interrupt()
+    stop_on_signals()
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -73,7 +71,7 @@ def run(
     typer.echo(f"study {config.name}: {', '.join(sections)}")
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         state = chosen(**arguments, return_state=True)
-    stop.leave()
+    restore_signals()
     _summarize(config, state)
 
 
@@ -94,37 +92,6 @@ def _summarize(config: StudyConfig, state: Any) -> None:
         typer.echo(f"study: {state.message}", err=True)
         sys.exit(1)
     typer.echo("compare the runs with: study ui")
-
-
-class _Interrupt:
-    """Ctrl-C: stop the workers, close the MLflow runs, exit with 130 within seconds."""
-
-    GRACE_SECONDS = 3
-
-    def __init__(self) -> None:
-        signal.signal(signal.SIGINT, self._stop)
-        signal.signal(signal.SIGTERM, self._stop)
-
-    def leave(self) -> None:
-        """The work is over; a late Ctrl-C does the usual."""
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def _stop(self, number: int, _: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        code = 128 + number
-        threading.Timer(self.GRACE_SECONDS, os._exit, [code]).start()
-        _close_session()
-        typer.echo("\nstudy: interrupted; the same command goes on from what is finished", err=True)
-        os._exit(code)
-
-
-def _close_session() -> None:
-    from tasks import session
-
-    current = session.interrupt()
-    if current is not None:
-        current.tracker.interrupt()
 
 
 @app.command(epilog="Example: study status")

@@ -1,6 +1,7 @@
 """The study configuration: one typed, validated value, read from YAML and ``--set`` overrides."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -46,6 +47,15 @@ UPDATED_PART: dict[Scenario, tuple[Trained, ...]] = {
     "from_scratch": ("head_and_encoder",),
     "as_reported": ("head", "head_and_encoder"),
 }
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that reads 1e-3 as a number, as YAML 1.2 does."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 class ConfigError(ValueError):
@@ -228,7 +238,7 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
                 "or give the path of a YAML file"
             )
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the study file {path}: {error}") from None
     except yaml.YAMLError as error:
@@ -251,7 +261,7 @@ def _override(content: dict[str, Any], override: str) -> None:
     if not equals or not all(key.split(".")):
         raise ConfigError(f"--set {override!r}: expected key=value, like training.epochs=2")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)
     except yaml.YAMLError:
         raise ConfigError(f"--set {override!r}: {text!r} is not a YAML value") from None
     *parents, last = key.split(".")

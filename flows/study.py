@@ -107,7 +107,7 @@ def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, 
 
     if "transfer" in sections:
         for seed in config.seeds:
-            submit_transfers(graph, config, seed, dataset, models)
+            submit_transfers(graph, config, seed, dataset, models, linear)
 
     for (spec, seed), model in models.items():
         label = model_label(spec, seed)
@@ -138,6 +138,7 @@ def submit_transfers(
     seed: int,
     dataset: PrefectFuture[Entry],
     models: dict[tuple[ModelSpec, int], PrefectFuture[Entry]],
+    linear: PrefectFuture[Entry],
 ) -> None:
     """Every scenario on the study's encoder; ``as_reported`` on one trained as reported."""
     spec = config.transfer_model
@@ -145,14 +146,17 @@ def submit_transfers(
     if "as_reported" in config.transfer.scenarios and (
         config.reported_recipe(seed) != config.recipe(seed) or encoders["as_reported"] is None
     ):
-        encoders["as_reported"] = graph.submit(
+        label = f"{model_label(spec, seed)}, recipe=as_reported"
+        encoder = graph.submit(
             train,
-            f"{model_label(spec, seed)}, recipe=as_reported",
+            label,
             group="reported_encoder",
             dataset=dataset,
             spec=spec,
             recipe=config.reported_recipe(seed),
         )
+        graph.submit(evaluate, label, dataset=dataset, model=encoder, pca=linear)
+        encoders["as_reported"] = encoder
     for case in config.transfers(seed):
         model = encoders.get(case.scenario) or models[spec, seed]
         graph.submit(transfer, transfer_label(case), dataset=dataset, model=model, spec=case)
@@ -181,6 +185,7 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...]) -> State:
             metrics={f"tasks_{outcome}": n for outcome, n in counts.items()},
             tags={"study.failures": message if failures else ""},
         )
+        session.display.say(", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
         return Failed(message=message) if failures else Completed(message=f"{total} tasks")
 
 

@@ -42,6 +42,10 @@ class Display:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Leave the terminal as it was, from any thread."""
         self._progress.stop()
 
     def say(self, text: str) -> None:

@@ -59,7 +59,9 @@ def test_malformed_overrides_are_refused(override):
 
 
 def test_overrides_change_nested_values():
-    config = load_config("smoke", ["training.epochs=7", "seeds=[0, 1]", "dataset.train_limit=null"])
+    overrides = ["training.epochs=7", "seeds=[0, 1]", "dataset.train_limit=null"]
+    config = load_config("smoke", [*overrides, "training.learning_rate=1e-3"])
+    assert config.training.learning_rate == 0.001
     assert config.training.epochs == 7
     assert config.seeds == (0, 1)
     assert config.dataset.train_limit is None

@@ -1,0 +1,176 @@
+"""The whole path through the command that users type, with real engines, on the smoke study."""
+
+import html
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tasks.publish import report_page
+from tasks.tracking import connect, study_runs
+
+STUDY = [sys.executable, "-m", "flows.cli"]
+TRAIN = "train[depth=2, latent_dim=2, seed=0]"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    home = tmp_path_factory.mktemp("a folder") / "results"
+    return {**os.environ, "STUDY_HOME": str(home), "COLUMNS": "200"}
+
+
+@pytest.fixture
+def study(environment, monkeypatch):
+    monkeypatch.setenv("STUDY_HOME", environment["STUDY_HOME"])
+
+    def run(*arguments, **variables):
+        return subprocess.run(
+            [*STUDY, *arguments],
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
+
+
+def executed(result):
+    return re.findall(r"\] (\w+\[.*?\]) done", result.stdout)
+
+
+def model_runs():
+    client = connect()
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return client.search_runs(experiments, "tags.`study.kind` = 'model'")
+
+
+def test_a_failed_training_fails_only_what_depends_on_it(study):
+    result = study("run", "smoke", STUDY_FAILPOINT=f"{TRAIN}:once")
+    assert result.returncode == 1
+    assert f"{TRAIN}: FailpointError" in result.stderr
+    assert "3 of 22 failed" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert "evaluate[depth=1, latent_dim=5, seed=0]" in executed(result)
+    assert f"{TRAIN}: FailpointError" in html.unescape(report_page("smoke").read_text())
+    assert study_runs(connect(), "smoke")[0].info.status == "FAILED"
+
+
+def test_the_same_command_runs_only_what_is_missing(study):
+    result = study("run", "smoke")
+    assert result.returncode == 0, result.stderr
+    names = {name.partition("[")[0] for name in executed(result)}
+    assert names == {"train", "evaluate", "correlate", "report"}
+    assert executed(result)[0] == TRAIN
+    assert result.stderr == ""
+
+
+def test_an_unchanged_study_executes_nothing(study):
+    before = {run.info.run_id for run in model_runs()}
+    result = study("run", "smoke")
+    assert result.returncode == 0, result.stderr
+    assert executed(result) == []
+    assert "22 cached" in result.stdout
+    assert {run.info.run_id for run in model_runs()} == before
+    assert len(study_runs(connect(), "smoke")) == 3
+
+
+def test_mlflow_holds_one_complete_run_per_model(study):
+    runs = model_runs()
+    assert len(runs) == 5  # four of the sweeps, and the encoder trained as reported
+    client = connect()
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert run.data.params["dataset"] == "digits"
+        assert {"depth", "latent_dim", "seed", "n_parameters", "dataset_sha256"} <= set(
+            run.data.params
+        )
+        assert {"epochs", "batch_size", "optimizer", "learning_rate"} <= set(run.data.params)
+        assert {"dead_units", "final_test_loss", "pca_test_loss"} <= set(run.data.metrics)
+        for name in ("train_loss", "test_loss"):
+            history = client.get_metric_history(run.info.run_id, name)
+            assert [metric.step for metric in history] == [1, 2]
+        files = {file.path for file in client.list_artifacts(run.info.run_id)}
+        assert {"weights.safetensors", "spec.json", "reconstructions.png"} <= files
+        assert run.inputs.dataset_inputs[0].dataset.name == "digits"
+    parent = study_runs(client, "smoke")[0]
+    files = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert {"index.html", "models.json", "models.csv", "transfer.csv", "rate.png"} <= files
+
+
+def test_the_report_is_one_complete_page(study):
+    page = report_page("smoke").read_text()
+    for title in ("Latent size", "Depth", "Interpolation", "Decorrelation", "Transfer"):
+        assert f"<h2>{title}</h2>" in page
+    assert page.count("<img") >= 15
+    assert 'class="missing"' not in page
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert study("report", "smoke").stdout.strip().endswith("reports/smoke/index.html")
+
+
+def test_a_section_runs_by_itself_on_what_is_trained(study):
+    result = study("run", "smoke", "--section", "depth_sweep")
+    assert result.returncode == 0, result.stderr
+    assert {name.partition("[")[0] for name in executed(result)} == {"report"}
+
+
+def test_status_lists_every_invocation(study):
+    result = study("status")
+    assert result.stdout.count("smoke") == 4
+    assert "FAILED" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "mnits"], "no study named 'mnits'"),
+        (["run", "smoke", "--set", "training.epochs=0"], "greater than or equal to 1"),
+        (["run", "smoke", "--section", "sweep"], "choose from latent_sweep"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(study, arguments, words):
+    result = study(*arguments)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(study, environment):
+    longer = ["run", "smoke", "--set", "training.epochs=300", "--section", "latent_sweep"]
+    process = subprocess.Popen(
+        [*STUDY, *longer],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "epoch 3/" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - started < 5
+    assert process.returncode == 130
+    assert len(errors.strip().splitlines()) == 1
+    assert "interrupted" in errors
+    assert study_runs(connect(), "smoke")[0].info.status == "KILLED"
+    assert "RUNNING" not in {run.info.status for run in model_runs()}
+
+
+def test_divergence_fails_that_training_alone(study):
+    result = study(
+        "run",
+        "smoke",
+        *("--section", "depth_sweep", "--set", "training.epochs=40"),
+        *("--set", "training.learning_rate=1e8", "--set", "training.schedule=constant"),
+        *("--set", "depths=[1]"),
+    )
+    assert result.returncode == 1
+    assert re.search(r"diverged at epoch \d+, learning rate 1e\+08", result.stderr)
