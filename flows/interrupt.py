@@ -44,7 +44,7 @@ def _close_runs() -> None:
     """Stop the workers; mark what they were doing as killed in MLflow and cancelled in Prefect."""
     from prefect.client.orchestration import get_client
     from prefect.context import FlowRunContext
-    from prefect.states import Cancelled
+    from prefect.states import Cancelled, State
 
     from tasks import session
 
@@ -55,5 +55,5 @@ def _close_runs() -> None:
     context = FlowRunContext.get()
     if context is not None and context.flow_run is not None:
         with get_client(sync_client=True) as client:
-            state = Cancelled(message="interrupted")
+            state: State = Cancelled(message="interrupted")
             client.set_flow_run_state(context.flow_run.id, state, force=True)

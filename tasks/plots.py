@@ -102,6 +102,7 @@ def curves_figure(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
             label=f"{name}, train",
         )
     axes.set_yscale("log")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("epoch")
     axes.set_ylabel("mean squared error per pixel")
     axes.legend(fontsize=7, ncols=2)

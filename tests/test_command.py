@@ -169,8 +169,8 @@ def test_divergence_fails_that_training_alone(study):
         "run",
         "smoke",
         *("--section", "depth_sweep", "--set", "training.epochs=40"),
-        *("--set", "training.learning_rate=1e8", "--set", "training.schedule=constant"),
-        *("--set", "depths=[1]"),
+        *("--set", "training.learning_rate=1e9", "--set", "training.schedule=constant"),
+        *("--set", "depths=[3]"),
     )
     assert result.returncode == 1
-    assert re.search(r"diverged at epoch \d+, learning rate 1e\+08", result.stderr)
+    assert re.search(r"diverged at epoch \d+, learning rate 1e\+09", result.stderr)
