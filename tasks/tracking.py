@@ -37,7 +37,8 @@ from mlflow.entities import (  # noqa: E402  (the settings above must come first
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 KIND, KEY, STUDY = "study.kind", "study.key", "study.name"
-PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+# Not MLflow's own nesting: a model serves many invocations, and nested runs hide in the table.
+TRAINED_BY, NOTE = "study.trained_by", "mlflow.note.content"
 
 
 class UiConfig(Value):
@@ -199,7 +200,7 @@ class Tracker:
             if run is None:
                 tags = {KIND: plan.kind, KEY: plan.key, STUDY: self.study}
                 if self.parent_id:
-                    tags[PARENT] = self.parent_id
+                    tags[TRAINED_BY] = self.parent_id
                 run = self.client.create_run(self.experiment_id, run_name=plan.name, tags=tags)
                 self.client.log_batch(run.info.run_id, params=_parameters(plan.parameters))
                 if plan.dataset is not None:
