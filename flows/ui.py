@@ -27,7 +27,8 @@ def serve_pages() -> None:
         f"http://{page.host}:{mlflow_port}": _start_mlflow(page.host, mlflow_port),
         f"http://{page.host}:{prefect_port}": _start_prefect(page.host, prefect_port),
     }
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background shell ignores SIGINT
+        signal.signal(number, signal.default_int_handler)
     try:
         for (address, process), name in zip(servers.items(), ("MLflow", "Prefect"), strict=True):
             _wait(address, process)
