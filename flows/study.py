@@ -40,7 +40,6 @@ class Graph:
         future = task.with_options(task_run_name=name).submit(**inputs)
         self.futures[name] = future
         self.groups.setdefault(group or task.name, []).append(name)
-        self.session.display.expect(len(self.futures) + 1)
         future.add_done_callback(lambda done: self._tell(name, done))
         return future
 
@@ -170,6 +169,7 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...]) -> State:
     with open_session(tracker, config.runner.width, config.runner.threads) as session:
         graph = Graph(session)
         submit_sections(graph, config, sections)
+        session.display.expect(len(graph.futures) + 1)  # and the report
         groups, failures = graph.wait()
         page = graph.submit(report, config.name, config=described, groups=groups, failures=failures)
         page.wait()

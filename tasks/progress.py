@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+LINES_PER_TASK = 5  # epochs told per task where the output is no terminal
+
 
 class Display:
     """Follows the tasks of one invocation; every method may be called from any thread."""
@@ -67,7 +69,7 @@ class Display:
         line = self._lines.get(name)
         if self.live and line is not None:
             self._progress.update(line, total=event["epochs"], completed=event["epoch"], note=note)
-        elif not self.live:
+        elif not self.live and event["epoch"] * LINES_PER_TASK % event["epochs"] < LINES_PER_TASK:
             self.say(f"{self._clock()} {name}: epoch {event['epoch']}/{event['epochs']}, {note}")
 
     def end(self, name: str, outcome: str, detail: str = "") -> None:
