@@ -83,15 +83,16 @@ def _sections(names: list[str] | None) -> tuple[Section, ...]:
 
 
 def _summarize(config: StudyConfig, state: Any) -> None:
+    from flows.study import reason
     from tasks.publish import report_page
 
     page = report_page(config.name)
     if page.exists():
         typer.echo(f"report: {page}")
     if not state.is_completed():
-        typer.echo(f"study: {state.message}", err=True)
+        typer.echo(f"study: {reason(state)}", err=True)
         sys.exit(1)
-    typer.echo("compare the runs with: study ui")
+    typer.echo(f"{state.message}; compare the runs with: study ui")
 
 
 @app.command(epilog="Example: study status")

@@ -1,5 +1,6 @@
 """The study: one root flow that reads like the diagram, and one flow per section."""
 
+import re
 from typing import Any
 
 from prefect import Task, flow
@@ -21,6 +22,9 @@ from tasks.store import Entry
 from tasks.tracking import Tracker
 from tasks.train import train
 from tasks.transfer import transfer
+
+OUTCOMES = {"Cached": "cached", "NotReady": "skipped"}
+SELF_EXPLAINING = ("DatasetError", "DivergedError", "WorkerDiedError")
 
 
 class Graph:
@@ -46,10 +50,9 @@ class Graph:
     def _tell(self, name: str, future: PrefectFuture[Entry]) -> None:
         future.wait()  # makes the final state known to the future
         state = future.state
-        outcome = "failed" if not state.is_completed() else "done"
-        if state.name == "Cached":
-            outcome = "cached"
-        self.session.display.end(name, outcome, "" if state.is_completed() else reason(state))
+        completed = state.is_completed()
+        outcome = OUTCOMES.get(str(state.name), "done" if completed else "failed")
+        self.session.display.end(name, outcome, "" if completed else reason(state))
 
     def wait(self) -> tuple[dict[str, list[Entry]], list[str]]:
         """Wait for every task; the entries by kind of task, and what failed and why."""
@@ -63,17 +66,15 @@ class Graph:
         failed = {name: state for name, state in missing.items() if state.name != "NotReady"}
         failures = [f"{name}: {reason(state)}" for name, state in failed.items()]
         if len(missing) > len(failed):
-            waiting = ", ".join(name for name in missing if name not in failed)
-            failures.append(f"not run, because they need what failed: {waiting}")
+            failures.append(f"{len(missing) - len(failed)} tasks that need what failed did not run")
         return groups, failures
 
 
 def reason(state: State) -> str:
     """Why a task did not complete, in one line."""
-    if state.name == "NotReady":
-        return "not run, because something it needs failed"
     text = (state.message or state.name or "").strip().splitlines()[0]
-    return text.removeprefix("Task run encountered an exception ")
+    text = re.sub(r"^(Task|Flow) run encountered an exception:? ", "", text)
+    return re.sub(f"^({'|'.join(SELF_EXPLAINING)}): ", "", text)
 
 
 def model_label(spec: ModelSpec, seed: int) -> str:
@@ -166,27 +167,37 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...]) -> State:
     tracker = Tracker(config.name)
     described = config.model_dump(mode="json", exclude={"runner"}) | {"sections": list(sections)}
     tracker.start_study(described)
-    with open_session(tracker, config.runner.width, config.runner.threads) as session:
-        graph = Graph(session)
-        submit_sections(graph, config, sections)
-        session.display.expect(len(graph.futures) + 1)  # and the report
-        groups, failures = graph.wait()
-        page = graph.submit(report, config.name, config=described, groups=groups, failures=failures)
-        page.wait()
-        if page.state.is_completed():
-            publish_report(config.name, Entry.model_validate(page.result()), groups, tracker)
-        else:
-            failures.append(f"report[{config.name}]: {reason(page.state)}")
-        counts = session.display.counts
-        total = len(graph.futures)
-        message = f"{counts['failed']} of {total} failed: {'; '.join(failures)}"
-        tracker.finish_study(
-            "FAILED" if failures else "FINISHED",
-            metrics={f"tasks_{outcome}": n for outcome, n in counts.items()},
-            tags={"study.failures": message if failures else ""},
-        )
-        session.display.say(", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
-        return Failed(message=message) if failures else Completed(message=f"{total} tasks")
+    try:
+        with open_session(tracker, config.runner.width, config.runner.threads) as session:
+            graph = Graph(session)
+            submit_sections(graph, config, sections)
+            session.display.expect(len(graph.futures) + 1)  # and the report
+            failures = finish(graph, config, described)
+    except Exception as error:
+        tracker.finish_study("FAILED", {}, {"study.failures": str(error)})
+        raise
+    counts = session.display.counts
+    message = f"{counts['failed']} of {len(graph.futures)} failed: {'; '.join(failures)}"
+    tracker.finish_study(
+        "FAILED" if failures else "FINISHED",
+        metrics={f"tasks_{outcome}": n for outcome, n in counts.items()},
+        tags={"study.failures": message if failures else ""},
+    )
+    summary = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
+    return Failed(message=message) if failures else Completed(message=summary)
+
+
+def finish(graph: Graph, config: StudyConfig, described: dict[str, Any]) -> list[str]:
+    """Wait for every task, write and publish the report; what failed and why."""
+    groups, failures = graph.wait()
+    page = graph.submit(report, config.name, config=described, groups=groups, failures=failures)
+    page.wait()
+    if page.state.is_completed():
+        entry = Entry.model_validate(page.result())
+        publish_report(config.name, entry, groups, graph.session.tracker)
+    else:
+        failures.append(f"report[{config.name}]: {reason(page.state)}")
+    return failures
 
 
 runner: Any = ThreadPoolTaskRunner(max_workers=default_width())

@@ -60,6 +60,8 @@ def correlation_heat_map(matrix: Any) -> Figure:
     axes.set_facecolor("#bbbbbb")
     shown = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
     figure.colorbar(shown, label="Pearson correlation")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("latent coordinate")
     axes.set_ylabel("latent coordinate")
     return figure

@@ -24,7 +24,7 @@ class Display:
         self.console = console or Console(highlight=False, soft_wrap=True)
         self.live = self.console.is_terminal
         self.started = time.monotonic()
-        self.counts = {"done": 0, "cached": 0, "failed": 0}
+        self.counts = {"done": 0, "cached": 0, "failed": 0, "skipped": 0}
         self.total = 0
         self._lines: dict[str, TaskID] = {}
         self._progress = Progress(
@@ -73,7 +73,7 @@ class Display:
             self.say(f"{self._clock()} {name}: epoch {event['epoch']}/{event['epochs']}, {note}")
 
     def end(self, name: str, outcome: str, detail: str = "") -> None:
-        """A task is done, cached or failed; only the unexpected and the computed get a line."""
+        """A task is done, cached, failed or skipped; what failed or was computed gets a line."""
         self.counts[outcome] += 1
         line = self._lines.pop(name, None)
         if line is not None:

@@ -14,6 +14,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from tasks.home import study_data
 
 TIMEOUT_SECONDS = 20
 ATTEMPTS = 2
+NETWORK_ERRORS = (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError)
 CHUNK = 1 << 20
 
 # MD5 of the uncompressed files, as published for MNIST.
@@ -148,36 +150,39 @@ def ensure(name: str) -> None:
     if not bad:
         return
     mirrors, wanted = archives(name)
-    for archive in wanted:
-        files = [bad[member] for member in archive.members if member in bad]
-        if files:
-            _fetch(name, mirrors, archive, files)
-
-
-def _fetch(name: str, mirrors: list[str], archive: Archive, files: list[RawFile]) -> None:
-    folder = files[0].path.parent
-    errors = []
+    folder = next(iter(bad.values())).path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
-            target = Path(temporary) / archive.name
-            for mirror in [mirror for mirror in mirrors for _ in range(ATTEMPTS)]:
-                try:
-                    _download(mirror + archive.name, target, archive.md5)
-                except (OSError, urllib.error.URLError, DatasetError) as error:
-                    errors.append(f"{mirror}: {getattr(error, 'reason', error)}")
-                    continue
+        for archive in wanted:
+            files = [bad[member] for member in archive.members if member in bad]
+            if files:
+                _fetch(mirrors, archive, files)
                 for file in files:
-                    _unpack(target, file)
-                return
+                    del bad[file.path.name]
     except OSError as error:
         raise DatasetError(f"cannot write to {folder}: {error}") from None
-    names = ", ".join(file.path.name for file in files)
-    raise DatasetError(
-        f"{name}: cannot download {archive.name} ({errors[-1]}); put {names} into {folder} "
-        "or set STUDY_DATA to the folder that holds "
-        f"{CLASS_NAMES[name]}/raw ('study run digits' needs no download)"
-    )
+    except DatasetError as error:
+        raise DatasetError(
+            f"{name}: {error}; put {', '.join(bad)} into {folder} or set STUDY_DATA to the folder "
+            f"that holds {CLASS_NAMES[name]}/raw ('study run digits' needs no download)"
+        ) from None
+
+
+def _fetch(mirrors: list[str], archive: Archive, files: list[RawFile]) -> None:
+    """Download an archive from the first mirror that has it whole, and unpack these files."""
+    errors = []
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=files[0].path.parent) as temporary:
+        target = Path(temporary) / archive.name
+        for mirror in [mirror for mirror in mirrors for _ in range(ATTEMPTS)]:
+            try:
+                _download(mirror + archive.name, target, archive.md5)
+            except (*NETWORK_ERRORS, DatasetError) as error:
+                errors.append(f"{mirror}: {getattr(error, 'reason', error)}")
+                continue
+            for file in files:
+                _unpack(target, file)
+            return
+    raise DatasetError(f"cannot download {archive.name} ({errors[-1]})")
 
 
 def _download(url: str, target: Path, md5: str) -> None:

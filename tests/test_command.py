@@ -54,7 +54,8 @@ def test_a_failed_training_fails_only_what_depends_on_it(study):
     result = study("run", "smoke", STUDY_FAILPOINT=f"{TRAIN}:once")
     assert result.returncode == 1
     assert f"{TRAIN}: FailpointError" in result.stderr
-    assert "3 of 22 failed" in result.stderr
+    assert "1 of 22 failed" in result.stderr
+    assert "2 tasks that need what failed did not run" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert "evaluate[depth=1, latent_dim=5, seed=0]" in executed(result)
     assert f"{TRAIN}: FailpointError" in html.unescape(report_page("smoke").read_text())
@@ -174,3 +175,27 @@ def test_divergence_fails_that_training_alone(study):
     )
     assert result.returncode == 1
     assert re.search(r"diverged at epoch \d+, learning rate 1e\+09", result.stderr)
+
+
+def test_without_network_the_error_says_where_to_put_which_files(study, tmp_path):
+    result = study(
+        *("run", "smoke", "--set", "dataset.name=kmnist"),
+        STUDY_DATA=str(tmp_path),
+        STUDY_MIRROR="http://127.0.0.1:9",
+        http_proxy="http://127.0.0.1:9",
+        https_proxy="http://127.0.0.1:9",
+        no_proxy="127.0.0.1",
+    )
+    assert result.returncode == 1
+    line = result.stderr.strip()
+    assert "\n" not in line
+    for words in (f"put train-images-idx3-ubyte into {tmp_path}/KMNIST/raw", "study run digits"):
+        assert words in line
+
+
+def test_a_folder_without_images_is_one_line(study, tmp_path):
+    chosen = ("--set", "dataset.name=folder", "--set", f"dataset.path={tmp_path}")
+    result = study("run", "smoke", *chosen)
+    assert result.returncode == 1
+    assert result.stderr.startswith("study: dataset.path: no images in class subfolders")
+    assert study_runs(connect(), "smoke")[0].info.status == "FAILED"
