@@ -120,10 +120,15 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def workspace(task: str, key: str) -> Iterator[Path]:
-    """A temporary folder beside the final one, removed unless it is published."""
+    """A temporary folder beside the final one, removed unless it is published.
+
+    Hold the key's lock: what a killed process left behind for this key is removed.
+    """
     parent = study_home() / "store" / "tmp"
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{task}-{key[:12]}-", dir=parent))
+    for left in parent.glob(f"{task}-{key}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{task}-{key}-", dir=parent))
     try:
         yield folder
     finally:

@@ -76,6 +76,13 @@ def test_the_store_can_be_moved(home, tmp_path, monkeypatch):
     assert entry.path("weights.safetensors").is_file()
 
 
+def test_what_a_killed_process_left_is_removed(home):
+    left = home / "store" / "tmp" / "train-abc-left"
+    left.mkdir(parents=True)
+    publish()
+    assert not left.exists()
+
+
 def test_a_failed_workspace_leaves_nothing(home):
     with pytest.raises(ZeroDivisionError), store.workspace("train", "abc") as folder:
         (folder / str(1 / 0)).write_bytes(b"x")
