@@ -55,7 +55,10 @@ def step(
 
     def cache_key(context: TaskRunContext, inputs: dict[str, Any]) -> str:
         key = key_of(task_name, compute, inputs)
-        if store.load(task_name, key) is None:  # Prefect's record counts only with its files
+        run = RunPlan.of(kind, logs_to, key, "", inputs)
+        shown = run is None or current_session().tracker.shows(run, task_name, key)
+        # Prefect's record counts only with its files, and with its run in MLflow.
+        if store.load(task_name, key) is None or not shown:
             (Path(get_current_settings().results.local_storage_path) / key).unlink(missing_ok=True)
         return key
 

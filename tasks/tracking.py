@@ -36,7 +36,7 @@ from mlflow.entities import (  # noqa: E402  (the settings above must come first
 )
 from mlflow.tracking import MlflowClient  # noqa: E402
 
-KIND, KEY, STUDY = "study.kind", "study.key", "study.name"
+KIND, KEY, STUDY, ENTRY = "study.kind", "study.key", "study.name", "study.entry"
 # Not MLflow's own nesting: a model serves many invocations, and nested runs hide in the table.
 TRAINED_BY, NOTE = "study.trained_by", "mlflow.note.content"
 
@@ -129,7 +129,8 @@ class Tracker:
         self.study = study
         self.experiment_id = self._experiment(mlflow_config().experiment_prefix + study)
         self.parent_id: str | None = None
-        self._runs: dict[str, Run] = {}
+        self._runs = self._known_runs()
+        self._opened: set[str] = set()
         self._lock = threading.Lock()
 
     def _experiment(self, name: str) -> str:
@@ -142,6 +143,24 @@ class Tracker:
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
         return found.experiment_id
+
+    def _known_runs(self) -> dict[str, Run]:
+        """Every run that shows a store entry, by the entry's key, in one sweep."""
+        everywhere = [e.experiment_id for e in self.client.search_experiments()]
+        known: dict[str, Run] = {}
+        token = None
+        while token != "":
+            page = self.client.search_runs(
+                everywhere, f"tags.`{KEY}` LIKE '%'", max_results=1000, page_token=token
+            )
+            known.update({run.data.tags[KEY]: run for run in page})
+            token = page.token or ""
+        return known
+
+    def shows(self, plan: RunPlan, task: str, key: str) -> bool:
+        """Whether the run of this plan shows the entry already."""
+        run = self._runs.get(plan.key)
+        return run is not None and run.data.tags.get(f"{ENTRY}.{task}") == key
 
     def start_study(self, parameters: dict[str, Any]) -> str:
         """Open the parent run of this invocation and return its id."""
@@ -208,6 +227,7 @@ class Tracker:
             elif run.info.status in {"FAILED", "KILLED"} and plan.kind:
                 self.client.update_run(run.info.run_id, status="RUNNING")
             self._runs[plan.key] = run
+            self._opened.add(plan.key)
             return run
 
     def log_epoch(self, plan: RunPlan, event: dict[str, Any]) -> None:
@@ -220,7 +240,7 @@ class Tracker:
     def log_entry(self, plan: RunPlan, entry: Entry) -> None:
         """Everything an entry shows: parameters, metrics, curves, files; once only."""
         run = self.open(plan)
-        run_id, mark = run.info.run_id, f"study.entry.{entry.task}"
+        run_id, mark = run.info.run_id, f"{ENTRY}.{entry.task}"
         if run.data.tags.get(mark) == entry.key:
             return
         history = self.client.get_metric_history(run_id, "train_loss") if plan.kind else []
@@ -254,7 +274,7 @@ class Tracker:
 
     def interrupt(self) -> None:
         """Close every run of this invocation that is still open as KILLED."""
-        for run in list(self._runs.values()):
+        for run in [self._runs[key] for key in list(self._opened)]:
             if self.client.get_run(run.info.run_id).info.status == "RUNNING":
                 self.client.set_terminated(run.info.run_id, "KILLED")
         if self.parent_id:

@@ -3,6 +3,7 @@
 import html
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,6 +140,20 @@ def test_wrong_usage_is_one_line_and_exit_code_2(study, arguments, words):
     assert result.returncode == 2
     assert words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_moved_store_fills_a_new_database_without_training(
+    study, environment, tmp_path, monkeypatch
+):
+    moved = tmp_path / "elsewhere"
+    lost = shutil.ignore_patterns("mlflow.db*", "mlartifacts")
+    shutil.copytree(environment["STUDY_HOME"], moved, ignore=lost)
+    monkeypatch.setenv("STUDY_HOME", str(moved))
+    result = study("run", "smoke", STUDY_HOME=str(moved))
+    assert result.returncode == 0, result.stderr
+    assert "epoch" not in result.stdout
+    assert len(model_runs()) == 5
+    assert all("dead_units" in run.data.metrics for run in model_runs())
 
 
 def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(study, environment):
