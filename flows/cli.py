@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.config import SECTIONS, ConfigError, Section, StudyConfig, load_config, shipped_studies
+from flows.config import SECTIONS, Section, StudyConfig, load_config, shipped_studies
 from flows.engine import prepare_environment
 from flows.interrupt import restore_signals, stop_on_signals
+from models.specs import ConfigError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,7 +59,9 @@ def run(
     from flows.study import SECTION_FLOWS  # prefect takes seconds to import
     from flows.study import study as whole_study
     from tasks.session import default_width
+    from tasks.tracking import mlflow_config
 
+    mlflow_config()  # refuse a bad file before any work
     chosen: Any = whole_study
     arguments: dict[str, Any] = {"config": config, "sections": list(sections)}
     if len(sections) == 1:

@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from models.specs import (
+    ConfigError,
     Depth,
     LabelBudget,
     LatentActivation,
@@ -56,10 +57,6 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
 )
-
-
-class ConfigError(ValueError):
-    """A study configuration that cannot be used; the message says what to change."""
 
 
 class TrainingConfig(TrainingOptions):

@@ -34,7 +34,6 @@ class Graph:
         self.session = session
         self.futures: dict[str, PrefectFuture[Entry]] = {}
         self.groups: dict[str, list[str]] = {}
-        self.cached = 0
 
     def submit(
         self, task: Task[Any, Entry], label: str, group: str | None = None, **inputs: Any
@@ -142,12 +141,12 @@ def submit_transfers(
 ) -> None:
     """Every scenario on the study's encoder; ``as_reported`` on one trained as reported."""
     spec = config.transfer_model
-    encoders = {"as_reported": models.get((spec, seed))}
-    if "as_reported" in config.transfer.scenarios and (
-        config.reported_recipe(seed) != config.recipe(seed) or encoders["as_reported"] is None
-    ):
+    own = models.get((spec, seed))
+    reported = own
+    same_recipe = config.reported_recipe(seed) == config.recipe(seed)
+    if "as_reported" in config.transfer.scenarios and (own is None or not same_recipe):
         label = f"{model_label(spec, seed)}, recipe=as_reported"
-        encoder = graph.submit(
+        reported = graph.submit(
             train,
             label,
             group="reported_encoder",
@@ -155,10 +154,9 @@ def submit_transfers(
             spec=spec,
             recipe=config.reported_recipe(seed),
         )
-        graph.submit(evaluate, label, dataset=dataset, model=encoder, pca=linear)
-        encoders["as_reported"] = encoder
+        graph.submit(evaluate, label, dataset=dataset, model=reported, pca=linear)
     for case in config.transfers(seed):
-        model = encoders.get(case.scenario) or models[spec, seed]
+        model = reported if case.scenario == "as_reported" else own
         graph.submit(transfer, transfer_label(case), dataset=dataset, model=model, spec=case)
 
 

@@ -13,6 +13,10 @@ LabelBudget = Annotated[int, Field(ge=1)] | Literal["all"]
 Trained = Literal["head", "head_and_encoder"]
 
 
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message says what to change."""
+
+
 class Value(BaseModel):
     """A frozen value that refuses unknown keys and silent type changes."""
 

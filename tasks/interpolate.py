@@ -47,7 +47,7 @@ def interpolate_pair(
     from safetensors.torch import save_file
 
     from models.training import apply, as_input
-    from tasks.plots import interpolation_figure, save
+    from tasks.plots import image_rows, save
 
     ends = end_points(load_dataset(dataset), pair)
     autoencoder = load_model(model)
@@ -59,7 +59,7 @@ def interpolate_pair(
     latent_dim = model.result["spec"]["latent_dim"]
     rows = {f"latent, d = {latent_dim}": decoded, "pixels": pixels}
     title = f"{pair[0]} to {pair[1]}"
-    save(interpolation_figure(rows, title), folder / f"{pair[0]}-to-{pair[1]}.png")
+    save(image_rows(rows, title), folder / f"{pair[0]}-to-{pair[1]}.png")
     save_file({"decoded": decoded.contiguous(), "pixels": pixels.contiguous()}, folder / WALKS)
     return {"pair": list(pair), "parameters": {"from": pair[0], "to": pair[1], **model_of(model)}}
 
@@ -73,7 +73,7 @@ def draw_grid(folder: Path, walks: list[Entry]) -> dict[str, Any]:
     """All walks in one picture: per pair one row for each latent size and one in pixels."""
     from safetensors.torch import load_file
 
-    from tasks.plots import interpolation_figure, save
+    from tasks.plots import image_rows, save
 
     rows = {}
     for pair in dict.fromkeys(tuple(entry.result["pair"]) for entry in walks):
@@ -82,7 +82,7 @@ def draw_grid(folder: Path, walks: list[Entry]) -> dict[str, Any]:
             latent_dim = entry.result["parameters"]["latent_dim"]
             rows[f"{pair[0]} to {pair[1]}, d = {latent_dim}"] = tensors["decoded"]
         rows[f"{pair[0]} to {pair[1]}, pixels"] = tensors["pixels"]
-    save(interpolation_figure(rows, None), folder / "interpolations.png")
+    save(image_rows(rows), folder / "interpolations.png")
     return {}
 
 

@@ -10,7 +10,6 @@ from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's colour-blind safe palette.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-GREY = "#777777"
 DPI = 110
 
 
@@ -46,11 +45,6 @@ def reconstruction_figure(originals: Any, rows: Mapping[str, Any]) -> Figure:
     """Originals (n, 28, 28) uint8 above reconstructions (n, 1, 28, 28) in [0, 1]."""
     named = {name: images.squeeze(1) for name, images in rows.items()}
     return image_rows({"original": originals / 255, **named})
-
-
-def interpolation_figure(rows: Mapping[str, Any], title: str | None) -> Figure:
-    """Walks (steps, 28, 28) in [0, 1], one row each."""
-    return image_rows(rows, title)
 
 
 def correlation_heat_map(matrix: Any) -> Figure:

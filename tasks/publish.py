@@ -1,8 +1,6 @@
 """Hand the finished report to its readers: the reports folder and the parent run in MLflow."""
 
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from tasks.home import study_home
@@ -23,8 +21,7 @@ def publish_report(
     folder = report_page(study).parent
     folder.mkdir(parents=True, exist_ok=True)
     for name in page.files:
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as temporary:
-            shutil.copyfileobj(page.path(name).open("rb"), temporary)
-        os.replace(temporary.name, folder / name)
-        (folder / name).chmod(0o644)
+        temporary = folder / f".{name}"
+        shutil.copy(page.path(name), temporary)
+        temporary.replace(folder / name)
     tracker.log_summary(page, groups)

@@ -14,6 +14,7 @@ from tasks.train import load_model
 
 PAGE = "index.html"
 Row = dict[str, Any]
+SWEEP_LABELS = {"latent": "d = {latent_dim}", "depth": "depth {depth}"}
 
 
 def write_report(
@@ -135,16 +136,18 @@ def _draw(folder: Path, groups: dict[str, list[Entry]], sweeps: dict[str, list[R
     """The figures that show several models together."""
     from tasks.plots import curves_figure, lines_figure, save
 
-    histories = {_key(e): e.result["history"] for e in groups.get("train", [])}
-    for sweep, label in (("latent", "d = {latent_dim}"), ("depth", "depth {depth}")):
-        rows = sweeps[sweep]
-        first_seed = [row for row in rows if row["seed"] == rows[0]["seed"]]
+    trained = {_key(entry): entry for entry in groups.get("train", [])}
+    for sweep, label in SWEEP_LABELS.items():
+        first_seed = [row for row in sweeps[sweep] if row["seed"] == sweeps[sweep][0]["seed"]]
         if first_seed:
-            curves = {
-                label.format(**row): histories[row["depth"], row["latent_dim"], row["seed"]]
+            models = {
+                label.format(**row): trained[row["depth"], row["latent_dim"], row["seed"]]
                 for row in first_seed
             }
+            curves = {name: entry.result["history"] for name, entry in models.items()}
             save(curves_figure(curves), folder / f"{sweep}-curves.png")
+            reconstructions = reconstruct(groups["data"][0], models)
+            save(reconstructions, folder / f"{sweep}-reconstructions.png")
     rows = sweeps["latent"]
 
     def points(column: str) -> list[tuple[float, float | None]]:
@@ -164,31 +167,17 @@ def _draw(folder: Path, groups: dict[str, list[Entry]], sweeps: dict[str, list[R
             "NaN as 0, as reported": points("mean_abs_correlation_nan_as_zero"),
         }
         save(lines_figure(lines, "latent size", "mean |Pearson|"), folder / "correlation.png")
-    _draw_reconstructions(folder, groups, sweeps)
 
 
-def _draw_reconstructions(
-    folder: Path, groups: dict[str, list[Entry]], sweeps: dict[str, list[Row]]
-) -> None:
-    """The same test images through every model of a sweep."""
+def reconstruct(dataset: Entry, models: dict[str, Entry]) -> Any:
+    """The first test image of each class through every model, one row each."""
     from models.training import apply
-    from tasks.plots import reconstruction_figure, save
+    from tasks.plots import reconstruction_figure
 
-    if not groups.get("data"):
-        return
-    images = load_dataset(groups["data"][0])
+    images = load_dataset(dataset)
     originals = images.test_images[first_of_each_class(images.test_labels)]
-    trained = {_key(entry): entry for entry in groups.get("train", [])}
-    for sweep, label in (("latent", "d = {latent_dim}"), ("depth", "depth {depth}")):
-        rows = [row for row in sweeps[sweep] if row["seed"] == sweeps[sweep][0]["seed"]]
-        shown = {
-            label.format(**row): apply(
-                load_model(trained[row["depth"], row["latent_dim"], row["seed"]]), originals
-            )
-            for row in rows
-        }
-        if shown:
-            save(reconstruction_figure(originals, shown), folder / f"{sweep}-reconstructions.png")
+    shown = {name: apply(load_model(entry), originals) for name, entry in models.items()}
+    return reconstruction_figure(originals, shown)
 
 
 def _render(

@@ -130,7 +130,7 @@ def _compute(
             return entry
     except BaseException:
         if run is not None:
-            session.tracker.fail(run)
+            session.tracker.fail(run, "KILLED" if session.workers.stopped else "FAILED")
         raise
 
 

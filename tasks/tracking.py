@@ -10,14 +10,15 @@ import os
 import sqlite3
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from filelock import FileLock
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from models.specs import Value
+from models.specs import ConfigError, Value
 from tasks.home import study_home
 from tasks.store import Entry
 
@@ -61,12 +62,19 @@ class MlflowConfig(Value):
 def mlflow_config() -> MlflowConfig:
     """``mlflow.yaml`` of the current folder, else the project's, else the defaults.
 
-    Raises pydantic's ValidationError, a ValueError, for unknown keys and bad values.
+    Raises ConfigError for unknown keys and bad values.
     """
     for folder in (Path.cwd(), Path(__file__).resolve().parent.parent):
         path = folder / "mlflow.yaml"
         if path.is_file():
-            return MlflowConfig.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
+            try:
+                return MlflowConfig.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
+            except ValidationError as error:
+                first = error.errors()[0]
+                key = ".".join(str(part) for part in first["loc"])
+                raise ConfigError(f"{path}: {key}: {first['msg']}") from None
+            except yaml.YAMLError as error:
+                raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
     return MlflowConfig()
 
 
@@ -130,7 +138,7 @@ class Tracker:
         self.experiment_id = self._experiment(mlflow_config().experiment_prefix + study)
         self.parent_id: str | None = None
         self._runs = self._known_runs()
-        self._opened: set[str] = set()
+        self._logged: dict[str, set[int]] = {}  # epochs in MLflow, by key, of the runs opened here
         self._lock = threading.Lock()
 
     def _experiment(self, name: str) -> str:
@@ -146,16 +154,8 @@ class Tracker:
 
     def _known_runs(self) -> dict[str, Run]:
         """Every run that shows a store entry, by the entry's key, in one sweep."""
-        everywhere = [e.experiment_id for e in self.client.search_experiments()]
-        known: dict[str, Run] = {}
-        token = None
-        while token != "":
-            page = self.client.search_runs(
-                everywhere, f"tags.`{KEY}` LIKE '%'", max_results=1000, page_token=token
-            )
-            known.update({run.data.tags[KEY]: run for run in page})
-            token = page.token or ""
-        return known
+        found = search_everywhere(self.client, f"tags.`{KEY}` LIKE '%'")
+        return {run.data.tags[KEY]: run for run in found}
 
     def shows(self, plan: RunPlan, task: str, key: str) -> bool:
         """Whether the run of this plan shows the entry already."""
@@ -208,9 +208,7 @@ class Tracker:
         known = self._runs.get(key)
         if known is not None:
             return known
-        everywhere = [e.experiment_id for e in self.client.search_experiments()]
-        found = self.client.search_runs(everywhere, f"tags.`{KEY}` = '{key}'", max_results=1)
-        return found[0] if found else None
+        return next(iter(search_everywhere(self.client, f"tags.`{KEY}` = '{key}'")), None)
 
     def open(self, plan: RunPlan) -> Run:
         """The run of this plan, created if there is none yet."""
@@ -227,15 +225,16 @@ class Tracker:
             elif run.info.status in {"FAILED", "KILLED"} and plan.kind:
                 self.client.update_run(run.info.run_id, status="RUNNING")
             self._runs[plan.key] = run
-            self._opened.add(plan.key)
+            if plan.key not in self._logged:
+                history = self.client.get_metric_history(run.info.run_id, "train_loss")
+                self._logged[plan.key] = {metric.step for metric in history}
             return run
 
     def log_epoch(self, plan: RunPlan, event: dict[str, Any]) -> None:
         """One epoch's losses, once even if the epoch is trained again after a failure."""
-        run_id = self._runs[plan.key].info.run_id
-        history = self.client.get_metric_history(run_id, "train_loss")
-        if event["epoch"] not in {metric.step for metric in history}:
-            self.client.log_batch(run_id, metrics=_epoch_metrics(event))
+        if event["epoch"] not in self._logged[plan.key]:
+            self.client.log_batch(self._runs[plan.key].info.run_id, metrics=_epoch_metrics(event))
+            self._logged[plan.key].add(event["epoch"])
 
     def log_entry(self, plan: RunPlan, entry: Entry) -> None:
         """Everything an entry shows: parameters, metrics, curves, files; once only."""
@@ -243,12 +242,10 @@ class Tracker:
         run_id, mark = run.info.run_id, f"{ENTRY}.{entry.task}"
         if run.data.tags.get(mark) == entry.key:
             return
-        history = self.client.get_metric_history(run_id, "train_loss") if plan.kind else []
-        logged = {metric.step for metric in history}
         curves = [
             metric
             for event in entry.result.get("history", [])
-            if event["epoch"] not in logged
+            if event["epoch"] not in self._logged[plan.key]
             for metric in _epoch_metrics(event)
         ]
         finite = {k: v for k, v in entry.result.get("metrics", {}).items() if v is not None}
@@ -274,7 +271,7 @@ class Tracker:
 
     def interrupt(self) -> None:
         """Close every run of this invocation that is still open as KILLED."""
-        for run in [self._runs[key] for key in list(self._opened)]:
+        for run in [self._runs[key] for key in list(self._logged)]:
             if self.client.get_run(run.info.run_id).info.status == "RUNNING":
                 self.client.set_terminated(run.info.run_id, "KILLED")
         if self.parent_id:
@@ -312,8 +309,19 @@ def connect() -> MlflowClient:
     return client
 
 
+def search_everywhere(client: MlflowClient, condition: str) -> list[Run]:
+    """Runs of all experiments that meet an MLflow search condition, newest first."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    search = partial(client.search_runs, experiments, condition, order_by=["start_time DESC"])
+    page = search()
+    found = list(page)
+    while page.token:
+        page = search(page_token=page.token)
+        found += page
+    return found
+
+
 def study_runs(client: MlflowClient, study: str | None = None) -> list[Run]:
     """Parent runs, newest first, of one study or of all."""
-    experiments = [e.experiment_id for e in client.search_experiments()]
-    condition = f"tags.`{KIND}` = 'study'" + (f" and tags.`{STUDY}` = '{study}'" if study else "")
-    return list(client.search_runs(experiments, condition, order_by=["start_time DESC"]))
+    found = search_everywhere(client, f"tags.`{KIND}` = 'study'")
+    return [run for run in found if study in (None, run.data.tags[STUDY])]

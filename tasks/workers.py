@@ -72,11 +72,10 @@ class Workers:
     """A fixed number of slots for computations side by side."""
 
     def __init__(self, width: int, threads: int):
-        self.width = width
         self.threads = threads
+        self.stopped = False
         self._free: queue.LifoQueue[_Slot | None] = queue.LifoQueue()
-        self._busy: set[_Slot] = set()
-        self._stopped = False
+        self._slots: set[_Slot] = set()
         for _ in range(width):
             self._free.put(None)
         atexit.register(self.stop)
@@ -93,15 +92,15 @@ class Workers:
         """
         slot = self._free.get()
         try:
-            if self._stopped:
+            if self.stopped:
                 raise WorkerDiedError("the run was stopped")
             slot = slot or _Slot(self.threads)
-            self._busy.add(slot)
+            self._slots.add(slot)
             return slot.run(function, arguments, on_event)
         except (BrokenProcessPool, EOFError):
             if slot is not None:
                 slot.kill()
-                self._busy.discard(slot)
+                self._slots.discard(slot)
             slot = None
             raise WorkerDiedError("the worker process was killed or ran out of memory") from None
         finally:
@@ -109,7 +108,7 @@ class Workers:
 
     def stop(self) -> None:
         """Kill every worker process at once; running computations fail."""
-        self._stopped = True
-        for slot in list(self._busy):
+        self.stopped = True
+        for slot in list(self._slots):
             slot.kill()
-        self._busy.clear()
+        self._slots.clear()

@@ -1,6 +1,7 @@
 import pytest
 
-from flows.config import SECTIONS, ConfigError, load_config, shipped_studies
+from flows.config import SECTIONS, load_config, shipped_studies
+from models.specs import ConfigError
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "mnist-as-reported", "smoke"])

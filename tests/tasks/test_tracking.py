@@ -1,0 +1,32 @@
+import pytest
+
+from models.specs import ConfigError
+from tasks.tracking import MlflowConfig, mlflow_config, tracking_uri
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Writes ``mlflow.yaml`` into the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return (tmp_path / "mlflow.yaml").write_text
+
+
+@pytest.mark.parametrize("text", ["uri: x", "ui: {port: 0}", "ui: [1", "- 3"])
+def test_a_bad_file_is_one_line_that_names_it(written, text):
+    written(text)
+    with pytest.raises(ConfigError, match=r"mlflow\.yaml: ") as caught:
+        mlflow_config()
+    assert "\n" not in str(caught.value)
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(
+    written, home, monkeypatch
+):
+    written("")
+    assert mlflow_config() == MlflowConfig()
+    assert tracking_uri() == f"sqlite:///{home / 'mlflow.db'}"
+    written("tracking_uri: http://file:1")
+    assert tracking_uri() == "http://file:1"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://environment:1")
+    assert tracking_uri() == "http://environment:1"
