@@ -3,13 +3,13 @@
 import sys
 import warnings
 import webbrowser
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from flows.config import SECTIONS, Section, StudyConfig, load_config, shipped_studies
+from flows.config import SECTIONS, Section, load_config, shipped_studies
 from flows.engine import prepare_environment
-from flows.interrupt import restore_signals, stop_on_signals
+from flows.launch import launch
 from models.specs import ConfigError
 
 app = typer.Typer(
@@ -22,6 +22,13 @@ app = typer.Typer(
 
 StudyArgument = Annotated[
     str, typer.Argument(help=f"{', '.join(shipped_studies())}, or the path of a YAML file.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
+]
+Sections = Annotated[
+    list[str] | None,
+    typer.Option(help=f"Only this section and what it needs: {', '.join(SECTIONS)}."),
 ]
 
 
@@ -40,42 +47,13 @@ def main() -> None:
 @app.command(epilog="Example: study run mnist --set training.epochs=2 --set seeds=[0,1]")
 def run(
     study: StudyArgument = "digits",
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
-    ] = None,
-    section: Annotated[
-        list[str] | None,
-        typer.Option(help=f"Run only this section and what it needs: {', '.join(SECTIONS)}."),
-    ] = None,
+    overrides: Overrides = None,
+    section: Sections = None,
 ) -> None:
     """Run a study, or sections of it. What is done already is not done again."""
     config = load_config(study, overrides)
     sections = _sections(section)
-    prepare_environment()
-    stop_on_signals()
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-    from prefect.task_runners import ThreadPoolTaskRunner
-
-    from flows.study import SECTION_FLOWS  # prefect takes seconds to import
-    from flows.study import study as whole_study
-    from tasks.session import default_width
-    from tasks.tracking import mlflow_config
-
-    mlflow_config()  # refuse a bad file before any work
-    chosen: Any = whole_study
-    arguments: dict[str, Any] = {"config": config, "sections": list(sections)}
-    if len(sections) == 1:
-        chosen = SECTION_FLOWS[sections[0]]
-        arguments = {"config": config}
-    width = config.runner.width or default_width()
-    chosen = chosen.with_options(
-        task_runner=ThreadPoolTaskRunner(max_workers=width), flow_run_name=config.name
-    )
-    typer.echo(f"study {config.name}: {', '.join(sections)}")
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        state = chosen(**arguments, return_state=True)
-    restore_signals()
-    _summarize(config, state)
+    launch(config, sections, [])
 
 
 def _sections(names: list[str] | None) -> tuple[Section, ...]:
@@ -85,17 +63,65 @@ def _sections(names: list[str] | None) -> tuple[Section, ...]:
     return tuple(name for name in SECTIONS if not names or name in names)
 
 
-def _summarize(config: StudyConfig, state: Any) -> None:
-    from flows.study import reason
-    from tasks.publish import report_page
+@app.command(epilog="Example: study plan mnist --set training.epochs=10")
+def plan(
+    study: StudyArgument = "digits",
+    overrides: Overrides = None,
+    section: Sections = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 1 if anything would run.")
+    ] = False,
+) -> None:
+    """Show what `study run` would compute, why, and for how long. Runs nothing."""
+    from flows.plan import make_plan, plan_json, print_plan
+    from tasks.machine import default_width
 
-    page = report_page(config.name)
-    if page.exists():
-        typer.echo(f"report: {page}")
-    if not state.is_completed():
-        typer.echo(f"study: {reason(state)}", err=True)
+    config = load_config(study, overrides)
+    planned = make_plan(config, _sections(section))
+    if as_json:
+        typer.echo(plan_json(planned))
+    else:
+        print_plan(planned, config.runner.width or default_width())
+    if check and any(task.action == "run" for task in planned):
         sys.exit(1)
-    typer.echo(f"{state.message}; compare the runs with: study ui")
+
+
+@app.command(epilog="Example: study rerun mnist --task 'train[depth=2, latent_dim=20, *]'")
+def rerun(
+    study: Annotated[
+        str | None, typer.Argument(help="Name of a study that ran here; default: the latest.")
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Compute this task again though it is done."),
+    ] = None,
+) -> None:
+    """Run the latest invocation again: what failed or is missing, or chosen tasks.
+
+    With --task exactly the chosen tasks are computed again, and what depends on them if their
+    outcome changed.
+    """
+    from flows.rerun import latest, matching
+
+    config, sections = latest(study)
+    launch(config, sections, matching(task or [], config, sections))
+
+
+@app.command(epilog="Example: study gc --keep 2 --yes")
+def gc(
+    keep: Annotated[
+        int, typer.Option(min=1, help="Keep what this many last invocations of each study use.")
+    ] = 5,
+    yes: Annotated[bool, typer.Option("--yes/--dry-run", help="Delete, or only show.")] = False,
+    runs: Annotated[
+        bool, typer.Option("--runs", help="Delete the MLflow runs of what is deleted, too.")
+    ] = False,
+) -> None:
+    """Delete what no recent invocation uses."""
+    from flows.gc import collect
+
+    collect(keep, yes, runs)
 
 
 @app.command(epilog="Example: study status")

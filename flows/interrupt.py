@@ -52,6 +52,7 @@ def _close_runs() -> None:
     if current is not None:
         current.display.stop()
         current.tracker.interrupt()
+        current.log.end("CANCELLED", "interrupted")
     context = FlowRunContext.get()
     if context is not None and context.flow_run is not None:
         with get_client(sync_client=True) as client:

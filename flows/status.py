@@ -1,35 +1,44 @@
-"""``study status``: past invocations from the parent runs in MLflow."""
+"""``study status``: past invocations, what failed and why, how to go on."""
 
 from datetime import datetime
+from itertools import islice
 
 from rich.console import Console
 from rich.table import Table
 
-from tasks.tracking import connect, study_runs
+from tasks.invocations import Invocation, invocations
 
 LATEST = 20
-OUTCOMES = ("done", "cached", "failed")
+SHOWN_FAILURES = 10
+OUTCOMES = ("done", "cached", "failed", "skipped")
 
 
 def print_status(study: str | None = None) -> None:
-    """A table of the latest invocations, newest first."""
-    runs = study_runs(connect(), study)
-    console = Console()
-    if not runs:
+    """A table of the latest invocations, newest first, and what is missing of the newest."""
+    found = list(islice(invocations(study), LATEST))
+    console = Console(highlight=False, soft_wrap=True)
+    if not found:
         console.print("no study has run here yet; start one with: study run")
         return
-    table = Table("study", "started", "minutes", "state", *OUTCOMES)
-    for run in runs[:LATEST]:
-        end = run.info.end_time
-        minutes = f"{(end - run.info.start_time) / 60_000:.1f}" if end else ""
-        numbers = [run.data.metrics.get(f"tasks_{name}") for name in OUTCOMES]
-        counts = ["" if number is None else f"{number:.0f}" for number in numbers]
-        started = datetime.fromtimestamp(run.info.start_time / 1000)
-        name = run.data.tags["study.name"]
-        table.add_row(name, f"{started:%Y-%m-%d %H:%M}", minutes, run.info.status, *counts)
+    table = Table("study", "started", "minutes", "state", *OUTCOMES, box=None, pad_edge=False)
+    for invocation in found:
+        started = datetime.fromtimestamp(invocation.started)
+        minutes = f"{(invocation.ended - invocation.started) / 60:.1f}" if invocation.ended else ""
+        counts = [str(invocation.count(outcome)) for outcome in OUTCOMES]
+        moment = f"{started:%Y-%m-%d %H:%M}"
+        table.add_row(invocation.study, moment, minutes, invocation.state, *counts)
     console.print(table)
-    latest = runs[0]
-    if latest.data.tags.get("study.failures"):
-        name = latest.data.tags["study.name"]
-        console.print(f"{name}: {latest.data.tags['study.failures']}", markup=False)
-        console.print(f"run what is missing with: study run {name}", markup=False)
+    print_missing(console, found[0])
+
+
+def print_missing(console: Console, latest: Invocation) -> None:
+    """What the latest invocation left undone, why, and the command that does it."""
+    if latest.state in {"RUNNING", "COMPLETED"}:
+        return
+    console.print(f"\n{latest.study}: {latest.message or 'its process ended without a word'}")
+    for name, record in list(latest.unfinished.items())[:SHOWN_FAILURES]:
+        why = record.reason if record.outcome else "was not finished"
+        console.print(f"  {name}: {why}", markup=False)
+    if len(latest.unfinished) > SHOWN_FAILURES:
+        console.print(f"  and {len(latest.unfinished) - SHOWN_FAILURES} more")
+    console.print(f"run what is missing with: study rerun {latest.study}")

@@ -11,7 +11,8 @@ import urllib.request
 
 import typer
 
-from tasks.tracking import artifact_root, connect, mlflow_config, tracking_uri
+from tasks.mlflow_config import artifact_root, mlflow_config, tracking_uri
+from tasks.tracking import connect
 
 PREFECT_PORT = 4200
 START_SECONDS = 90

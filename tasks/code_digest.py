@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("models", "tasks", "flows")
+TEMPLATES = "tasks/templates"
 # What carries, shows or logs an answer without changing it.
-BYSTANDERS = {"tasks.store", "tasks.tracking", "tasks.step", "tasks.workers", "tasks.progress"}
+BYSTANDERS = {"tasks.store", "tasks.step", "tasks.workers", "tasks.checkpoints"}
 
 
 class Name(NamedTuple):
@@ -128,11 +129,26 @@ def code_parts(module: str, name: str) -> dict[str, str]:
         nodes = parsed.definitions.get(found.name, []) if found.name else parsed.effects
         if nodes:
             text = "\n".join(ast.dump(node) for node in nodes)
-            parts[f"{found.module}:{found.name}"] = hashlib.sha256(text.encode()).hexdigest()
+            parts[f"{found.module}:{found.name}"] = _sha256(text)
+            for path in _templates(nodes):
+                template = path.relative_to(ROOT).as_posix()
+                parts[f"{template}:"] = _sha256(path.read_text(encoding="utf-8"))
     return parts
+
+
+def _templates(nodes: list[ast.stmt]) -> Iterator[Path]:
+    """Templates that the code names: they decide the answer as code does."""
+    for node in nodes:
+        for part in ast.walk(node):
+            if isinstance(part, ast.Constant) and str(part.value).endswith(".j2"):
+                yield ROOT / TEMPLATES / str(part.value)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def code_digest(function: Callable[..., Any]) -> str:
     """One digest over all the code that a top-level project function reaches."""
     parts = code_parts(function.__module__, function.__name__)
-    return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()
+    return _sha256(repr(sorted(parts.items())))

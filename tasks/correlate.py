@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.data import load_dataset
-from tasks.step import step
+from tasks.step import Step
 from tasks.store import Entry
 from tasks.train import load_model
 
@@ -27,4 +27,4 @@ def correlate_latents(folder: Path, dataset: Entry, model: Entry) -> dict[str, A
     return {"metrics": {**defined, "dead_units": found.dead_units}}
 
 
-correlate = step(correlate_latents, "correlate", logs_to="model")
+correlate = Step(correlate_latents, "correlate", logs_to="model")

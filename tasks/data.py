@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.dataset_config import DatasetConfig
 from tasks.sources import DatasetError, ensure
-from tasks.step import step
+from tasks.step import Step
 from tasks.store import Entry
 
 if TYPE_CHECKING:
@@ -159,4 +159,4 @@ def _read_folder(path: Path) -> Dataset:
     return _split(images, labels)
 
 
-data = step(prepare_dataset, "data")
+data = Step(prepare_dataset, "data", settings={"config": "dataset", "source": "dataset files"})

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.data import load_dataset
-from tasks.step import step
+from tasks.step import Step
 from tasks.store import Entry
 from tasks.train import load_model
 
@@ -39,4 +39,4 @@ def first_of_each_class(labels: Any) -> list[int]:
     return [int((labels == label).nonzero()[0]) for label in labels.unique()[:10]]
 
 
-evaluate = step(evaluate_model, "evaluate", logs_to="model")
+evaluate = Step(evaluate_model, "evaluate", logs_to="model")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.data import Dataset, load_dataset
 from tasks.sources import DatasetError
-from tasks.step import step
+from tasks.step import Step
 from tasks.store import Entry
 from tasks.train import load_model
 
@@ -86,5 +86,10 @@ def draw_grid(folder: Path, walks: list[Entry]) -> dict[str, Any]:
     return {}
 
 
-interpolate = step(interpolate_pair, "interpolate", kind="interpolation")
-interpolation_grid = step(draw_grid, "interpolation_grid")
+interpolate = Step(
+    interpolate_pair,
+    "interpolate",
+    kind="interpolation",
+    settings={"pair": "interpolation.pairs", "steps": "interpolation.steps"},
+)
+interpolation_grid = Step(draw_grid, "interpolation_grid")

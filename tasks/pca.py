@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.data import load_dataset
-from tasks.step import step
+from tasks.step import Step
 from tasks.store import Entry
 
 
@@ -19,4 +19,4 @@ def fit_linear_limit(folder: Path, dataset: Entry) -> dict[str, Any]:
     return {"test_loss": fit_pca(train, test).test_loss.tolist()}
 
 
-pca = step(fit_linear_limit, "pca")
+pca = Step(fit_linear_limit, "pca")

@@ -8,7 +8,7 @@ from typing import Any
 from tasks import reported
 from tasks.data import load_dataset
 from tasks.evaluate import first_of_each_class
-from tasks.step import step
+from tasks.step import Step
 from tasks.store import Entry
 from tasks.train import load_model
 
@@ -216,4 +216,4 @@ def _picture(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-report = step(write_report, "report")
+report = Step(write_report, "report", settings={"config": "", "failures": "failures"})

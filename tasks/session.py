@@ -1,22 +1,38 @@
-"""What one invocation shares among its tasks: workers, display and tracker."""
+"""What one invocation shares among its tasks: workers, display, tracker, its record."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from tasks.invocations import InvocationLog
+from tasks.machine import default_width, usable_cores
 from tasks.progress import Display
+from tasks.step import Step
 from tasks.tracking import Tracker
 from tasks.workers import Workers
 
 
 @dataclass
 class Session:
-    """The shared engines of one invocation of a study."""
+    """The shared engines of one invocation of a study.
+
+    ``forced`` names the tasks to compute though they are in the store; ``performed`` tells how
+    to compute an entry of this invocation again, by its key.
+    """
 
     workers: Workers
     display: Display
     tracker: Tracker
+    log: InvocationLog
+    forced: set[str]
+    performed: dict[str, tuple[Step, str, dict[str, Any]]] = field(default_factory=dict)
+
+    def take_forced(self, name: str) -> bool:
+        """Whether to compute this task whatever the store holds; true once per task."""
+        forced = name in self.forced
+        self.forced.discard(name)
+        return forced
 
 
 _current: Session | None = None
@@ -36,26 +52,20 @@ def interrupt() -> Session | None:
     return _current
 
 
-def default_width() -> int:
-    """Tasks side by side: one per core that this process may use, at most 4."""
-    return max(1, min(4, usable_cores()))
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextmanager
 def open_session(
-    tracker: Tracker, width: int | None = None, threads: int | None = None
+    tracker: Tracker,
+    log: InvocationLog,
+    forced: set[str],
+    width: int | None = None,
+    threads: int | None = None,
 ) -> Iterator[Session]:
     """Start the engines and stop them, whatever happens between."""
     global _current
     width = width or default_width()
     workers = Workers(width, threads or max(1, usable_cores() // width))
     with Display() as display:
-        _current = Session(workers, display, tracker)
+        _current = Session(workers, display, tracker, log, forced)
         try:
             yield _current
         finally:

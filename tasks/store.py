@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from tasks.canonical import digest
 from tasks.home import study_home
@@ -26,13 +26,15 @@ MANIFEST = "manifest.json"
 
 
 class Entry(BaseModel):
-    """One finished task: what it returned and which files it left."""
+    """One finished task: what it was asked, what it returned, which files it left."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: str
     key: str
     name: str
+    inputs: dict[str, Any]
+    code: dict[str, str]
     result: dict[str, Any]
     files: dict[str, str]
     seconds: float
@@ -64,12 +66,15 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _damage(folder: Path, task: str, key: str) -> tuple[Entry | None, str]:
+def inspect(task: str, key: str) -> tuple[Entry | None, str]:
+    """The verified entry, or None and the name of the file that is damaged or missing, if any."""
+    folder = entry_folder(task, key)
+    if not folder.is_dir():
+        return None, ""
     try:
-        text = (folder / MANIFEST).read_text(encoding="utf-8")
-        sealed = json.loads(text)
+        sealed = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         entry = Entry.model_validate(sealed["entry"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None, MANIFEST
     if sealed.get("sha256") != digest(entry.model_dump(mode="json")):
         return None, MANIFEST
@@ -84,20 +89,18 @@ def _damage(folder: Path, task: str, key: str) -> tuple[Entry | None, str]:
 
 def load(task: str, key: str) -> Entry | None:
     """The verified entry, or None. A damaged one moves to ``store/quarantine/`` with a warning."""
-    folder = entry_folder(task, key)
-    if not folder.is_dir():
-        return None
-    entry, damaged = _damage(folder, task, key)
-    if entry is None:
-        aside = study_home() / "store" / "quarantine" / f"{task}-{key}-{time.time_ns()}"
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(aside)
-        warnings.warn(
-            f"store entry damaged: {damaged} of {task}/{key[:12]}; moved to {aside}, "
-            "it will be computed again",
-            stacklevel=2,
-        )
+    entry, damaged = inspect(task, key)
+    if damaged:
+        set_aside(entry_folder(task, key), f"store entry damaged: {damaged} of {task}/{key[:12]}")
     return entry
+
+
+def set_aside(path: Path, problem: str) -> None:
+    """Move what is damaged to ``store/quarantine/``, and say so."""
+    aside = study_home() / "store" / "quarantine" / f"{time.time_ns()}-{path.name}"
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(aside)
+    warnings.warn(f"{problem}; moved to {aside}, it will be computed again", stacklevel=2)
 
 
 @contextmanager
@@ -109,7 +112,7 @@ def locked(task: str, key: str) -> Iterator[None]:
         yield
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Make a file or a folder's list of names durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -138,15 +141,19 @@ def workspace(task: str, key: str) -> Iterator[Path]:
 def publish(folder: Path, entry: Entry) -> None:
     """Seal the files of a workspace with a manifest and move them to their place."""
     for name in entry.files:
-        _flush(folder / name)
+        flush(folder / name)
     sealed = {"entry": entry.model_dump(mode="json"), "sha256": digest(entry.model_dump())}
     manifest = folder / MANIFEST
     manifest.write_text(json.dumps(sealed, indent=1), encoding="utf-8")
-    _flush(manifest)
+    flush(manifest)
     final = entry_folder(entry.task, entry.key)
     final.parent.mkdir(parents=True, exist_ok=True)
+    replaced = folder.with_name(f"{folder.name}-replaced")
+    if final.exists():  # computed again on request; a kill in between computes it once more
+        final.rename(replaced)
     folder.rename(final)
-    _flush(final.parent)
+    flush(final.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def files_in(folder: Path) -> dict[str, str]:

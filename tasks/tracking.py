@@ -10,16 +10,19 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from filelock import FileLock
-from pydantic import Field, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
-from models.specs import ConfigError, Value
+from models.specs import Value
 from tasks.home import study_home
+from tasks.mlflow_config import artifact_root, mlflow_config, tracking_uri
+from tasks.step import Step
 from tasks.store import Entry
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -35,60 +38,26 @@ from mlflow.entities import (  # noqa: E402  (the settings above must come first
     Run,
     RunTag,
 )
+from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 KIND, KEY, STUDY, ENTRY = "study.kind", "study.key", "study.name", "study.entry"
 # Not MLflow's own nesting: a model serves many invocations, and nested runs hide in the table.
-TRAINED_BY, NOTE = "study.trained_by", "mlflow.note.content"
+TRAINED_BY, COMMIT, NOTE = "study.trained_by", "study.commit", "mlflow.note.content"
 
 
-class UiConfig(Value):
-    """Where ``study ui`` shows MLflow."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(5000, ge=1, le=65_535)
+class TrackingError(ConnectionError):
+    """MLflow did not take what was logged; trying again later may help."""
 
 
-class MlflowConfig(Value):
-    """The content of ``mlflow.yaml``."""
-
-    tracking_uri: str | None = None
-    experiment_prefix: str = ""
-    artifact_root: str | None = None
-    registered_model: str = "latent-study"
-    ui: UiConfig = UiConfig()
-
-
-def mlflow_config() -> MlflowConfig:
-    """``mlflow.yaml`` of the current folder, else the project's, else the defaults.
-
-    Raises ConfigError for unknown keys and bad values.
-    """
-    for folder in (Path.cwd(), Path(__file__).resolve().parent.parent):
-        path = folder / "mlflow.yaml"
-        if path.is_file():
-            try:
-                return MlflowConfig.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
-            except ValidationError as error:
-                first = error.errors()[0]
-                key = ".".join(str(part) for part in first["loc"])
-                raise ConfigError(f"{path}: {key}: {first['msg']}") from None
-            except yaml.YAMLError as error:
-                raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
-    return MlflowConfig()
-
-
-def tracking_uri() -> str:
-    """Where runs are logged: the environment, then ``mlflow.yaml``, then STUDY_HOME."""
-    configured = os.environ.get("MLFLOW_TRACKING_URI") or mlflow_config().tracking_uri
-    return configured or f"sqlite:///{study_home() / 'mlflow.db'}"
-
-
-def artifact_root() -> str | None:
-    """Where artifacts of a local database go; None leaves it to a tracking server."""
-    if not tracking_uri().startswith("sqlite:"):
-        return mlflow_config().artifact_root
-    return mlflow_config().artifact_root or (study_home() / "mlartifacts").as_uri()
+@contextmanager
+def _tracking() -> Iterator[None]:
+    """What MLflow and its database raise, as one error with one line."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise TrackingError(f"MLflow did not take what was logged: {first}") from error
 
 
 class RunPlan(NamedTuple):
@@ -101,14 +70,12 @@ class RunPlan(NamedTuple):
     dataset: Entry | None
 
     @classmethod
-    def of(
-        cls, kind: str | None, logs_to: str | None, key: str, name: str, inputs: dict[str, Any]
-    ) -> "RunPlan | None":
+    def of(cls, step: Step, key: str, name: str, inputs: dict[str, Any]) -> "RunPlan | None":
         """The plan for a task with these inputs, None if the task has no run."""
-        if logs_to is not None:
-            target = inputs[logs_to]
+        if step.logs_to is not None:
+            target = inputs[step.logs_to]
             return cls("", target.key, target.name, {}, None)
-        if kind is None:
+        if step.kind is None:
             return None
         dataset = inputs.get("dataset")
         parameters: dict[str, Any] = {}
@@ -118,7 +85,7 @@ class RunPlan(NamedTuple):
         for value in inputs.values():
             if isinstance(value, Value):
                 parameters.update(value.model_dump(mode="json"))
-        return cls(kind, key, name, parameters, dataset)
+        return cls(step.kind, key, name, parameters, dataset)
 
 
 def _metric(name: str, value: float, step: int = 0) -> Metric:
@@ -137,8 +104,8 @@ class Tracker:
         self.study = study
         self.experiment_id = self._experiment(mlflow_config().experiment_prefix + study)
         self.parent_id: str | None = None
-        self._runs = self._known_runs()
-        self._logged: dict[str, set[int]] = {}  # epochs in MLflow, by key, of the runs opened here
+        self._runs = {run.data.tags[KEY]: run for run in _keyed_runs(self.client)}
+        self._logged: dict[str, set[int]] = {}  # epochs in MLflow, by key
         self._lock = threading.Lock()
 
     def _experiment(self, name: str) -> str:
@@ -151,16 +118,6 @@ class Tracker:
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
         return found.experiment_id
-
-    def _known_runs(self) -> dict[str, Run]:
-        """Every run that shows a store entry, by the entry's key, in one sweep."""
-        found = search_everywhere(self.client, f"tags.`{KEY}` LIKE '%'")
-        return {run.data.tags[KEY]: run for run in found}
-
-    def shows(self, plan: RunPlan, task: str, key: str) -> bool:
-        """Whether the run of this plan shows the entry already."""
-        run = self._runs.get(plan.key)
-        return run is not None and run.data.tags.get(f"{ENTRY}.{task}") == key
 
     def start_study(self, parameters: dict[str, Any]) -> str:
         """Open the parent run of this invocation and return its id."""
@@ -210,7 +167,7 @@ class Tracker:
             return known
         return next(iter(search_everywhere(self.client, f"tags.`{KEY}` = '{key}'")), None)
 
-    def open(self, plan: RunPlan) -> Run:
+    def _open(self, plan: RunPlan) -> Run:
         """The run of this plan, created if there is none yet."""
         with self._lock:
             run = self.find(plan.key)
@@ -222,29 +179,61 @@ class Tracker:
                 self.client.log_batch(run.info.run_id, params=_parameters(plan.parameters))
                 if plan.dataset is not None:
                     self.client.log_inputs(run.info.run_id, [_dataset_input(plan.dataset)])
-            elif run.info.status in {"FAILED", "KILLED"} and plan.kind:
-                self.client.update_run(run.info.run_id, status="RUNNING")
             self._runs[plan.key] = run
-            if plan.key not in self._logged:
-                history = self.client.get_metric_history(run.info.run_id, "train_loss")
-                self._logged[plan.key] = {metric.step for metric in history}
             return run
 
+    def begin(self, plan: RunPlan) -> None:
+        """A computation starts: its run is open, and belongs to this invocation."""
+        with _tracking():
+            run_id = self._open(plan).info.run_id
+            self._logged[plan.key] = self._epochs_of(run_id)
+            if plan.kind and self.client.get_run(run_id).info.status != "FINISHED":
+                self.client.update_run(run_id, status="RUNNING")
+                if self.parent_id:
+                    self.client.set_tag(run_id, TRAINED_BY, self.parent_id)
+
+    def _epochs_of(self, run_id: str) -> set[int]:
+        history = self.client.get_metric_history(run_id, "train_loss")
+        return {metric.step for metric in history}
+
     def log_epoch(self, plan: RunPlan, event: dict[str, Any]) -> None:
-        """One epoch's losses, once even if the epoch is trained again after a failure."""
+        """One epoch's losses, once even if the epoch is trained again after a failure.
+
+        What cannot be logged now is logged with the entry; no training waits for it.
+        """
         if event["epoch"] not in self._logged[plan.key]:
-            self.client.log_batch(self._runs[plan.key].info.run_id, metrics=_epoch_metrics(event))
-            self._logged[plan.key].add(event["epoch"])
+            with suppress(TrackingError), _tracking():
+                run_id = self._runs[plan.key].info.run_id
+                self.client.log_batch(run_id, metrics=_epoch_metrics(event))
+                self._logged[plan.key].add(event["epoch"])
 
     def log_entry(self, plan: RunPlan, entry: Entry) -> None:
-        """Everything an entry shows: parameters, metrics, curves, files; once only."""
-        run = self.open(plan)
-        run_id, mark = run.info.run_id, f"{ENTRY}.{entry.task}"
-        if run.data.tags.get(mark) == entry.key:
-            return
+        """Everything an entry shows: parameters, metrics, curves, files; once only.
+
+        Raises TrackingError if MLflow does not take it.
+        """
+        with _tracking():
+            run = self._open(plan)
+            mark = f"{ENTRY}.{entry.task}"
+            shown = run.data.tags.get(mark)
+            if shown == entry.fingerprint:
+                return
+            if shown is not None and plan.kind:  # computed again with another outcome
+                self.client.delete_run(run.info.run_id)
+                del self._runs[plan.key]
+                run = self._open(plan)
+                self._logged[plan.key] = set()
+            self._show(plan, run, entry)
+            run.data.tags[mark] = entry.fingerprint
+
+    def _show(self, plan: RunPlan, run: Run, entry: Entry) -> None:
+        run_id = run.info.run_id
+        history = entry.result.get("history", [])
+        if history and plan.key not in self._logged:
+            self._logged[plan.key] = self._epochs_of(run_id)
         curves = [
             metric
-            for event in entry.result.get("history", [])
+            for event in history
             if event["epoch"] not in self._logged[plan.key]
             for metric in _epoch_metrics(event)
         ]
@@ -253,29 +242,37 @@ class Tracker:
         for name in entry.files:
             if Path(name).suffix in {".png", ".csv", ".json", ".safetensors", ".html"}:
                 self.client.log_artifact(run_id, str(entry.path(name)))
+        tags = {f"{ENTRY}.{entry.task}": entry.fingerprint, COMMIT: entry.provenance["commit"]}
         self.client.log_batch(
             run_id,
             metrics=curves + metrics,
             params=_parameters(entry.result.get("parameters", {})),
-            tags=[RunTag(mark, entry.key), RunTag("study.commit", str(entry.provenance["commit"]))],
+            tags=[RunTag(name, str(value)) for name, value in tags.items()],
         )
         if plan.kind:
             self.client.set_terminated(run_id, "FINISHED")
-        run.data.tags[mark] = entry.key
 
     def fail(self, plan: RunPlan, status: str = "FAILED") -> None:
         """Close the run of a computation that failed."""
         run = self._runs.get(plan.key)
         if run is not None and plan.kind:
-            self.client.set_terminated(run.info.run_id, status)
+            with suppress(TrackingError), _tracking():
+                self.client.set_terminated(run.info.run_id, status)
 
     def interrupt(self) -> None:
         """Close every run of this invocation that is still open as KILLED."""
-        for run in [self._runs[key] for key in list(self._logged)]:
-            if self.client.get_run(run.info.run_id).info.status == "RUNNING":
-                self.client.set_terminated(run.info.run_id, "KILLED")
         if self.parent_id:
-            self.client.set_terminated(self.parent_id, "KILLED")
+            close_open_runs(self.client, self.parent_id)
+
+
+def close_open_runs(client: MlflowClient, parent_id: str) -> None:
+    """Mark a parent run whose process ended, and the runs it was filling, as KILLED."""
+    with _tracking():
+        of_parent = f"tags.`{TRAINED_BY}` = '{parent_id}' and attributes.status = 'RUNNING'"
+        for run in search_everywhere(client, of_parent):
+            client.set_terminated(run.info.run_id, "KILLED")
+        if client.get_run(parent_id).info.status == "RUNNING":
+            client.set_terminated(parent_id, "KILLED")
 
 
 def _epoch_metrics(event: dict[str, Any]) -> list[Metric]:
@@ -319,6 +316,24 @@ def search_everywhere(client: MlflowClient, condition: str) -> list[Run]:
         page = search(page_token=page.token)
         found += page
     return found
+
+
+def _keyed_runs(client: MlflowClient) -> list[Run]:
+    """Every run that shows a store entry."""
+    return search_everywhere(client, f"tags.`{KEY}` LIKE '%'")
+
+
+def delete_runs(client: MlflowClient, keys: set[str]) -> int:
+    """Delete the runs that show these store entries, and the models logged to them; how many.
+
+    They are out of sight at once; ``mlflow gc`` frees the space.
+    """
+    runs = [run for run in _keyed_runs(client) if run.data.tags[KEY] in keys]
+    for run in runs:
+        for output in run.outputs.model_outputs if run.outputs else []:
+            client.delete_logged_model(output.model_id)
+        client.delete_run(run.info.run_id)
+    return len(runs)
 
 
 def study_runs(client: MlflowClient, study: str | None = None) -> list[Run]:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.specs import ModelSpec, TrainingRecipe
+from tasks.checkpoints import CheckpointFolder
 from tasks.data import load_dataset
-from tasks.step import step
+from tasks.step import Step
 from tasks.store import Entry
 from tasks.workers import report
 
@@ -17,9 +18,11 @@ WEIGHTS = "weights.safetensors"
 
 
 def train_model(
-    folder: Path, dataset: Entry, spec: ModelSpec, recipe: TrainingRecipe
+    folder: Path, checkpoints: Path, dataset: Entry, spec: ModelSpec, recipe: TrainingRecipe
 ) -> dict[str, Any]:
     """Train, leave weights and recipe side by side, return the loss curves.
+
+    A training that was killed continues from its newest checkpoint.
 
     Raises models.training.DivergedError when the loss is no number any more.
     """
@@ -35,6 +38,7 @@ def train_model(
         images.train_images,
         images.test_images,
         on_epoch=lambda epoch: report(epoch._asdict()),
+        checkpoint=CheckpointFolder(checkpoints),
     )
     save_file(model.state_dict(), folder / WEIGHTS)
     described = {"spec": spec.model_dump(), "recipe": recipe.model_dump()}
@@ -61,4 +65,6 @@ def load_model(entry: Entry) -> "Autoencoder":
     return model.eval()
 
 
-train = step(train_model, "train", kind="model")
+train = Step(
+    train_model, "train", kind="model", settings={"spec": "training", "recipe": "training"}
+)

@@ -4,17 +4,20 @@ from pathlib import Path
 from typing import Any
 
 from models.specs import ModelSpec, TransferSpec
+from tasks.checkpoints import CheckpointFolder
 from tasks.data import load_dataset
-from tasks.step import step
+from tasks.step import Step
 from tasks.store import Entry
 from tasks.train import WEIGHTS, load_model
 from tasks.workers import report
 
 
 def train_transfer(
-    folder: Path, dataset: Entry, model: Entry, spec: TransferSpec
+    folder: Path, checkpoints: Path, dataset: Entry, model: Entry, spec: TransferSpec
 ) -> dict[str, Any]:
     """Train one scenario with one label budget; test loss, accuracy and confusion matrix.
+
+    A training that was killed continues from its newest checkpoint.
 
     Raises models.training.DivergedError when the loss is no number any more.
     """
@@ -32,6 +35,7 @@ def train_transfer(
         (tensors.train_images, tensors.train_labels),
         (tensors.test_images, tensors.test_labels),
         on_epoch=lambda epoch: report(epoch._asdict()),
+        checkpoint=CheckpointFolder(checkpoints),
     )
     save_file(outcome.classifier.state_dict(), folder / WEIGHTS)
     save(confusion_figure(outcome.confusion), folder / "confusion.png")
@@ -49,4 +53,4 @@ def train_transfer(
     }
 
 
-transfer = step(train_transfer, "transfer", kind="transfer")
+transfer = Step(train_transfer, "transfer", kind="transfer", settings={"spec": "transfer"})

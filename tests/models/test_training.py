@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from models.autoencoder import Autoencoder, initialize
 from models.specs import ModelSpec, TrainingRecipe, TransferSpec
 from models.training import (
     DivergedError,
+    Snapshot,
     labelled_subset,
     reconstruction_loss,
     train_autoencoder,
@@ -90,3 +93,73 @@ def test_small_label_budgets_are_balanced_and_train_enough_updates():
     )
     history = train_classifier(SPEC, spec, None, (IMAGES, LABELS), (IMAGES, LABELS)).history
     assert history[-1].epoch == 20  # two updates an epoch
+
+
+class Killed(Exception):  # noqa: N818
+    """Stands for the end of the process."""
+
+
+class Kept:
+    """Keeps snapshots in memory, and ends the training behind one of them."""
+
+    def __init__(self, last_epoch=None):
+        self.snapshot = None
+        self.last_epoch = last_epoch
+
+    def save(self, snapshot):
+        tensors = {name: tensor.clone() for name, tensor in snapshot.tensors.items()}
+        self.snapshot = Snapshot(tensors, json.loads(json.dumps(snapshot.data)))
+        if snapshot.epoch == self.last_epoch:
+            raise Killed
+
+    def load(self):
+        return self.snapshot
+
+
+def continued(train, epoch):
+    """What a training ends with if it is killed behind this epoch and continued."""
+    kept = Kept(epoch)
+    with pytest.raises(Killed):
+        train(kept)
+    kept.last_epoch = None
+    torch.rand(7)  # another process has used torch's global generator differently
+    return train(kept)
+
+
+def same(module, other):
+    states = module.state_dict(), other.state_dict()
+    return all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"),
+    [("adam", "one_cycle"), ("adamw", "cosine"), ("sgd", "constant"), ("sgd", "one_cycle")],
+)
+@pytest.mark.parametrize("epoch", [1, 3, 4])
+def test_a_killed_training_ends_with_the_same_bits(optimizer, schedule, epoch):
+    chosen = recipe(epochs=4, optimizer=optimizer, schedule=schedule)
+
+    def train(checkpoint):
+        return train_autoencoder(SPEC, chosen, IMAGES, IMAGES[:10], checkpoint=checkpoint)
+
+    model, history = train(None)
+    again, continued_history = continued(train, epoch)
+    assert same(model, again)
+    assert history == continued_history
+
+
+@pytest.mark.parametrize("trained", ["head", "head_and_encoder"])
+def test_a_killed_classifier_ends_with_the_same_bits(trained):
+    spec = TransferSpec(
+        scenario="fine_tune", trained=trained, epochs=4, minimum_updates=0, batch_size=16
+    )
+    encoder = train_autoencoder(SPEC, recipe(epochs=1), IMAGES, IMAGES[:10])[0].encoder
+
+    def train(checkpoint):
+        data = (IMAGES, LABELS)
+        return train_classifier(SPEC, spec, encoder, data, data, checkpoint=checkpoint)
+
+    whole, again = train(None), continued(train, 2)
+    assert same(whole.classifier, again.classifier)
+    assert whole.history == again.history
+    assert torch.equal(whole.confusion, again.confusion)

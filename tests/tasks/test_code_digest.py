@@ -74,6 +74,8 @@ def test_comments_docstrings_and_formatting_change_nothing(copied):
         ("models/classifier.py", "nn.Linear(50, 100)", "nn.Linear(50, 99)", {"transfer"}),
         ("tasks/data.py", "TEST_SHARE = 0.2", "TEST_SHARE = 0.3", {"data"}),
         ("tasks/plots.py", "len(counts) <= 12", "len(counts) <= 13", {"transfer"}),
+        ("tasks/templates/report.html.j2", "<h2>Depth</h2>", "<h2>Depths</h2>", {"report"}),
+        ("tasks/store.py", "time.time_ns()", "time.monotonic_ns()", set()),
         ("tasks/tracking.py", "time.time() * 1000", "time.time() * 999", set()),
     ],
 )

@@ -67,7 +67,6 @@ def test_load_dataset_reads_an_entry(home):
     folder = home / "store" / "data" / "k"
     folder.parent.mkdir(parents=True)
     result, _ = prepared(folder, DatasetConfig(name="digits", train_limit=20, test_limit=10))
-    entry = Entry(
-        task="data", key="k", name="data", result=result, files={}, seconds=0, provenance={}
-    )
+    empty = {"inputs": {}, "code": {}, "files": {}, "provenance": {}}
+    entry = Entry(task="data", key="k", name="data", result=result, seconds=0, **empty)
     assert load_dataset(entry).test_images.shape == (10, 28, 28)

@@ -1,7 +1,7 @@
 import pytest
 
 from models.specs import ConfigError
-from tasks.tracking import MlflowConfig, mlflow_config, tracking_uri
+from tasks.mlflow_config import MlflowConfig, mlflow_config, tracking_uri
 
 
 @pytest.fixture

@@ -1,0 +1,86 @@
+"""``study gc``: what no recent invocation uses, and its removal."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from models.specs import ConfigError
+from tasks.home import study_home
+from tasks.invocations import invocations
+
+KEEPS_FOLDERS = {"locks"}  # below store/, everything else is entries, or leftovers
+
+
+def kept_keys(keep: int) -> set[str]:
+    """Keys that the last ``keep`` invocations of each study reached.
+
+    Raises ConfigError while a study is running, for it may be using anything.
+    """
+    kept: set[str] = set()
+    seen: Counter[str] = Counter()
+    for found in invocations():
+        if found.state == "RUNNING":
+            raise ConfigError(f"study {found.study} is running; collect when it has ended")
+        seen[found.study] += 1
+        if seen[found.study] <= keep:
+            kept |= {record.key for record in found.tasks.values()}
+    return kept
+
+
+def unused(keep: int) -> list[Path]:
+    """Entries and checkpoints that no kept invocation reached, and all that was set aside."""
+    kept = kept_keys(keep)
+    store = study_home() / "store"
+    folders = [path for path in sorted(store.glob("*/*")) if path.parent.name not in KEEPS_FOLDERS]
+    return [path for path in folders if key_of(path) not in kept or is_leftover(path)]
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether it was set aside as damaged, or left by a process that was killed."""
+    return path.parent.name in {"quarantine", "tmp"}
+
+
+def key_of(path: Path) -> str:
+    """The key that a folder in the store belongs to."""
+    return path.name.rpartition("-")[2]
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file or of all files below a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def collect(keep: int, delete: bool, runs: bool) -> None:
+    """Show what is unused with sizes; on request delete it, and its MLflow runs."""
+    found = unused(keep)
+    sizes = {path: size_of(path) for path in found}
+    console = Console(highlight=False, soft_wrap=True)
+    if found:
+        table = Table("what", "number", "size", box=None, pad_edge=False)
+        for kind in sorted({path.parent.name for path in found}):
+            of_kind = [size for path, size in sizes.items() if path.parent.name == kind]
+            table.add_row(kind, str(len(of_kind)), f"{sum(of_kind) / 1e6:.1f} MB")
+        console.print(table)
+    total = f"{sum(sizes.values()) / 1e6:.1f} MB"
+    if not delete:
+        hint = "; delete it with --yes" if found else ""
+        console.print(f"{total} not used by the last {keep} invocations of each study{hint}")
+        return
+    keys = {key_of(path) for path in found if not is_leftover(path)}
+    for path in found:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for lock in (study_home() / "store" / "locks").glob("*.lock"):
+        if key_of(lock.with_suffix("")) in keys:
+            lock.unlink()
+    console.print(f"{total} deleted")
+    if runs:
+        from tasks.tracking import connect, delete_runs
+
+        console.print(f"{delete_runs(connect(), keys)} MLflow runs deleted")

@@ -1,0 +1,55 @@
+"""Start a study's flow from the command line."""
+
+import sys
+from typing import Any
+
+import typer
+
+from flows.config import SECTIONS, Section, StudyConfig
+from flows.engine import prepare_environment
+from flows.interrupt import restore_signals, stop_on_signals
+from tasks.mlflow_config import mlflow_config
+
+
+def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> None:
+    """Run these sections in this process, tell how it ended; exits with 1 if a task failed."""
+    mlflow_config()  # refuse a bad file before any work
+    prepare_environment()
+    stop_on_signals()
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.task_runners import ThreadPoolTaskRunner
+
+    from flows.study import SECTION_FLOWS  # prefect takes seconds to import
+    from flows.study import study as whole_study
+    from tasks.machine import default_width
+
+    chosen: Any = whole_study
+    arguments: dict[str, Any] = {"config": config, "force": force}
+    if len(sections) == 1:
+        chosen = SECTION_FLOWS[sections[0]]
+    else:
+        arguments["sections"] = list(sections)
+    width = config.runner.width or default_width()
+    chosen = chosen.with_options(
+        task_runner=ThreadPoolTaskRunner(max_workers=width), flow_run_name=config.name
+    )
+    left_out = [section for section in SECTIONS if section not in sections]
+    typer.echo(f"study {config.name}" + (f": {', '.join(sections)}" if left_out else ""))
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        state = chosen(**arguments, return_state=True)
+    restore_signals()
+    _summarize(config, state)
+
+
+def _summarize(config: StudyConfig, state: Any) -> None:
+    from flows.study import reason
+    from tasks.publish import report_page
+
+    page = report_page(config.name)
+    if page.exists():
+        typer.echo(f"report: {page}")
+    if not state.is_completed():
+        typer.echo(f"study: {reason(state)}", err=True)
+        typer.echo(f"study: once mended, run what is missing with: study rerun {config.name}")
+        sys.exit(1)
+    typer.echo(f"{state.message}; compare the runs with: study ui")

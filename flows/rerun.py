@@ -1,0 +1,42 @@
+"""``study rerun``: the latest invocation again, which computes what failed or is missing."""
+
+import re
+
+from flows.config import SECTIONS, Section, StudyConfig
+from flows.plan import make_plan
+from models.specs import ConfigError
+from tasks.invocations import invocations
+
+
+def latest(study: str | None) -> tuple[StudyConfig, tuple[Section, ...]]:
+    """What the latest invocation, of one study or of any, was asked for.
+
+    Raises ConfigError if there is none.
+    """
+    found = next(invocations(study), None)
+    if found is None:
+        name = f"study {study!r}" if study else "study"
+        raise ConfigError(f"no {name} has run here yet; start one with: study run {study or ''}")
+    sections = tuple(section for section in SECTIONS if section in found.sections)
+    return StudyConfig.model_validate(found.config), sections
+
+
+def matching(patterns: list[str], config: StudyConfig, sections: tuple[Section, ...]) -> list[str]:
+    """Names of the tasks that patterns with ``*`` and ``?`` choose.
+
+    Raises ConfigError for a pattern that chooses none.
+    """
+    names = [task.name for task in make_plan(config, sections)]
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+        found = [name for name in names if re.fullmatch(expression, name)]
+        if not found:
+            kind = pattern.partition("[")[0].rstrip("*")
+            near = [name for name in names if name.startswith(kind)] or names
+            raise ConfigError(
+                f"--task {pattern!r}: no such task in study {config.name}; there are "
+                f"{', '.join(near[:4])}{', ...' if len(near) > 4 else ''}"
+            )
+        chosen |= dict.fromkeys(found)
+    return list(chosen)

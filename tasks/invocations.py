@@ -1,0 +1,151 @@
+"""The record of every invocation of a study: one file of JSON lines each, written as it goes.
+
+``STUDY_HOME/invocations/<id>.jsonl``; every line is merged into what stands before it, so a kill
+loses at most the line that was being written. A lock held for the invocation's life tells a running
+one from one whose process died.
+"""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict
+
+from tasks.home import study_home
+
+State = Literal["RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
+
+
+class TaskRecord(BaseModel):
+    """What became of one task of an invocation; without an outcome it was not finished."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task: str = ""
+    key: str = ""
+    outcome: Literal["", "done", "cached", "failed", "skipped"] = ""
+    reason: str = ""
+
+
+class Invocation(BaseModel):
+    """One invocation of a study. Times are seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    study: str
+    config: dict[str, Any]
+    sections: list[str]
+    started: float
+    ended: float | None = None
+    state: State = "RUNNING"
+    message: str = ""
+    mlflow_run_id: str | None = None
+    flow_run_id: str | None = None
+    server: tuple[int, float] | None = None
+    tasks: dict[str, TaskRecord] = {}
+
+    def count(self, outcome: str) -> int:
+        """How many tasks ended like this."""
+        return sum(record.outcome == outcome for record in self.tasks.values())
+
+    @property
+    def unfinished(self) -> dict[str, TaskRecord]:
+        """What failed, was skipped, or was being done when the process ended."""
+        over = {"done", "cached"}
+        return {name: task for name, task in self.tasks.items() if task.outcome not in over}
+
+
+def _folder() -> Path:
+    return study_home() / "invocations"
+
+
+def _lock(identifier: str) -> FileLock:
+    return FileLock(_folder() / f"{identifier}.lock", thread_local=False)
+
+
+class InvocationLog:
+    """Writes the record of the invocation that is running."""
+
+    def __init__(self, study: str, config: dict[str, Any], sections: list[str]):
+        started = time.time()
+        moment = datetime.fromtimestamp(started).strftime("%Y%m%d-%H%M%S-%f")
+        self.id = f"{moment}-{study}-{secrets.token_hex(2)}"
+        _folder().mkdir(parents=True, exist_ok=True)
+        self._held = _lock(self.id)
+        self._held.acquire()
+        self.note(id=self.id, study=study, config=config, sections=sections, started=started)
+
+    def note(self, **fields: Any) -> None:
+        """Add to the record."""
+        _append(self.id, fields)
+
+    def task(self, name: str, **fields: Any) -> None:
+        """Add to the record of one task."""
+        self.note(tasks={name: fields})
+
+    def end(self, state: State, message: str) -> None:
+        """Close the record."""
+        self.note(state=state, message=message, ended=time.time())
+        self._held.release()
+
+
+def _append(identifier: str, fields: dict[str, Any]) -> None:
+    line = ("\n" + json.dumps(fields)).encode()  # a torn line before stays apart
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    descriptor = os.open(_folder() / f"{identifier}.jsonl", flags, 0o644)
+    try:
+        os.write(descriptor, line)  # one call: lines of several threads never mix
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> Invocation | None:
+    merged: dict[str, Any] = {"tasks": {}}
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                fields = json.loads(line)
+            except ValueError:  # empty, or torn by a kill
+                continue
+            for name, task in fields.pop("tasks", {}).items():
+                merged["tasks"].setdefault(name, {}).update(task)
+            merged.update(fields)
+        return Invocation.model_validate(merged)
+    except (OSError, ValueError):
+        return None
+
+
+def _alive(identifier: str) -> bool:
+    lock = _lock(identifier)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def invocations(study: str | None = None) -> Iterator[Invocation]:
+    """Every invocation, newest first, of one study or of all; what died is CRASHED."""
+    for path in sorted(_folder().glob("*.jsonl"), reverse=True):
+        if study is not None and f"-{study}-" not in path.name:
+            continue
+        found = _read(path)
+        if found is None or study not in (None, found.study):
+            continue
+        if found.state == "RUNNING" and not _alive(found.id):
+            found = found.model_copy(update={"state": "CRASHED"})
+        yield found
+
+
+def close_crashed(found: Invocation) -> None:
+    """Write down that an invocation's process died, so that it is looked at once."""
+    message = "its process ended without a word"
+    _append(found.id, {"state": "CRASHED", "message": message, "ended": time.time()})

@@ -1,0 +1,13 @@
+"""How much of the machine a study uses."""
+
+import os
+
+
+def default_width() -> int:
+    """Tasks side by side: one per core that this process may use, at most 4."""
+    return max(1, min(4, usable_cores()))
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

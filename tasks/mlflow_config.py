@@ -1,0 +1,59 @@
+"""``mlflow.yaml``: where runs are logged and shown."""
+
+import os
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError
+
+from models.specs import ConfigError, Value
+from tasks.home import study_home
+
+
+class UiConfig(Value):
+    """Where ``study ui`` shows MLflow."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(5000, ge=1, le=65_535)
+
+
+class MlflowConfig(Value):
+    """The content of ``mlflow.yaml``."""
+
+    tracking_uri: str | None = None
+    experiment_prefix: str = ""
+    artifact_root: str | None = None
+    registered_model: str = "latent-study"
+    ui: UiConfig = UiConfig()
+
+
+def mlflow_config() -> MlflowConfig:
+    """``mlflow.yaml`` of the current folder, else the project's, else the defaults.
+
+    Raises ConfigError for unknown keys and bad values.
+    """
+    for folder in (Path.cwd(), Path(__file__).resolve().parent.parent):
+        path = folder / "mlflow.yaml"
+        if path.is_file():
+            try:
+                return MlflowConfig.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
+            except ValidationError as error:
+                first = error.errors()[0]
+                key = ".".join(str(part) for part in first["loc"])
+                raise ConfigError(f"{path}: {key}: {first['msg']}") from None
+            except yaml.YAMLError as error:
+                raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
+    return MlflowConfig()
+
+
+def tracking_uri() -> str:
+    """Where runs are logged: the environment, then ``mlflow.yaml``, then STUDY_HOME."""
+    configured = os.environ.get("MLFLOW_TRACKING_URI") or mlflow_config().tracking_uri
+    return configured or f"sqlite:///{study_home() / 'mlflow.db'}"
+
+
+def artifact_root() -> str | None:
+    """Where artifacts of a local database go; None leaves it to a tracking server."""
+    if not tracking_uri().startswith("sqlite:"):
+        return mlflow_config().artifact_root
+    return mlflow_config().artifact_root or (study_home() / "mlartifacts").as_uri()
