@@ -51,10 +51,12 @@ def _close_runs() -> None:
     current = session.interrupt()
     if current is not None:
         current.display.stop()
+        current.log.note(state="CANCELLED", message="interrupted")
         current.tracker.interrupt()
-        current.log.end("CANCELLED", "interrupted")
     context = FlowRunContext.get()
     if context is not None and context.flow_run is not None:
         with get_client(sync_client=True) as client:
             state: State = Cancelled(message="interrupted")
             client.set_flow_run_state(context.flow_run.id, state, force=True)
+    if current is not None:  # what the grace was too short for is done at the next start
+        current.log.end("CANCELLED", "interrupted")

@@ -1,6 +1,10 @@
-"""What a process that died left open: runs in MLflow and Prefect, and its own Prefect server."""
+"""What a process that died leaves open: runs in MLflow and Prefect, and its own Prefect server."""
 
+import atexit
+import subprocess
+import sys
 from contextlib import suppress
+from functools import cache
 from uuid import UUID
 
 import psutil
@@ -16,46 +20,49 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed, State
 
-from tasks.invocations import Invocation, close_crashed, invocations
+from tasks.invocations import Invocation, close, invocations
 from tasks.tracking import TrackingError, close_open_runs, connect
 
 SERVER_APPLICATION = "prefect.server.api.server:create_app"
+# Reading ends when the other end of the pipe is closed, which no process can prevent by dying.
+WAIT_AND_KILL = "import os, sys; sys.stdin.read(); os.kill(int(sys.argv[1]), 9)"
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED]
 LOOKED_AT = 100  # latest invocations
 
 
-def own_server() -> tuple[int, float] | None:
-    """Process id and start time of the Prefect server that this process started, if it did."""
+def guard_server() -> None:
+    """Have the Prefect server that this process started end with it, even after a kill -9."""
     for child in psutil.Process().children():
         with suppress(psutil.Error):
             if any(SERVER_APPLICATION in part for part in child.cmdline()):
-                return child.pid, child.create_time()
-    return None
+                _guard(child.pid)
+
+
+@cache
+def _guard(server: int) -> None:
+    guard = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", WAIT_AND_KILL, str(server)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    atexit.register(guard.kill)
 
 
 def close_crashed_invocations() -> None:
-    """Mark what died as KILLED in MLflow and Crashed in Prefect, and stop the server it left.
+    """Mark the runs of processes that died as KILLED in MLflow and Crashed in Prefect.
 
     What cannot be reached now is tried again at the next start. Call it inside a flow run.
     """
     for found, _ in zip(invocations(), range(LOOKED_AT), strict=False):
-        if found.state == "CRASHED" and found.ended is None:
-            _stop_server(found)
+        if found.left_open:
             with suppress(TrackingError):
                 if found.mlflow_run_id:
                     close_open_runs(connect(), found.mlflow_run_id)
                 with get_client(sync_client=True) as client:
                     _mark_crashed(client, found)
-                close_crashed(found)
-
-
-def _stop_server(found: Invocation) -> None:
-    if found.server is not None:
-        identifier, started = found.server
-        with suppress(psutil.Error):
-            process = psutil.Process(identifier)
-            if process.create_time() == started:
-                process.kill()
+                close(found)
 
 
 def _mark_crashed(client: SyncPrefectClient, found: Invocation) -> None:

@@ -10,7 +10,7 @@ from prefect.states import Completed, Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.config import SECTIONS, Section, StudyConfig
-from flows.recovery import close_crashed_invocations, own_server
+from flows.recovery import close_crashed_invocations, guard_server
 from flows.sections import described, submit_report, submit_sections
 from tasks.door import as_task
 from tasks.invocations import InvocationLog
@@ -78,9 +78,10 @@ def reason(state: State) -> str:
 
 def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> State:
     """Run these sections, write the report, close the parent run; Failed names what failed."""
+    guard_server()
     close_crashed_invocations()
     log = InvocationLog(config.name, config.model_dump(mode="json"), list(sections))
-    log.note(flow_run_id=flow_run.id, server=own_server())
+    log.note(flow_run_id=flow_run.id)
     tracker = Tracker(config.name)
     log.note(mlflow_run_id=tracker.start_study(described(config, sections)))
     runner = config.runner
@@ -95,6 +96,10 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
     except Exception as error:
         tracker.finish_study("FAILED", {}, {"study.failures": str(error)})
         log.end("FAILED", str(error))
+        raise
+    except BaseException:  # Prefect turns SIGTERM into an exception
+        tracker.interrupt()
+        log.end("CANCELLED", "interrupted")
         raise
     counts = session.display.counts
     summary = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)

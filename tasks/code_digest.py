@@ -6,6 +6,7 @@ changes nothing and an edited helper changes exactly the functions that use it.
 
 import ast
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ PACKAGES = ("models", "tasks", "flows")
 TEMPLATES = "tasks/templates"
 # What carries, shows or logs an answer without changing it.
 BYSTANDERS = {"tasks.store", "tasks.step", "tasks.workers", "tasks.checkpoints"}
+_parser = threading.Lock()  # Python 3.11's fails now and then when two threads parse at once
 
 
 class Name(NamedTuple):
@@ -66,7 +68,8 @@ def _parse(module: str) -> _Module | None:
     path = _module_path(module)
     if path is None:
         return None
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    with _parser:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
     _without_docstrings(tree)
     parsed = _Module({}, {}, [])
     for node in ast.walk(tree):  # imports inside functions count as well

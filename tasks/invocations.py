@@ -48,12 +48,16 @@ class Invocation(BaseModel):
     message: str = ""
     mlflow_run_id: str | None = None
     flow_run_id: str | None = None
-    server: tuple[int, float] | None = None
     tasks: dict[str, TaskRecord] = {}
 
     def count(self, outcome: str) -> int:
         """How many tasks ended like this."""
         return sum(record.outcome == outcome for record in self.tasks.values())
+
+    @property
+    def left_open(self) -> bool:
+        """Whether its process died before it closed its runs in MLflow and Prefect."""
+        return self.ended is None and self.state != "RUNNING"
 
     @property
     def unfinished(self) -> dict[str, TaskRecord]:
@@ -140,12 +144,15 @@ def invocations(study: str | None = None) -> Iterator[Invocation]:
         found = _read(path)
         if found is None or study not in (None, found.study):
             continue
-        if found.state == "RUNNING" and not _alive(found.id):
-            found = found.model_copy(update={"state": "CRASHED"})
+        if found.ended is None:
+            alive = _alive(found.id)
+            if alive or found.state == "RUNNING":
+                state = "RUNNING" if alive else "CRASHED"
+                found = found.model_copy(update={"state": state})
         yield found
 
 
-def close_crashed(found: Invocation) -> None:
-    """Write down that an invocation's process died, so that it is looked at once."""
-    message = "its process ended without a word"
-    _append(found.id, {"state": "CRASHED", "message": message, "ended": time.time()})
+def close(found: Invocation) -> None:
+    """Write down that the runs of a dead invocation are closed, so that it is looked at once."""
+    message = found.message or "its process ended without a word"
+    _append(found.id, {"state": found.state, "message": message, "ended": time.time()})

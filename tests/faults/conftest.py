@@ -1,0 +1,196 @@
+"""Real processes, a real Prefect server, real SQLite: a study that is hurt, and one that is not."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tasks import store
+from tasks.invocations import invocations
+from tasks.tracking import connect, search_everywhere
+
+PYTHON = sys.executable
+DONE = re.compile(r"\] (\w+\[.*\]) done$", re.MULTILINE)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.faults)
+
+
+class Study:
+    """The command in a folder of its own. STUDY_HOME follows, so that the store can be read."""
+
+    def __init__(self, home, variables, monkeypatch, folder=None):
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+        self.variables = inherited | variables
+        self.folder = folder
+        self._monkeypatch = monkeypatch
+        self.move(home)
+
+    def move(self, home):
+        self.home = home
+        self.variables["STUDY_HOME"] = str(home)
+        self._monkeypatch.setenv("STUDY_HOME", str(home))
+
+    def start(self, *arguments, **variables):
+        return subprocess.Popen(
+            [PYTHON, "-m", "flows.cli", *arguments],
+            env=self.variables | variables,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments, code=0, **variables):
+        """Run to the end and return what was printed; ``code`` is the exit status to expect."""
+        process = self.start(*arguments, **variables)
+        process.stdout_text, process.stderr_text = process.communicate(timeout=300)
+        said = process.stdout_text + process.stderr_text
+        assert process.returncode == code, said
+        assert "Traceback" not in said
+        return process
+
+    def killed_at(self, moment, *arguments):
+        """Run until the process kills itself at a fail point."""
+        return self.run(*arguments, code=-signal.SIGKILL, STUDY_FAILPOINT_KILL=moment)
+
+    def plan(self, *arguments):
+        """The plan by name of task."""
+        said = self.run("plan", *arguments, "--json").stdout_text
+        return {task["name"]: task for task in json.loads(said)["tasks"]}
+
+    def latest(self):
+        return next(invocations())
+
+    def fingerprints(self):
+        """What the tasks of the latest invocation came out as, weights and numbers.
+
+        The report is left out, for it shows seconds.
+        """
+        found = {}
+        for name, record in self.latest().tasks.items():
+            entry, damaged = store.inspect(record.task, record.key)
+            assert entry is not None, (name, damaged)
+            if record.task != "report":
+                found[name] = entry.fingerprint
+        return found
+
+    def runs(self):
+        """The MLflow runs of models, classifiers and walks."""
+        return search_everywhere(connect(), "tags.`study.key` LIKE '%'")
+
+    def assert_logged_once(self):
+        """One finished run per trained thing, each epoch in it once."""
+        runs, client = self.runs(), connect()
+        keys = [run.data.tags["study.key"] for run in runs]
+        assert len(keys) == len(set(keys))
+        for run in runs:
+            assert run.info.status == "FINISHED", run.info.run_name
+            steps = [m.step for m in client.get_metric_history(run.info.run_id, "train_loss")]
+            assert len(steps) == len(set(steps))
+
+
+def executed(process):
+    """Names of the tasks that were computed."""
+    return DONE.findall(process.stdout_text)
+
+
+def kill_group(process):
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """Address of a Prefect server."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    api = f"http://127.0.0.1:{port}/api"
+    process = subprocess.Popen(
+        [PYTHON, "-m", "prefect", "server", "start", "--port", str(port)],
+        env={
+            **os.environ,
+            "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+            "PREFECT_API_URL": api,
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 90
+    while not _answers(f"{api}/health"):
+        assert process.poll() is None
+        assert time.monotonic() < deadline, "the Prefect server does not start"
+        time.sleep(0.3)
+    yield api
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(timeout=20)
+
+
+def _answers(address):
+    try:
+        with urllib.request.urlopen(address, timeout=2):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory, worker_id):
+    """A folder that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def undisturbed(shared, server):
+    """A home in which nothing ever went wrong, and the empty database it began with."""
+    home, empty = shared / "undisturbed", shared / "empty"
+    variables = {"STUDY_HOME": str(home), "PREFECT_API_URL": server}
+    with FileLock(shared / "undisturbed.lock"), pytest.MonkeyPatch.context() as patch:
+        if not home.exists():
+            patch.setenv("STUDY_HOME", str(empty))
+            connect()
+            shutil.copytree(empty, home)
+            Study(home, variables, patch).run("run", "smoke")
+    return home
+
+
+@pytest.fixture
+def study(tmp_path, undisturbed, server, monkeypatch):
+    """The command in a new home."""
+    home = tmp_path / "results"
+    shutil.copytree(undisturbed.parent / "empty", home)
+    return Study(home, {"PREFECT_API_URL": server}, monkeypatch)
+
+
+@pytest.fixture
+def finished(study, undisturbed):
+    """The command in a home where the smoke study is done."""
+    shutil.rmtree(study.home)
+    shutil.copytree(undisturbed, study.home)
+    return study
+
+
+@pytest.fixture
+def expected(undisturbed, study, monkeypatch):
+    """Fingerprints of the undisturbed smoke study."""
+    with monkeypatch.context() as patch:
+        patch.setenv("STUDY_HOME", str(undisturbed))
+        return study.fingerprints()
