@@ -11,6 +11,7 @@ from flows.config import SECTIONS, Section, load_config, shipped_studies
 from flows.engine import prepare_environment
 from flows.launch import launch
 from models.specs import ConfigError
+from tasks.workers import show_warning
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,7 +35,7 @@ Sections = Annotated[
 
 def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2."""
-    warnings.showwarning = lambda message, *_, **__: typer.echo(f"warning: {message}", err=True)
+    warnings.showwarning = show_warning
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:

@@ -8,6 +8,7 @@ import typer
 from flows.config import SECTIONS, Section, StudyConfig
 from flows.engine import prepare_environment
 from flows.interrupt import restore_signals, stop_on_signals
+from models.specs import ConfigError
 from tasks.mlflow_config import mlflow_config
 
 
@@ -16,6 +17,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     mlflow_config()  # refuse a bad file before any work
     prepare_environment()
     stop_on_signals()
+    from httpx import HTTPError
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -35,8 +37,15 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     )
     left_out = [section for section in SECTIONS if section not in sections]
     typer.echo(f"study {config.name}" + (f": {', '.join(sections)}" if left_out else ""))
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        state = chosen(**arguments, return_state=True)
+    try:
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            state = chosen(**arguments, return_state=True)
+    except (RuntimeError, HTTPError) as error:
+        if isinstance(error, RuntimeError) and "Failed to reach API" not in str(error):
+            raise
+        raise ConfigError(
+            f"Prefect: {error}; start that server, or unset PREFECT_API_URL to use an embedded one"
+        ) from None
     restore_signals()
     _summarize(config, state)
 

@@ -7,7 +7,9 @@ import atexit
 import multiprocessing
 import os
 import queue
+import sys
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +22,11 @@ _reports: Connection | None = None
 
 class WorkerDiedError(RuntimeError):
     """The process that computed was killed or ran out of memory."""
+
+
+def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning as one line, without the place in the code."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _exit_with_parent() -> None:
@@ -38,6 +45,7 @@ def _start_worker(reports: Connection, threads: int) -> None:
     _reports = reports
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     threading.Thread(target=_exit_with_parent, daemon=True).start()
+    warnings.showwarning = show_warning
     torch.set_num_threads(threads)
 
 

@@ -21,6 +21,11 @@ from tasks.invocations import invocations
 from tasks.tracking import connect, search_everywhere
 
 PYTHON = sys.executable
+# One worker process starts sooner than two, and computes the same as each of two.
+ALONE = ["--set", "runner.width=1", "--set", "runner.threads=1"]
+# One training of the smoke study, and what it needs.
+SHORT = ["run", "smoke", "--section", "depth_sweep", "--set", "depths=[2]", *ALONE]
+SHORT_TRAINING = "train[depth=2, latent_dim=5, seed=0]"
 DONE = re.compile(r"\] (\w+\[.*\]) done$", re.MULTILINE)
 
 

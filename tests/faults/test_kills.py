@@ -10,12 +10,9 @@ import time
 import pytest
 
 from tasks import store
-from tests.faults.conftest import executed, kill_group
+from tests.faults.conftest import SHORT, SHORT_TRAINING, executed, kill_group
 
-SHORT = ["run", "smoke", "--section", "depth_sweep", "--set", "depths=[1]"]
-LONG = ["run", "smoke", "--section", "latent_sweep", "--set", "latent_dims=[5]"]
-LONG += ["--set", "training.epochs=100"]
-TRAINING = "train[depth=2, latent_dim=5, seed=0]"
+LONG = [*SHORT, "--set", "training.epochs=100"]
 STAGES = [
     "data[digits]:publish",
     "train[depth=2, latent_dim=2, seed=0]:epoch=1",
@@ -42,16 +39,15 @@ def test_killed_inside_every_stage_in_turn(study, expected):
 
 
 def test_killed_between_publishing_and_logging(study, expected):
-    name = "train[depth=2, latent_dim=2, seed=0]"
-    study.killed_at(f"{name}:published", "run", "smoke")
-    again = study.run("run", "smoke")
-    assert name not in executed(again)
-    assert study.fingerprints() == expected
+    study.killed_at(f"{SHORT_TRAINING}:published", *SHORT)
+    again = study.run(*SHORT)
+    assert SHORT_TRAINING not in executed(again)
+    assert study.fingerprints().items() <= expected.items()
     study.assert_logged_once()
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_killed_at_the_rename_that_publishes(study, number):
+def test_killed_at_the_rename_that_publishes(study, expected, number):
     renames = "rename,renameat,renameat2"
     rules = [f"trace={renames}", f"inject={renames}:signal=KILL:when={number}"]
     trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", rules[0], "-e", rules[1]]
@@ -66,11 +62,8 @@ def test_killed_at_the_rename_that_publishes(study, number):
         if folder.parent.name not in {"tmp", "locks", "checkpoints"}:
             assert store.inspect(folder.parent.name, folder.name)[0] is not None
     study.run(*SHORT)
-    again = study.fingerprints()
+    assert study.fingerprints().items() <= expected.items()
     study.assert_logged_once()
-    study.move(study.home.parent / "other")
-    study.run(*SHORT)
-    assert study.fingerprints() == again
 
 
 def newest_epoch(home):
@@ -108,7 +101,7 @@ def test_stopped_and_killed_at_random_moments_a_training_ends_with_the_same_bits
         assert newest_epoch(home) >= reached[-1], "the training began again at the beginning"
         reached.append(newest_epoch(home))
     last = study.run(*LONG)
-    assert TRAINING in executed(last)
+    assert SHORT_TRAINING in executed(last)
     assert study.fingerprints() == whole
     study.assert_logged_once()
     assert not list((home / "store" / "checkpoints").iterdir())
@@ -117,13 +110,13 @@ def test_stopped_and_killed_at_random_moments_a_training_ends_with_the_same_bits
 def test_what_a_dead_process_left_open_is_closed_at_the_next_start(study):
     # With the embedded server, as on a laptop; it ends with the process, or this would wait for it.
     del study.variables["PREFECT_API_URL"]
-    study.killed_at(f"{TRAINING}:epoch=1", *LONG)
+    study.killed_at(f"{SHORT_TRAINING}:epoch=1", *SHORT)
     dead = study.latest()
     assert dead.state == "CRASHED"
     assert study.runs()[0].info.status == "RUNNING"
     said = study.run("status").stdout_text
     assert "CRASHED" in said
-    assert f"{TRAINING}: was not finished" in said
+    assert f"{SHORT_TRAINING}: was not finished" in said
     assert "study rerun smoke" in said
     study.run("rerun")
     study.assert_logged_once()

@@ -1,0 +1,183 @@
+"""What is changed or asked for again runs again, with what depends on it, and nothing else."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from flows.config import load_config
+from tasks.code_digest import ROOT
+from tests.faults.conftest import DONE, executed, kill_group
+
+TRAINING = "train[depth=2, latent_dim=2, seed=0]"
+DEPENDANTS = {f"{step}[depth=2, latent_dim=2, seed=0]" for step in ("evaluate", "correlate")}
+
+
+def to_run(planned):
+    return {name: task["reasons"] for name, task in planned.items() if task["action"] == "run"}
+
+
+def test_a_failed_task_alone_is_run_again(study, expected):
+    failed = study.run("run", "smoke", code=1, STUDY_FAILPOINT=f"{TRAINING}:once")
+    others = set(expected) - DEPENDANTS - {TRAINING}
+    assert set(executed(failed)) - {"report[smoke]"} == others
+    again = study.run("rerun", STUDY_FAILPOINT=f"{TRAINING}:once")
+    assert set(executed(again)) == {TRAINING, *DEPENDANTS, "report[smoke]"}
+    assert study.fingerprints() == expected
+    study.assert_logged_once()
+
+
+def test_a_forced_task_is_run_again_alone(finished, expected):
+    again = finished.run("rerun", "smoke", "--task", TRAINING.replace("depth=2", "depth=?"))
+    assert executed(again) == [TRAINING]  # the outcome is the same, so what follows is as well
+    assert finished.fingerprints() == expected
+    finished.assert_logged_once()
+    refused = finished.run("rerun", "--task", "train[depth=9*", code=2)
+    assert "no such task" in refused.stderr_text
+    assert len(refused.stderr_text.splitlines()) == 1
+
+
+def test_divergence_fails_one_training_at_once(study):
+    wild = ["--set", "training.learning_rate=1e9", "--set", "training.schedule=constant"]
+    wild += ["--set", "training.epochs=30", "--set", "latent_dims=[]", "--set", "depths=[3]"]
+    process = study.run("run", "smoke", *wild, code=1)
+    name = "train[depth=3, latent_dim=5, seed=0]"
+    assert re.search(
+        rf"{re.escape(name)}: diverged at epoch \d+, learning rate 1e\+09", process.stderr_text
+    )
+    assert process.stdout_text.count(f"{name} failed") == 1
+    assert "train[depth=3, latent_dim=5, seed=0, recipe=as_reported]" in executed(process)
+    statuses = {run.info.run_name: run.info.status for run in study.runs()}
+    assert statuses[name] == "FAILED"
+    assert "diverged" in study.plan("smoke", *wild)[name]["reasons"][0]
+    assert "diverged" in study.run("status").stdout_text
+
+
+def edited(folder, path, old, new):
+    file = folder / path
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The finished study as seen by a copy of the project that may be edited."""
+    folder = tmp_path / "project"
+    for package in ("flows", "models", "tasks"):
+        shutil.copytree(ROOT / package, folder / package)
+    finished.folder = folder
+    finished.variables["PYTHONPATH"] = str(folder)
+    return finished
+
+
+def test_an_edit_runs_again_exactly_what_uses_it(copied, expected):
+    assert to_run(copied.plan("smoke")) == {}
+    edited(copied.folder, "models/training.py", "    total = 0.0", "    # none yet\n    total=0.0")
+    edited(copied.folder, "models/autoencoder.py", '"""The study', '"""Or the study')
+    edited(copied.folder, "flows/ui.py", "START_SECONDS = 90", "START_SECONDS = 91")
+    edited(copied.folder, "tasks/progress.py", "LINES_PER_TASK = 5", "LINES_PER_TASK = 6")
+    assert to_run(copied.plan("smoke")) == {}
+    copied.run("plan", "smoke", "--check")
+
+    edited(copied.folder, "models/metrics.py", "return", "pass\n    return")
+    planned = to_run(copied.plan("smoke"))
+    assert {name.partition("[")[0] for name in planned} >= {"pca", "evaluate", "correlate"}
+    assert not any(name.startswith("train[") for name in planned)
+    assert "models/metrics.py changed: fit_pca" in planned["pca[digits]"][0]
+    copied.run("plan", "smoke", "--check", code=1)
+    before = set(executed(copied.run("run", "smoke")))
+    assert {"pca[digits]", *DEPENDANTS} <= before
+    assert not any(name.startswith("train[") for name in before)
+    assert copied.fingerprints() == expected
+
+
+def test_a_changed_setting_runs_again_what_it_decides(finished):
+    names = to_run(finished.plan("smoke", "--set", "transfer.label_budgets=[32]"))
+    assert {name.partition("[")[0] for name in names} == {"transfer", "report"}
+    names = to_run(finished.plan("smoke", "--set", "latent_dims=[2, 3, 5]"))
+    assert {n for n in names if n.startswith("train")} == {"train[depth=2, latent_dim=3, seed=0]"}
+    assert names["train[depth=2, latent_dim=3, seed=0]"] == ["never run"]
+    names = to_run(finished.plan("smoke", "--set", "seeds=[0, 1]"))
+    assert all("seed=1" in name for name in names if name.startswith(("train", "transfer")))
+    changed = finished.plan("smoke", "--set", "training.epochs=5")[TRAINING]
+    assert changed["reasons"] == ["training.epochs 2 -> 5"]
+    assert changed["seconds"] > 0
+
+
+def _api(server, method, path, body=None):
+    request = urllib.request.Request(
+        f"{server}{path}",
+        method=method,
+        data=json.dumps(body).encode() if body is not None else None,
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read() or "null")
+
+
+SWEEP = {TRAINING, f"evaluate[{TRAINING.partition('[')[2]}", "report[smoke]"}
+
+
+def test_prefect_retries_only_what_failed(study, server, expected):
+    once = {"STUDY_FAILPOINT": f"{TRAINING}:once"}
+    study.run("run", "smoke", "--section", "latent_sweep", code=1, **once)
+    command = ["flow-run", "retry", study.latest().flow_run_id]
+    retried = subprocess.run(
+        [sys.executable, "-m", "prefect", *command, "-e", "flows.study:latent_sweep"],
+        env=study.variables | once,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert retried.returncode == 0, retried.stdout + retried.stderr
+    assert set(DONE.findall(retried.stdout)) == SWEEP
+    assert study.fingerprints().items() <= expected.items()
+    study.assert_logged_once()
+
+
+def test_a_served_run_that_failed_is_retried_from_the_page(study, server, expected):
+    serve = "from flows.study import study; study.serve(name='kept', webserver=False)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", serve],
+        env=study.variables | {"STUDY_FAILPOINT": f"{TRAINING}:once"},
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deployment = _until(lambda: _find_deployment(server))
+        config = load_config("smoke").model_dump(mode="json")
+        wanted = {"parameters": {"config": config, "sections": ["latent_sweep"]}}
+        run = _api(server, "POST", f"/deployments/{deployment}/create_flow_run", wanted)
+        path = f"/flow_runs/{run['id']}"
+        _until(lambda: _api(server, "GET", path)["state"]["type"] == "FAILED")
+        retry = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}
+        _api(server, "POST", f"{path}/set_state", {"state": retry, "force": False})
+        _until(lambda: _api(server, "GET", path)["state"]["type"] == "COMPLETED")
+    finally:
+        kill_group(process)
+    records = study.latest().tasks
+    assert {name for name, record in records.items() if record.outcome == "done"} == SWEEP
+    assert study.fingerprints().items() <= expected.items()
+
+
+def _find_deployment(server):
+    found = _api(server, "POST", "/deployments/filter", {})
+    return found[0]["id"] if found else None
+
+
+def _until(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.5)
+    return value
