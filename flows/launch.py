@@ -1,5 +1,6 @@
 """Start a study's flow from the command line."""
 
+import gc
 import sys
 from typing import Any
 
@@ -17,6 +18,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     mlflow_config()  # refuse a bad file before any work
     prepare_environment()
     stop_on_signals()
+    gc.disable()  # the imports below take a quarter less
     from httpx import HTTPError
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.task_runners import ThreadPoolTaskRunner
@@ -25,6 +27,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     from flows.study import study as whole_study
     from tasks.machine import default_width
 
+    gc.enable()
     chosen: Any = whole_study
     arguments: dict[str, Any] = {"config": config, "force": force}
     if len(sections) == 1:
@@ -47,6 +50,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
             f"Prefect: {error}; start that server, or unset PREFECT_API_URL to use an embedded one"
         ) from None
     restore_signals()
+    gc.freeze()  # or leaving takes a second longer, to look through all that was imported
     _summarize(config, state)
 
 
