@@ -1,6 +1,7 @@
 """The whole path through the command that users type, with real engines, on the smoke study."""
 
 import html
+import json
 import os
 import re
 import shutil
@@ -82,6 +83,20 @@ def test_an_unchanged_study_executes_nothing(study):
     assert len(study_runs(connect(), "smoke")) == 3
 
 
+def test_a_plan_of_a_finished_study_is_all_cached(study):
+    result = study("plan", "smoke", "--check")
+    assert result.returncode == 0, result.stderr
+    assert "22 cached, 0 to run" in result.stdout
+    more = study("plan", "smoke", "--check", "--json", "--set", "latent_dims=[2, 3, 5]")
+    assert more.returncode == 1
+    tasks = {task["name"]: task for task in json.loads(more.stdout)["tasks"]}
+    added = tasks["train[depth=2, latent_dim=3, seed=0]"]
+    assert (added["action"], added["reasons"]) == ("run", ["never run"])
+    assert added["seconds"] > 0
+    trained = [t for n, t in tasks.items() if n.startswith("train") and t["action"] == "run"]
+    assert trained == [added]
+
+
 def test_mlflow_holds_one_complete_run_per_model(study):
     runs = model_runs()
     assert len(runs) == 5  # four of the sweeps, and the encoder trained as reported
@@ -154,6 +169,21 @@ def test_a_moved_store_fills_a_new_database_without_training(
     assert "epoch" not in result.stdout
     assert len(model_runs()) == 5
     assert all("dead_units" in run.data.metrics for run in model_runs())
+
+
+def test_gc_removes_what_only_older_invocations_used_and_its_runs(study):
+    chosen = ["--section", "latent_sweep", "--set", "latent_dims=[3]"]
+    assert study("run", "smoke", *chosen).returncode == 0
+    before = len(model_runs())
+    assert study("run", "smoke").returncode == 0
+    shown = study("gc", "--keep", "1")
+    assert "delete it with --yes" in shown.stdout
+    deleted = study("gc", "--keep", "1", "--yes", "--runs")
+    assert "1 MLflow runs deleted" in deleted.stdout
+    assert len(model_runs()) == before - 1
+    assert study("plan", "smoke", "--check").returncode == 0
+    assert study("plan", "smoke", "--check", *chosen).returncode == 1
+    assert "0.0 MB not used" in study("gc", "--keep", "1").stdout
 
 
 def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(study, environment):

@@ -1,0 +1,29 @@
+import errno
+import sqlite3
+
+import pytest
+
+from models.training import DivergedError
+from tasks.door import transient
+from tasks.tracking import TrackingError
+from tasks.workers import WorkerDiedError
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(errno.EIO, "input/output error"), True),
+        (ConnectionResetError(), True),
+        (TimeoutError(), True),
+        (FileNotFoundError(errno.ENOENT, "gone in the middle"), True),
+        (sqlite3.OperationalError("database is locked"), True),
+        (TrackingError("MLflow did not take what was logged"), True),
+        (OSError(errno.ENOSPC, "no space left on device"), False),
+        (PermissionError(errno.EACCES, "not allowed"), False),
+        (DivergedError("diverged at epoch 3"), False),
+        (WorkerDiedError("killed"), False),
+        (ValueError("a bug"), False),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(error, expected):
+    assert transient(error) is expected
