@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tasks import store
+from tasks.tracking import connect, study_runs
 from tests.faults.conftest import SHORT, SHORT_TRAINING, executed, kill_group
 
 LONG = [*SHORT, "--set", "training.epochs=100"]
@@ -120,6 +121,8 @@ def test_what_a_dead_process_left_open_is_closed_at_the_next_start(study):
     assert "study rerun smoke" in said
     study.run("rerun")
     study.assert_logged_once()
+    parents = study_runs(connect(), "smoke")
+    assert [run.info.status for run in parents] == ["FINISHED", "KILLED"]
     with sqlite3.connect(study.home / "prefect" / "prefect.db") as database:
         states = dict(database.execute("SELECT id, state_type FROM flow_run").fetchall())
         tasks = database.execute("SELECT DISTINCT state_type FROM task_run").fetchall()
