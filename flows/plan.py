@@ -8,6 +8,7 @@ this study last computed it.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -45,7 +46,7 @@ class PlanGraph:
     def __init__(self, study: str):
         self.nodes: list[_Node] = []
         self.groups: dict[str, list[_Node]] = {}
-        self._recorded = _last_records(study)
+        self._records = _last_records(study)
         self._took: dict[str, list[float]] = {}  # seconds of past runs, by step
 
     def submit(self, step: Step, label: str, group: str | None = None, **inputs: Any) -> _Node:
@@ -61,11 +62,17 @@ class PlanGraph:
             reasons += [f"store entry damaged: {damaged}"] * bool(damaged)
         last = node.entry
         if node.entry is None:
-            record = self._recorded.get(planned.name)
-            last = store.inspect(step.name, record.key)[0] if record else None
+            records = self._records.get(planned.name, [])
+            entries = (store.inspect(step.name, record.key)[0] for record in records)
+            last = next((entry for entry in entries if entry is not None), None)
             planned.action = "run"
-            planned.reasons = _changes(step, resolved, last, inputs) + reasons
-            planned.reasons = planned.reasons or [_without_entry(step, key, record)]
+            if records and records[0].key == key and not reasons:
+                reasons = [_unfinished(step, records[0])]
+            elif last is not None:
+                reasons = _changes(step, resolved, last, inputs) + reasons
+            planned.reasons = reasons or [
+                "its inputs or its code changed" if records else "never run"
+            ]
         if last is not None:
             self._took.setdefault(step.name, []).append(last.seconds)
             planned.seconds = last.seconds * _more_epochs(step.recorded(resolved), last.inputs)
@@ -106,22 +113,18 @@ def _resolve(value: Any) -> Any:
     return value
 
 
-def _last_records(study: str) -> dict[str, TaskRecord]:
-    """The newest record of each task of a study."""
-    found: dict[str, TaskRecord] = {}
-    for invocation, _ in zip(invocations(study), range(REMEMBERED), strict=False):
+def _last_records(study: str) -> dict[str, list[TaskRecord]]:
+    """The records of each task of a study, newest first."""
+    found: dict[str, list[TaskRecord]] = {}
+    for invocation in islice(invocations(study), REMEMBERED):
         for name, record in invocation.tasks.items():
-            if record.key and record.outcome != "skipped":
-                found.setdefault(name, record)
+            if record.key:
+                found.setdefault(name, []).append(record)
     return found
 
 
-def _without_entry(step: Step, key: str | None, record: TaskRecord | None) -> str:
-    """Why there is no entry, where neither inputs nor code tell."""
-    if record is None:
-        return "never run"
-    if record.key != key:
-        return "its inputs or its code changed"
+def _unfinished(step: Step, record: TaskRecord) -> str:
+    """Why what was asked for in the same words last time left no entry."""
     if record.reason:
         return f"failed: {record.reason}"
     epoch = checkpoints.epoch_of(step.name, record.key)
@@ -131,11 +134,9 @@ def _without_entry(step: Step, key: str | None, record: TaskRecord | None) -> st
 
 
 def _changes(
-    step: Step, inputs: dict[str, Any], last: Entry | None, submitted: dict[str, Any]
+    step: Step, inputs: dict[str, Any], last: Entry, submitted: dict[str, Any]
 ) -> list[str]:
     """In words, how inputs and code differ from those of the last entry."""
-    if last is None:
-        return []
     found: list[str] = []
     now, before = step.recorded(inputs), last.inputs
     for name in (name for name in now | before if now.get(name) != before.get(name)):

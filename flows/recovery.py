@@ -5,6 +5,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
+from itertools import islice
 from uuid import UUID
 
 import psutil
@@ -55,7 +56,7 @@ def close_crashed_invocations() -> None:
 
     What cannot be reached now is tried again at the next start. Call it inside a flow run.
     """
-    for found, _ in zip(invocations(), range(LOOKED_AT), strict=False):
+    for found in islice(invocations(), LOOKED_AT):
         if found.left_open:
             with suppress(TrackingError):
                 if found.mlflow_run_id:
