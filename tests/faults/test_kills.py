@@ -13,7 +13,7 @@ from tasks import store
 from tasks.tracking import connect, study_runs
 from tests.faults.conftest import SHORT, SHORT_TRAINING, executed, kill_group
 
-LONG = [*SHORT, "--set", "training.epochs=100"]
+LONG = [*SHORT, "--set", "training.epochs=60"]
 STAGES = [
     "data[digits]:publish",
     "train[depth=2, latent_dim=2, seed=0]:epoch=1",
@@ -85,7 +85,7 @@ def test_stopped_and_killed_at_random_moments_a_training_ends_with_the_same_bits
         while newest_epoch(home) == reached[-1]:
             assert process.poll() is None, "it ended before it was hurt"
             time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.6))
+        time.sleep(chance.uniform(0, 0.3))
         started = time.monotonic()
         if number == signal.SIGKILL:
             kill_group(process)
