@@ -22,7 +22,13 @@ from tasks.store import Entry
 from tasks.tracking import Tracker
 
 OUTCOMES = {"Cached": "cached", "NotReady": "skipped"}
-SELF_EXPLAINING = ("DatasetError", "DivergedError", "WorkerDiedError", "TrackingError")
+SELF_EXPLAINING = (
+    "CodeChangedError",
+    "DatasetError",
+    "DivergedError",
+    "TrackingError",
+    "WorkerDiedError",
+)
 
 
 class LiveGraph:

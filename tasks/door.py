@@ -21,7 +21,7 @@ from tasks import checkpoints, store
 from tasks.failpoints import fail_point, kill_point
 from tasks.provenance import provenance
 from tasks.session import current_session
-from tasks.step import Step, leaves
+from tasks.step import Step, compute_exactly, leaves
 from tasks.store import Entry
 from tasks.tracking import RunPlan, TrackingError
 
@@ -77,13 +77,14 @@ def perform(step: Step, name: str, inputs: dict[str, Any]) -> tuple[Entry, bool]
     session.performed[key] = (step, name, inputs)
     session.log.task(name, task=step.name, key=key)
     with store.locked(step.name, key):
-        entry = None if session.take_forced(name) else store.load(step.name, key)
+        entry = None if name in session.forced else store.load(step.name, key)
         cached = entry is not None
         if entry is None:
             session.display.begin(name)
             fail_point(name)
             _restore_upstream(inputs)
             entry = _compute(step, key, name, inputs, run)
+            session.forced.discard(name)
             kill_point(name, "published")
     if run is not None:
         session.tracker.log_entry(run, entry)
@@ -116,7 +117,8 @@ def _compute(step: Step, key: str, name: str, inputs: dict[str, Any], run: RunPl
     try:
         with store.workspace(step.name, key) as folder:
             arguments["folder"] = folder
-            result = session.workers.run(step.compute, arguments, on_event)
+            task = {"compute": step.compute, "code": step.code, "arguments": arguments}
+            result = session.workers.run(compute_exactly, task, on_event)
             entry = Entry(
                 task=step.name,
                 key=key,

@@ -98,6 +98,7 @@ class InvocationLog:
         """Close the record."""
         self.note(state=state, message=message, ended=time.time())
         self._held.release()
+        Path(self._held.lock_file).unlink(missing_ok=True)
 
 
 def _append(identifier: str, fields: dict[str, Any]) -> None:
@@ -156,3 +157,4 @@ def close(found: Invocation) -> None:
     """Write down that the runs of a dead invocation are closed, so that it is looked at once."""
     message = found.message or "its process ended without a word"
     _append(found.id, {"state": found.state, "message": message, "ended": time.time()})
+    Path(_lock(found.id).lock_file).unlink(missing_ok=True)

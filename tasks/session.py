@@ -28,12 +28,6 @@ class Session:
     forced: set[str]
     performed: dict[str, tuple[Step, str, dict[str, Any]]] = field(default_factory=dict)
 
-    def take_forced(self, name: str) -> bool:
-        """Whether to compute this task whatever the store holds; true once per task."""
-        forced = name in self.forced
-        self.forced.discard(name)
-        return forced
-
 
 _current: Session | None = None
 

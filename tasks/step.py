@@ -6,6 +6,7 @@ files into ``folder`` and returns JSON data. Its key is the digest of the step's
 study can be planned without an engine.
 """
 
+import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -57,6 +58,30 @@ class Step:
     def recorded(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The inputs as plain data, each upstream entry by its content."""
         return {name: to_json(value) for name, value in inputs.items()}
+
+
+class CodeChangedError(RuntimeError):
+    """The code on disk is not the code that a key was made of."""
+
+
+def compute_exactly(
+    compute: Compute, code: dict[str, str], arguments: dict[str, Any]
+) -> dict[str, Any]:
+    """Compute with exactly this code, or not at all; runs in a worker process.
+
+    Everything that the computation reaches is imported first, so that an edit while the study runs
+    can't slip in later. Raises CodeChangedError if the files hold other code than the key's.
+    """
+    for module in {part.partition(":")[0] for part in code}:
+        if "/" not in module:
+            importlib.import_module(module)
+    here = code_parts(compute.__module__, compute.__name__)
+    if here != code:
+        changed = sorted(part for part in here.keys() | code if here.get(part) != code.get(part))
+        raise CodeChangedError(
+            f"the code changed while the study was running ({', '.join(changed[:3])}); run it again"
+        )
+    return compute(**arguments)
 
 
 def leaves(value: Any) -> Iterator[Any]:

@@ -60,6 +60,16 @@ def _tracking() -> Iterator[None]:
         raise TrackingError(f"MLflow did not take what was logged: {first}") from error
 
 
+@contextmanager
+def _if_it_exists() -> Iterator[None]:
+    """Pass over a run that this tracking store does not hold (any more)."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+
+
 class RunPlan(NamedTuple):
     """Which MLflow run an entry is shown in, and the parameters known before computing."""
 
@@ -271,8 +281,9 @@ def close_open_runs(client: MlflowClient, parent_id: str) -> None:
         of_parent = f"tags.`{TRAINED_BY}` = '{parent_id}' and attributes.status = 'RUNNING'"
         for run in search_everywhere(client, of_parent):
             client.set_terminated(run.info.run_id, "KILLED")
-        if client.get_run(parent_id).info.status == "RUNNING":
-            client.set_terminated(parent_id, "KILLED")
+        with _if_it_exists():
+            if client.get_run(parent_id).info.status == "RUNNING":
+                client.set_terminated(parent_id, "KILLED")
 
 
 def _epoch_metrics(event: dict[str, Any]) -> list[Metric]:

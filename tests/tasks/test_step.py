@@ -2,10 +2,13 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from models.specs import ModelSpec, TrainingRecipe
+from tasks import step
 from tasks.code_digest import ROOT
 from tasks.evaluate import evaluate
-from tasks.step import leaves
+from tasks.step import CodeChangedError, compute_exactly, leaves
 from tasks.store import Entry
 from tasks.train import train
 
@@ -61,6 +64,18 @@ def test_folders_are_no_inputs():
     assert list(train.signature.parameters) == ["dataset", "spec", "recipe"]
     assert train.resumable
     assert not evaluate.resumable
+
+
+def multiply(factor):
+    return {"product": 2 * factor}
+
+
+def test_code_that_changed_since_the_key_was_made_is_not_run(monkeypatch):
+    parts = {"models.specs:Value": "1"}
+    monkeypatch.setattr(step, "code_parts", lambda module, name: parts)
+    assert compute_exactly(multiply, dict(parts), {"factor": 3}) == {"product": 6}
+    with pytest.raises(CodeChangedError, match=r"while the study was running \(models.specs:Value"):
+        compute_exactly(multiply, {"models.specs:Value": "2"}, {"factor": 3})
 
 
 def test_leaves_looks_through_lists_and_mappings():
