@@ -78,17 +78,17 @@ def perform(step: Step, name: str, inputs: dict[str, Any]) -> tuple[Entry, bool]
     session.log.task(name, task=step.name, key=key)
     with store.locked(step.name, key):
         entry = None if name in session.forced else store.load(step.name, key)
-        cached = entry is not None
         if entry is None:
             session.display.begin(name)
             fail_point(name)
             _restore_upstream(inputs)
             entry = _compute(step, key, name, inputs, run)
             session.forced.discard(name)
+            session.computed.add(name)
             kill_point(name, "published")
     if run is not None:
         session.tracker.log_entry(run, entry)
-    return entry, cached
+    return entry, name not in session.computed
 
 
 def _restore_upstream(inputs: dict[str, Any]) -> None:

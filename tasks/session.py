@@ -17,8 +17,8 @@ from tasks.workers import Workers
 class Session:
     """The shared engines of one invocation of a study.
 
-    ``forced`` names the tasks to compute though they are in the store; ``performed`` tells how
-    to compute an entry of this invocation again, by its key.
+    ``forced`` names the tasks to compute though they are in the store; ``computed`` those that
+    were; ``performed`` tells how to compute an entry of this invocation again, by its key.
     """
 
     workers: Workers
@@ -26,6 +26,7 @@ class Session:
     tracker: Tracker
     log: InvocationLog
     forced: set[str]
+    computed: set[str] = field(default_factory=set)
     performed: dict[str, tuple[Step, str, dict[str, Any]]] = field(default_factory=dict)
 
 
