@@ -15,18 +15,19 @@ KEEPS_FOLDERS = {"locks"}  # below store/, everything else is entries, or leftov
 
 
 def kept_keys(keep: int) -> set[str]:
-    """Keys that the last ``keep`` invocations of each study reached.
+    """Keys that each study reached since, and in, the ``keep`` last invocations that completed.
 
-    Raises ConfigError while a study is running, for it may be using anything.
+    One that failed early reached too little to go by. Raises ConfigError while a study is running,
+    for it may be using anything.
     """
     kept: set[str] = set()
     seen: Counter[str] = Counter()
     for found in invocations():
         if found.state == "RUNNING":
             raise ConfigError(f"study {found.study} is running; collect when it has ended")
-        seen[found.study] += 1
-        if seen[found.study] <= keep:
+        if seen[found.study] < keep:
             kept |= {record.key for record in found.tasks.values()}
+        seen[found.study] += found.state == "COMPLETED"
     return kept
 
 

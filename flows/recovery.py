@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run
 from prefect.states import Crashed, State
 
 from tasks.invocations import Invocation, close, invocations
@@ -56,13 +57,16 @@ def close_crashed_invocations() -> None:
 
     What cannot be reached now is tried again at the next start. Call it inside a flow run.
     """
-    for found in islice(invocations(), LOOKED_AT):
+    latest = list(islice(invocations(), LOOKED_AT))
+    # a flow run that is retried belongs to a living process
+    living = {found.flow_run_id for found in latest if found.state == "RUNNING"} | {flow_run.id}
+    for found in latest:
         if found.left_open:
             with suppress(TrackingError):
-                if found.mlflow_run_id:
-                    close_open_runs(connect(), found.mlflow_run_id)
-                with get_client(sync_client=True) as client:
-                    _mark_crashed(client, found)
+                close_open_runs(connect(), found.id)
+                if found.flow_run_id not in living:
+                    with get_client(sync_client=True) as client:
+                        _mark_crashed(client, found)
                 close(found)
 
 
@@ -72,9 +76,8 @@ def _mark_crashed(client: SyncPrefectClient, found: Invocation) -> None:
     identifier = UUID(found.flow_run_id)
     state: State = Crashed(message="its process ended without a word")
     with suppress(ObjectNotFound):
-        flow_run = client.read_flow_run(identifier)
-        # a flow run that was retried meanwhile belongs to a living process
-        if flow_run.state is None or flow_run.state.type not in OPEN_STATES:
+        known = client.read_flow_run(identifier).state
+        if known is None or known.type not in OPEN_STATES:
             return
         client.set_flow_run_state(identifier, state, force=True)
         open_tasks = client.read_task_runs(

@@ -56,7 +56,8 @@ class LiveGraph:
         completed = state.is_completed()
         outcome = OUTCOMES.get(str(state.name), "done" if completed else "failed")
         why = "" if completed else reason(state)
-        self.session.log.task(name, outcome=outcome, reason=why)
+        if completed or not self.session.workers.stopped:  # else it was interrupted
+            self.session.log.task(name, outcome=outcome, reason=why)
         self.session.display.end(name, outcome, why)
 
     def wait(self) -> tuple[dict[str, list[Entry]], list[str]]:
@@ -88,23 +89,26 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
     close_crashed_invocations()
     log = InvocationLog(config.name, config.model_dump(mode="json"), list(sections))
     log.note(flow_run_id=flow_run.id)
-    tracker = Tracker(config.name)
-    log.note(mlflow_run_id=tracker.start_study(described(config, sections)))
+    tracker: Tracker | None = None
     runner = config.runner
     # a retry of the flow run computes again what is missing, not what was forced and is there
     forced = set(force) if flow_run.run_count == 1 else set()
     try:
+        tracker = Tracker(config.name, log.id)
+        tracker.start_study(described(config, sections))
         with open_session(tracker, log, forced, runner.width, runner.threads) as session:
             graph = LiveGraph(session)
             submit_sections(graph, config, sections)
             session.display.expect(len(graph.futures) + 1)  # and the report
             failures = finish(graph, config, sections)
     except Exception as error:
-        tracker.finish_study("FAILED", {}, {"study.failures": str(error)})
         log.end("FAILED", str(error))
+        if tracker is not None and tracker.parent_id is not None:
+            tracker.finish_study("FAILED", {}, {"study.failures": str(error)})
         raise
     except BaseException:  # Prefect turns SIGTERM into an exception
-        tracker.interrupt()
+        if tracker is not None:
+            tracker.interrupt()
         log.end("CANCELLED", "interrupted")
         raise
     counts = session.display.counts

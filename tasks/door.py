@@ -24,6 +24,7 @@ from tasks.session import current_session
 from tasks.step import Step, compute_exactly, leaves
 from tasks.store import Entry
 from tasks.tracking import RunPlan, TrackingError
+from tasks.workers import WorkerDiedError
 
 RETRIES = 3  # after 1, 2 and 4 seconds
 LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
@@ -77,8 +78,13 @@ def perform(step: Step, name: str, inputs: dict[str, Any]) -> tuple[Entry, bool]
     session.performed[key] = (step, name, inputs)
     session.log.task(name, task=step.name, key=key)
     with store.locked(step.name, key):
-        entry = None if name in session.forced else store.load(step.name, key)
+        forced = name in session.forced
+        entry = None if forced else store.load(step.name, key)
+        if entry is not None or forced:
+            checkpoints.remove(step.name, key)  # of a computation that is over
         if entry is None:
+            if session.workers.stopped:
+                raise WorkerDiedError("the run was stopped")
             session.display.begin(name)
             fail_point(name)
             _restore_upstream(inputs)
@@ -86,15 +92,15 @@ def perform(step: Step, name: str, inputs: dict[str, Any]) -> tuple[Entry, bool]
             session.forced.discard(name)
             session.computed.add(name)
             kill_point(name, "published")
-    if run is not None:
-        session.tracker.log_entry(run, entry)
+        if run is not None:
+            session.tracker.log_entry(run, entry)
     return entry, name not in session.computed
 
 
 def _restore_upstream(inputs: dict[str, Any]) -> None:
     """Compute again what was deleted or damaged since this invocation saw it."""
     for entry in leaves(inputs):
-        if isinstance(entry, Entry) and store.load(entry.task, entry.key) is None:
+        if isinstance(entry, Entry) and store.inspect(entry.task, entry.key)[0] is None:
             perform(*current_session().performed[entry.key])
 
 

@@ -46,7 +46,6 @@ class Invocation(BaseModel):
     ended: float | None = None
     state: State = "RUNNING"
     message: str = ""
-    mlflow_run_id: str | None = None
     flow_run_id: str | None = None
     tasks: dict[str, TaskRecord] = {}
 

@@ -66,8 +66,7 @@ def model_rows(groups: dict[str, list[Entry]]) -> list[Row]:
     extra: dict[str, dict[str, Any]] = {}
     for task in ("evaluate", "correlate"):
         for entry in groups.get(task, []):
-            label = entry.name.removeprefix(task)
-            extra.setdefault(label, {}).update(entry.result["metrics"])
+            extra.setdefault(entry.inputs["model"], {}).update(entry.result["metrics"])
     rows = []
     for entry in sorted(groups.get("train", []), key=_key):
         depth, latent_dim, seed = _key(entry)
@@ -81,7 +80,7 @@ def model_rows(groups: dict[str, list[Entry]]) -> list[Row]:
                 "reported_train_loss": reported.TRAIN_LOSS.get(latent_dim) if on_mnist else None,
                 "reported_test_loss": reported.TEST_LOSS.get(latent_dim) if on_mnist else None,
                 **entry.result["metrics"],
-                **extra.get(entry.name.removeprefix("train"), {}),
+                **extra.get(entry.fingerprint, {}),
                 "seconds": entry.seconds,
             }
         )

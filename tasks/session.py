@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tasks.code_digest import read_code
 from tasks.invocations import InvocationLog
 from tasks.machine import default_width, usable_cores
 from tasks.progress import Display
@@ -57,6 +58,7 @@ def open_session(
 ) -> Iterator[Session]:
     """Start the engines and stop them, whatever happens between."""
     global _current
+    read_code()  # before any worker starts, so that no worker runs other code than the keys say
     width = width or default_width()
     workers = Workers(width, threads or max(1, usable_cores() // width))
     with Display() as display:

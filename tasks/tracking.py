@@ -42,6 +42,7 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 KIND, KEY, STUDY, ENTRY = "study.kind", "study.key", "study.name", "study.entry"
+INVOCATION = "study.invocation"
 # Not MLflow's own nesting: a model serves many invocations, and nested runs hide in the table.
 TRAINED_BY, COMMIT, NOTE = "study.trained_by", "study.commit", "mlflow.note.content"
 
@@ -58,16 +59,6 @@ def _tracking() -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first = str(error).strip().splitlines()[0]
         raise TrackingError(f"MLflow did not take what was logged: {first}") from error
-
-
-@contextmanager
-def _if_it_exists() -> Iterator[None]:
-    """Pass over a run that this tracking store does not hold (any more)."""
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
 
 
 class RunPlan(NamedTuple):
@@ -109,9 +100,10 @@ def _parameters(values: dict[str, Any]) -> list[Param]:
 class Tracker:
     """Logs one invocation of a study to MLflow."""
 
-    def __init__(self, study: str):
+    def __init__(self, study: str, invocation: str):
         self.client = connect()
         self.study = study
+        self.invocation = invocation
         self.experiment_id = self._experiment(mlflow_config().experiment_prefix + study)
         self.parent_id: str | None = None
         self._runs = {run.data.tags[KEY]: run for run in _keyed_runs(self.client)}
@@ -131,7 +123,7 @@ class Tracker:
 
     def start_study(self, parameters: dict[str, Any]) -> str:
         """Open the parent run of this invocation and return its id."""
-        tags = {KIND: "study", STUDY: self.study}
+        tags = {KIND: "study", STUDY: self.study, INVOCATION: self.invocation}
         run = self.client.create_run(
             self.experiment_id, run_name=time.strftime(f"{self.study} %Y-%m-%d %H:%M:%S"), tags=tags
         )
@@ -182,15 +174,22 @@ class Tracker:
         with self._lock:
             run = self.find(plan.key)
             if run is None:
-                tags = {KIND: plan.kind, KEY: plan.key, STUDY: self.study}
-                if self.parent_id:
-                    tags[TRAINED_BY] = self.parent_id
-                run = self.client.create_run(self.experiment_id, run_name=plan.name, tags=tags)
-                self.client.log_batch(run.info.run_id, params=_parameters(plan.parameters))
+                with FileLock(study_home() / "mlflow.lock"):
+                    run = self.find(plan.key) or self._create(plan)
+            run_id = run.info.run_id
+            if plan.parameters.keys() - run.data.params.keys():
+                self.client.log_batch(run_id, params=_parameters(plan.parameters))
                 if plan.dataset is not None:
-                    self.client.log_inputs(run.info.run_id, [_dataset_input(plan.dataset)])
+                    self.client.log_inputs(run_id, [_dataset_input(plan.dataset)])
+                run = self.client.get_run(run_id)
             self._runs[plan.key] = run
             return run
+
+    def _create(self, plan: RunPlan) -> Run:
+        tags = {KIND: plan.kind, KEY: plan.key, STUDY: self.study}
+        if self.parent_id:
+            tags[TRAINED_BY] = self.parent_id
+        return self.client.create_run(self.experiment_id, run_name=plan.name, tags=tags)
 
     def begin(self, plan: RunPlan) -> None:
         """A computation starts: its run is open, and belongs to this invocation."""
@@ -198,9 +197,9 @@ class Tracker:
             run_id = self._open(plan).info.run_id
             self._logged[plan.key] = self._epochs_of(run_id)
             if plan.kind and self.client.get_run(run_id).info.status != "FINISHED":
-                self.client.update_run(run_id, status="RUNNING")
                 if self.parent_id:
                     self.client.set_tag(run_id, TRAINED_BY, self.parent_id)
+                self.client.update_run(run_id, status="RUNNING")
 
     def _epochs_of(self, run_id: str) -> set[int]:
         history = self.client.get_metric_history(run_id, "train_loss")
@@ -225,8 +224,12 @@ class Tracker:
         with _tracking():
             run = self._open(plan)
             mark = f"{ENTRY}.{entry.task}"
+            if run.data.tags.get(mark) != entry.fingerprint or run.info.status != "FINISHED":
+                run = self._runs[plan.key] = self.client.get_run(run.info.run_id)
             shown = run.data.tags.get(mark)
             if shown == entry.fingerprint:
+                if plan.kind and run.info.status != "FINISHED":
+                    self.client.set_terminated(run.info.run_id, "FINISHED")
                 return
             if shown is not None and plan.kind:  # computed again with another outcome
                 self.client.delete_run(run.info.run_id)
@@ -234,7 +237,6 @@ class Tracker:
                 run = self._open(plan)
                 self._logged[plan.key] = set()
             self._show(plan, run, entry)
-            run.data.tags[mark] = entry.fingerprint
 
     def _show(self, plan: RunPlan, run: Run, entry: Entry) -> None:
         run_id = run.info.run_id
@@ -259,31 +261,32 @@ class Tracker:
             params=_parameters(entry.result.get("parameters", {})),
             tags=[RunTag(name, str(value)) for name, value in tags.items()],
         )
+        run.data.tags.update(tags)
         if plan.kind:
             self.client.set_terminated(run_id, "FINISHED")
 
     def fail(self, plan: RunPlan, status: str = "FAILED") -> None:
-        """Close the run of a computation that failed."""
+        """Close the run of a computation that failed, unless it shows an earlier outcome."""
         run = self._runs.get(plan.key)
-        if run is not None and plan.kind:
+        if run is None or not plan.kind:
+            return
+        if not any(tag.startswith(f"{ENTRY}.") for tag in run.data.tags):
             with suppress(TrackingError), _tracking():
                 self.client.set_terminated(run.info.run_id, status)
 
     def interrupt(self) -> None:
         """Close every run of this invocation that is still open as KILLED."""
-        if self.parent_id:
-            close_open_runs(self.client, self.parent_id)
+        close_open_runs(self.client, self.invocation)
 
 
-def close_open_runs(client: MlflowClient, parent_id: str) -> None:
-    """Mark a parent run whose process ended, and the runs it was filling, as KILLED."""
+def close_open_runs(client: MlflowClient, invocation: str) -> None:
+    """Mark the parent run of an invocation that ended, and the runs it was filling, as KILLED."""
     with _tracking():
-        of_parent = f"tags.`{TRAINED_BY}` = '{parent_id}' and attributes.status = 'RUNNING'"
-        for run in search_everywhere(client, of_parent):
-            client.set_terminated(run.info.run_id, "KILLED")
-        with _if_it_exists():
-            if client.get_run(parent_id).info.status == "RUNNING":
-                client.set_terminated(parent_id, "KILLED")
+        for parent in search_everywhere(client, f"tags.`{INVOCATION}` = '{invocation}'"):
+            of_parent = f"tags.`{TRAINED_BY}` = '{parent.info.run_id}'"
+            for run in [*search_everywhere(client, of_parent), parent]:
+                if run.info.status == "RUNNING":
+                    client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _epoch_metrics(event: dict[str, Any]) -> list[Metric]:

@@ -7,14 +7,14 @@ def begin(study="smoke"):
 
 def test_a_record_grows_line_by_line():
     log = begin()
-    log.note(mlflow_run_id="abc")
+    log.note(flow_run_id="abc")
     log.task("train[x]", task="train", key="k")
     assert next(invocations()).tasks["train[x]"].outcome == ""
     log.task("train[x]", outcome="failed", reason="diverged")
     log.task("pca[x]", task="pca", key="p", outcome="done")
     log.end("FAILED", "1 of 2 failed")
     (found,) = invocations("smoke")
-    assert (found.state, found.message, found.mlflow_run_id) == ("FAILED", "1 of 2 failed", "abc")
+    assert (found.state, found.message, found.flow_run_id) == ("FAILED", "1 of 2 failed", "abc")
     assert found.tasks["train[x]"].key == "k"
     assert list(found.unfinished) == ["train[x]"]
     assert (found.count("done"), found.count("failed")) == (1, 1)
