@@ -1,5 +1,6 @@
 """Hand the finished report to its readers: the reports folder and the parent run in MLflow."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def publish_report(
     folder = report_page(study).parent
     folder.mkdir(parents=True, exist_ok=True)
     for name in page.files:
-        temporary = folder / f".{name}"
+        temporary = folder / f".{name}.{os.getpid()}"  # the same study may end twice at once
         shutil.copy(page.path(name), temporary)
         temporary.replace(folder / name)
     tracker.log_summary(page, groups)

@@ -33,7 +33,7 @@ def test_a_flipped_bit_in_a_checkpoint_costs_time_and_nothing_else(study, expect
     (checkpoint,) = (study.home / "store" / "checkpoints").glob("train-*/epoch-*")
     flip(checkpoint)
     again = study.run(*SHORT)
-    assert "checkpoint damaged: epoch-000001" in again.stderr_text
+    assert "checkpoint damaged: epoch-00000" in again.stderr_text
     assert study.fingerprints().items() <= expected.items()
     study.assert_logged_once()
 
