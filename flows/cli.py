@@ -11,7 +11,7 @@ from flows.config import SECTIONS, Section, load_config, shipped_studies
 from flows.engine import prepare_environment
 from flows.launch import launch
 from models.specs import ConfigError
-from tasks.workers import show_warning
+from tasks.notices import show_warning
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,14 +76,13 @@ def plan(
 ) -> None:
     """Show what `study run` would compute, why, and for how long. Runs nothing."""
     from flows.plan import make_plan, plan_json, print_plan
-    from tasks.machine import default_width
 
     config = load_config(study, overrides)
     planned = make_plan(config, _sections(section))
     if as_json:
         typer.echo(plan_json(planned))
     else:
-        print_plan(planned, config.runner.width or default_width())
+        print_plan(planned, config.runner.tasks_at_once)
     if check and any(task.action == "run" for task in planned):
         sys.exit(1)
 

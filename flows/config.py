@@ -25,6 +25,7 @@ from models.specs import (
     Value,
 )
 from tasks.dataset_config import DatasetConfig
+from tasks.machine import default_width, usable_cores
 
 SHIPPED = Path(__file__).parent / "studies"
 Section = Literal["latent_sweep", "depth_sweep", "interpolation", "decorrelation", "transfer"]
@@ -110,6 +111,16 @@ class RunnerConfig(Value):
     threads: int | None = Field(
         None, ge=1, le=256, description="Threads per task; null: cores / width."
     )
+
+    @property
+    def tasks_at_once(self) -> int:
+        """The width, by the machine's cores if it is left open."""
+        return self.width or default_width()
+
+    @property
+    def threads_per_task(self) -> int:
+        """The threads, by the machine's cores if they are left open."""
+        return self.threads or max(1, usable_cores() // self.tasks_at_once)
 
 
 class StudyConfig(Value):

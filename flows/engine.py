@@ -14,7 +14,6 @@ def prepare_environment() -> None:
     home.mkdir(parents=True, exist_ok=True)  # prefect itself creates no parents
     defaults = {
         "PREFECT_HOME": str(home),
-        "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "CRITICAL",

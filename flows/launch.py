@@ -25,7 +25,6 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
 
     from flows.study import SECTION_FLOWS  # prefect takes seconds to import
     from flows.study import study as whole_study
-    from tasks.machine import default_width
 
     gc.enable()
     chosen: Any = whole_study
@@ -34,9 +33,9 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
         chosen = SECTION_FLOWS[sections[0]]
     else:
         arguments["sections"] = list(sections)
-    width = config.runner.width or default_width()
     chosen = chosen.with_options(
-        task_runner=ThreadPoolTaskRunner(max_workers=width), flow_run_name=config.name
+        task_runner=ThreadPoolTaskRunner(max_workers=config.runner.tasks_at_once),
+        flow_run_name=config.name,
     )
     left_out = [section for section in SECTIONS if section not in sections]
     typer.echo(f"study {config.name}" + (f": {', '.join(sections)}" if left_out else ""))

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
-from itertools import islice
 from uuid import UUID
 
 import psutil
@@ -22,14 +21,13 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Crashed, State
 
-from tasks.invocations import Invocation, close, invocations
+from tasks.invocations import Invocation, close, unclosed
 from tasks.tracking import TrackingError, close_open_runs, connect
 
 SERVER_APPLICATION = "prefect.server.api.server:create_app"
 # Reading ends when the other end of the pipe is closed, which no process can prevent by dying.
 WAIT_AND_KILL = "import os, sys; sys.stdin.read(); os.kill(int(sys.argv[1]), 9)"
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED]
-LOOKED_AT = 100  # latest invocations
 
 
 def guard_server() -> None:
@@ -57,14 +55,14 @@ def close_crashed_invocations() -> None:
 
     What cannot be reached now is tried again at the next start. Call it inside a flow run.
     """
-    latest = list(islice(invocations(), LOOKED_AT))
+    found_open = list(unclosed())
     # a flow run that is retried belongs to a living process
-    living = {found.flow_run_id for found in latest if found.state == "RUNNING"} | {flow_run.id}
-    for found in latest:
+    living = {found.flow_run_id for found in found_open if found.state == "RUNNING"}
+    for found in found_open:
         if found.left_open:
             with suppress(TrackingError):
                 close_open_runs(connect(), found.id)
-                if found.flow_run_id not in living:
+                if found.flow_run_id not in {*living, flow_run.id}:
                     with get_client(sync_client=True) as client:
                         _mark_crashed(client, found)
                 close(found)

@@ -26,6 +26,8 @@ def matching(patterns: list[str], config: StudyConfig, sections: tuple[Section, 
 
     Raises ConfigError for a pattern that chooses none.
     """
+    if not patterns:
+        return []  # planning reads the whole store, as running it will
     names = [task.name for task in make_plan(config, sections)]
     chosen: dict[str, None] = {}
     for pattern in patterns:

@@ -20,6 +20,7 @@ from tasks.session import Session, open_session
 from tasks.step import Step
 from tasks.store import Entry
 from tasks.tracking import Tracker
+from tasks.workers import Workers
 
 OUTCOMES = {"Cached": "cached", "NotReady": "skipped"}
 SELF_EXPLAINING = (
@@ -90,13 +91,13 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
     log = InvocationLog(config.name, config.model_dump(mode="json"), list(sections))
     log.note(flow_run_id=flow_run.id)
     tracker: Tracker | None = None
-    runner = config.runner
     # a retry of the flow run computes again what is missing, not what was forced and is there
     forced = set(force) if flow_run.run_count == 1 else set()
     try:
         tracker = Tracker(config.name, log.id)
         tracker.start_study(described(config, sections))
-        with open_session(tracker, log, forced, runner.width, runner.threads) as session:
+        workers = Workers(config.runner.tasks_at_once, config.runner.threads_per_task)
+        with open_session(workers, tracker, log, forced) as session:
             graph = LiveGraph(session)
             submit_sections(graph, config, sections)
             session.display.expect(len(graph.futures) + 1)  # and the report

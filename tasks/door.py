@@ -20,10 +20,11 @@ from prefect.tasks import exponential_backoff
 from tasks import checkpoints, store
 from tasks.failpoints import fail_point, kill_point
 from tasks.provenance import provenance
+from tasks.run_plan import RunPlan
 from tasks.session import current_session
 from tasks.step import Step, compute_exactly, leaves
 from tasks.store import Entry
-from tasks.tracking import RunPlan, TrackingError
+from tasks.tracking import TrackingError
 from tasks.workers import WorkerDiedError
 
 RETRIES = 3  # after 1, 2 and 4 seconds

@@ -136,20 +136,36 @@ def _alive(identifier: str) -> bool:
     return False
 
 
+def _current(path: Path) -> Invocation | None:
+    """The record with the state it is in now: one whose process died is CRASHED."""
+    found = _read(path)
+    if found is None or found.ended is not None:
+        return found
+    alive = _alive(found.id)
+    if alive or found.state == "RUNNING":
+        return found.model_copy(update={"state": "RUNNING" if alive else "CRASHED"})
+    return found
+
+
 def invocations(study: str | None = None) -> Iterator[Invocation]:
     """Every invocation, newest first, of one study or of all; what died is CRASHED."""
     for path in sorted(_folder().glob("*.jsonl"), reverse=True):
         if study is not None and f"-{study}-" not in path.name:
             continue
-        found = _read(path)
-        if found is None or study not in (None, found.study):
-            continue
-        if found.ended is None:
-            alive = _alive(found.id)
-            if alive or found.state == "RUNNING":
-                state = "RUNNING" if alive else "CRASHED"
-                found = found.model_copy(update={"state": state})
-        yield found
+        found = _current(path)
+        if found is not None and study in (None, found.study):
+            yield found
+
+
+def unclosed() -> Iterator[Invocation]:
+    """The invocations that are running, or whose process died before it closed its runs.
+
+    Each still has its lock file, so no other record is read.
+    """
+    for path in sorted(_folder().glob("*.lock")):
+        found = _current(path.with_suffix(".jsonl"))
+        if found is not None and found.ended is None:
+            yield found
 
 
 def close(found: Invocation) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from tasks.code_digest import read_code
 from tasks.invocations import InvocationLog
-from tasks.machine import default_width, usable_cores
 from tasks.progress import Display
 from tasks.step import Step
 from tasks.tracking import Tracker
@@ -50,17 +49,11 @@ def interrupt() -> Session | None:
 
 @contextmanager
 def open_session(
-    tracker: Tracker,
-    log: InvocationLog,
-    forced: set[str],
-    width: int | None = None,
-    threads: int | None = None,
+    workers: Workers, tracker: Tracker, log: InvocationLog, forced: set[str]
 ) -> Iterator[Session]:
-    """Start the engines and stop them, whatever happens between."""
+    """Put the engines to use and stop the workers, whatever happens between."""
     global _current
     read_code()  # before any worker starts, so that no worker runs other code than the keys say
-    width = width or default_width()
-    workers = Workers(width, threads or max(1, usable_cores() // width))
     with Display() as display:
         _current = Session(workers, display, tracker, log, forced)
         try:

@@ -142,7 +142,8 @@ def publish(folder: Path, entry: Entry) -> None:
     """Seal the files of a workspace with a manifest and move them to their place."""
     for name in entry.files:
         flush(folder / name)
-    sealed = {"entry": entry.model_dump(mode="json"), "sha256": digest(entry.model_dump())}
+    content = entry.model_dump(mode="json")
+    sealed = {"entry": content, "sha256": digest(content)}
     manifest = folder / MANIFEST
     manifest.write_text(json.dumps(sealed, indent=1), encoding="utf-8")
     flush(manifest)

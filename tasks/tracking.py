@@ -14,15 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from filelock import FileLock
 from sqlalchemy.exc import SQLAlchemyError
 
-from models.specs import Value
 from tasks.home import study_home
 from tasks.mlflow_config import artifact_root, mlflow_config, tracking_uri
-from tasks.step import Step
+from tasks.run_plan import RunPlan
 from tasks.store import Entry
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -59,34 +58,6 @@ def _tracking() -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first = str(error).strip().splitlines()[0]
         raise TrackingError(f"MLflow did not take what was logged: {first}") from error
-
-
-class RunPlan(NamedTuple):
-    """Which MLflow run an entry is shown in, and the parameters known before computing."""
-
-    kind: str
-    key: str
-    name: str
-    parameters: dict[str, Any]
-    dataset: Entry | None
-
-    @classmethod
-    def of(cls, step: Step, key: str, name: str, inputs: dict[str, Any]) -> "RunPlan | None":
-        """The plan for a task with these inputs, None if the task has no run."""
-        if step.logs_to is not None:
-            target = inputs[step.logs_to]
-            return cls("", target.key, target.name, {}, None)
-        if step.kind is None:
-            return None
-        dataset = inputs.get("dataset")
-        parameters: dict[str, Any] = {}
-        if isinstance(dataset, Entry):
-            parameters["dataset"] = dataset.result["name"]
-            parameters["dataset_sha256"] = dataset.result["sha256"]
-        for value in inputs.values():
-            if isinstance(value, Value):
-                parameters.update(value.model_dump(mode="json"))
-        return cls(step.kind, key, name, parameters, dataset)
 
 
 def _metric(name: str, value: float, step: int = 0) -> Metric:
@@ -348,9 +319,3 @@ def delete_runs(client: MlflowClient, keys: set[str]) -> int:
             client.delete_logged_model(output.model_id)
         client.delete_run(run.info.run_id)
     return len(runs)
-
-
-def study_runs(client: MlflowClient, study: str | None = None) -> list[Run]:
-    """Parent runs, newest first, of one study or of all."""
-    found = search_everywhere(client, f"tags.`{KIND}` = 'study'")
-    return [run for run in found if study in (None, run.data.tags[STUDY])]

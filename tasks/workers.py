@@ -7,7 +7,6 @@ import atexit
 import multiprocessing
 import os
 import queue
-import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -16,17 +15,14 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tasks.notices import show_warning
+
 POLL_SECONDS = 0.05
 _reports: Connection | None = None
 
 
 class WorkerDiedError(RuntimeError):
     """The process that computed was killed or ran out of memory."""
-
-
-def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Print a warning as one line, without the place in the code."""
-    print(f"warning: {message}", file=sys.stderr)
 
 
 def _exit_with_parent() -> None:

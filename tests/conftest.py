@@ -12,6 +12,14 @@ prepare_environment()
 
 import pytest  # noqa: E402
 
+from tasks.tracking import KIND, STUDY, connect, search_everywhere  # noqa: E402
+
+
+def study_runs(study):
+    """The parent runs of a study in MLflow, newest first."""
+    found = search_everywhere(connect(), f"tags.`{KIND}` = 'study'")
+    return [run for run in found if run.data.tags[STUDY] == study]
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):

@@ -13,7 +13,8 @@ import time
 import pytest
 
 from tasks.publish import report_page
-from tasks.tracking import connect, study_runs
+from tasks.tracking import connect
+from tests.conftest import study_runs
 
 STUDY = [sys.executable, "-m", "flows.cli"]
 TRAIN = "train[depth=2, latent_dim=2, seed=0]"
@@ -61,7 +62,7 @@ def test_a_failed_training_fails_only_what_depends_on_it(study):
     assert "Traceback" not in result.stdout + result.stderr
     assert "evaluate[depth=1, latent_dim=5, seed=0]" in executed(result)
     assert f"{TRAIN}: FailpointError" in html.unescape(report_page("smoke").read_text())
-    assert study_runs(connect(), "smoke")[0].info.status == "FAILED"
+    assert study_runs("smoke")[0].info.status == "FAILED"
 
 
 def test_the_same_command_runs_only_what_is_missing(study):
@@ -80,7 +81,7 @@ def test_an_unchanged_study_executes_nothing(study):
     assert executed(result) == []
     assert "22 cached" in result.stdout
     assert {run.info.run_id for run in model_runs()} == before
-    assert len(study_runs(connect(), "smoke")) == 3
+    assert len(study_runs("smoke")) == 3
 
 
 def test_a_plan_of_a_finished_study_is_all_cached(study):
@@ -115,7 +116,7 @@ def test_mlflow_holds_one_complete_run_per_model(study):
         files = {file.path for file in client.list_artifacts(run.info.run_id)}
         assert {"weights.safetensors", "spec.json", "reconstructions.png"} <= files
         assert run.inputs.dataset_inputs[0].dataset.name == "digits"
-    parent = study_runs(client, "smoke")[0]
+    parent = study_runs("smoke")[0]
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert {"index.html", "models.json", "models.csv", "transfer.csv", "rate.png"} <= files
 
@@ -206,7 +207,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(study, environment):
     assert process.returncode == 130
     assert len(errors.strip().splitlines()) == 1
     assert "interrupted" in errors
-    assert study_runs(connect(), "smoke")[0].info.status == "KILLED"
+    assert study_runs("smoke")[0].info.status == "KILLED"
     assert "RUNNING" not in {run.info.status for run in model_runs()}
 
 
@@ -244,4 +245,4 @@ def test_a_folder_without_images_is_one_line(study, tmp_path):
     result = study("run", "smoke", *chosen)
     assert result.returncode == 1
     assert result.stderr.startswith("study: dataset.path: no images in class subfolders")
-    assert study_runs(connect(), "smoke")[0].info.status == "FAILED"
+    assert study_runs("smoke")[0].info.status == "FAILED"

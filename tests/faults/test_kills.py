@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tasks import store
-from tasks.tracking import connect, study_runs
+from tests.conftest import study_runs
 from tests.faults.conftest import SHORT, SHORT_TRAINING, executed, kill_group
 
 LONG = [*SHORT, "--set", "training.epochs=60"]
@@ -121,7 +121,7 @@ def test_what_a_dead_process_left_open_is_closed_at_the_next_start(study):
     assert "study rerun smoke" in said
     study.run("rerun")
     study.assert_logged_once()
-    parents = study_runs(connect(), "smoke")
+    parents = study_runs("smoke")
     assert [run.info.status for run in parents] == ["FINISHED", "KILLED"]
     with sqlite3.connect(study.home / "prefect" / "prefect.db") as database:
         states = dict(database.execute("SELECT id, state_type FROM flow_run").fetchall())

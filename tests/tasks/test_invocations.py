@@ -1,4 +1,4 @@
-from tasks.invocations import InvocationLog, close, invocations
+from tasks.invocations import InvocationLog, close, invocations, unclosed
 
 
 def begin(study="smoke"):
@@ -60,3 +60,22 @@ def test_the_newest_comes_first_and_studies_are_apart():
     assert [found.study for found in invocations()] == ["my-smoke", "smoke", "mnist", "smoke"]
     assert [found.study for found in invocations("smoke")] == ["smoke", "smoke"]
     assert list(invocations("none")) == []
+
+
+def test_only_what_is_not_closed_is_looked_through_at_a_start(home):
+    begin("done").end("COMPLETED", "")
+    running, dead, cut_off = begin("running"), begin("dead"), begin("cut-off")
+    cut_off.note(state="CANCELLED", message="interrupted")
+    for log in (dead, cut_off):
+        log._held.release()
+    list(invocations())  # asking who lives must not forget who died
+    found = {invocation.study: invocation for invocation in unclosed()}
+    states = {study: (one.state, one.left_open) for study, one in found.items()}
+    assert states == {
+        "running": ("RUNNING", False),
+        "dead": ("CRASHED", True),
+        "cut-off": ("CANCELLED", True),
+    }
+    close(found["dead"])
+    running.end("COMPLETED", "")
+    assert [invocation.study for invocation in unclosed()] == ["cut-off"]

@@ -1,13 +1,13 @@
 import pytest
 from mlflow.entities import LoggedModelOutput
 
+from tasks.run_plan import RunPlan
 from tasks.store import Entry
 from tasks.tracking import (
     INVOCATION,
     KEY,
     KIND,
     TRAINED_BY,
-    RunPlan,
     Tracker,
     close_open_runs,
     connect,

@@ -1,0 +1,9 @@
+"""What the user is told beside the results."""
+
+import sys
+from typing import Any
+
+
+def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning as one line, without the place in the code."""
+    print(f"warning: {message}", file=sys.stderr)
