@@ -1,9 +1,9 @@
-"""A small classifier on top of an encoder, and what the study's scenarios update of it."""
+"""A small classifier on top of an encoder."""
 
 from torch import Tensor, nn
 
 from models.autoencoder import Encoder
-from models.specs import ModelSpec, Trained
+from models.specs import ModelSpec
 
 
 class Classifier(nn.Module):
@@ -22,10 +22,3 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.encoder(x))
-
-    def train_part(self, trained: Trained) -> None:
-        """Set training mode. A frozen encoder keeps weights and batch-norm statistics."""
-        self.train()
-        frozen = trained == "head"
-        self.encoder.train(not frozen)
-        self.encoder.requires_grad_(not frozen)

@@ -13,7 +13,7 @@ from tasks.train import load_model
 def correlate_latents(folder: Path, dataset: Entry, model: Entry) -> dict[str, Any]:
     """Mean |Pearson| over live pairs and as reported (NaN as 0) on the test set; a heat map."""
     from models.metrics import latent_correlation
-    from models.training import apply
+    from models.trainers import apply
     from tasks.plots import correlation_heat_map, save
 
     latents = apply(load_model(model).encoder, load_dataset(dataset).test_images)

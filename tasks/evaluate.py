@@ -12,7 +12,7 @@ from tasks.train import load_model
 def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> dict[str, Any]:
     """Test loss, PCA's test loss at the same latent size, dead units; one digit of each class."""
     from models.metrics import dead_units
-    from models.training import apply, reconstruction_loss
+    from models.trainers import apply, reconstruction_loss
     from tasks.plots import reconstruction_figure, save
 
     images = load_dataset(dataset)

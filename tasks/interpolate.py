@@ -43,18 +43,16 @@ def interpolate_pair(
     folder: Path, dataset: Entry, model: Entry, pair: tuple[int, int], steps: int
 ) -> dict[str, Any]:
     """Decode the line between the latent vectors of two images; the line in pixels beside it."""
-    import torch
     from safetensors.torch import save_file
 
-    from models.training import apply, as_input
+    from models.trainers import apply
     from tasks.plots import image_rows, save
 
     ends = end_points(load_dataset(dataset), pair)
     autoencoder = load_model(model)
     latents = apply(autoencoder.encoder, ends)
-    with torch.no_grad():
-        decoded = autoencoder.decoder(walk(latents[0], latents[1], steps)).squeeze(1)
-    inputs = as_input(ends).squeeze(1)
+    decoded = apply(autoencoder.decoder, walk(latents[0], latents[1], steps)).squeeze(1)
+    inputs = ends.float() / 255
     pixels = walk(inputs[0], inputs[1], steps)
     latent_dim = model.result["spec"]["latent_dim"]
     rows = {f"latent, d = {latent_dim}": decoded, "pixels": pixels}

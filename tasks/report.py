@@ -170,7 +170,7 @@ def _draw(folder: Path, groups: dict[str, list[Entry]], sweeps: dict[str, list[R
 
 def reconstruct(dataset: Entry, models: dict[str, Entry]) -> Any:
     """The first test image of each class through every model, one row each."""
-    from models.training import apply
+    from models.trainers import apply
     from tasks.plots import reconstruction_figure
 
     images = load_dataset(dataset)

@@ -29,7 +29,7 @@ def train_model(
     from safetensors.torch import save_file
 
     from models.autoencoder import count_parameters
-    from models.training import train_autoencoder
+    from models.trainers import train_autoencoder
 
     images = load_dataset(dataset)
     model, history = train_autoencoder(

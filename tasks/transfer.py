@@ -23,7 +23,7 @@ def train_transfer(
     """
     from safetensors.torch import save_file
 
-    from models.training import train_classifier
+    from models.trainers import train_classifier
     from tasks.plots import confusion_figure, save
 
     tensors = load_dataset(dataset)

@@ -5,14 +5,13 @@ import torch
 
 from models.autoencoder import Autoencoder, initialize
 from models.specs import ModelSpec, TrainingRecipe, TransferSpec
-from models.training import (
-    DivergedError,
-    Snapshot,
+from models.trainers import (
     labelled_subset,
     reconstruction_loss,
     train_autoencoder,
     train_classifier,
 )
+from models.training import DivergedError, Snapshot
 
 SPEC = ModelSpec(depth=3, latent_dim=4)
 GENERATOR = torch.Generator().manual_seed(0)

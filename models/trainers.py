@@ -1,0 +1,191 @@
+"""How autoencoders and classifiers are trained and applied."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.autoencoder import Autoencoder, Encoder, initialize
+from models.classifier import Classifier
+from models.losses import CrossEntropy
+from models.metrics import confusion_matrix
+from models.network import Inference
+from models.optimization import make_optimizer, make_schedule
+from models.parameters import Parameters
+from models.specs import LabelBudget, ModelSpec, TrainingRecipe, TransferSpec
+from models.training import Checkpoint, DivergedError, Epoch, Member, OnEpoch, Training
+
+
+class TrainedModel(NamedTuple):
+    """An autoencoder in evaluation mode and its epochs; None if it diverged, and why."""
+
+    model: Autoencoder | None
+    history: list[Epoch]
+    diverged: DivergedError | None
+
+
+def train_stack(
+    spec: ModelSpec,
+    recipe: TrainingRecipe,
+    seeds: Sequence[int],
+    train_images: Tensor,
+    test_images: Tensor,
+    on_epochs: Sequence[OnEpoch] | None = None,
+    checkpoints: Sequence[Checkpoint] | None = None,
+    device: torch.device | str = "cpu",
+) -> list[TrainedModel]:
+    """Train one autoencoder per seed, side by side, with the recipe but for its seed.
+
+    Images are (n, 28, 28) uint8. Every model sees its own order of images and ends as if it were
+    trained alone, up to rounding. With checkpoints a killed training continues where it was.
+    """
+    members, models = [], []
+    for index, seed in enumerate(seeds):
+        generator = torch.Generator().manual_seed(seed)
+        models.append(Autoencoder(spec))
+        initialize(models[-1], generator, recipe.latent_bias)
+        members.append(Member(generator))
+        if on_epochs is not None:
+            members[-1].on_epoch = on_epochs[index]
+        if checkpoints is not None:
+            members[-1].checkpoint = checkpoints[index]
+    parameters = Parameters(models, device)
+    optimizer = make_optimizer(recipe.optimizer, parameters.values, recipe.learning_rate)
+    updates = recipe.epochs * math.ceil(len(train_images) / recipe.batch_size)
+    schedule = make_schedule(recipe.schedule, optimizer, recipe.learning_rate, updates)
+    train_images, test_images = train_images.to(device), test_images.to(device)
+    inference = Inference(parameters, models[0])
+    training = Training(models[0], parameters, members, optimizer, schedule)
+    training.fit(
+        train_images,
+        None,
+        recipe.batch_size,
+        recipe.epochs,
+        lambda: reconstruction_losses(inference, test_images),
+    )
+    trained = []
+    for index, (model, member) in enumerate(zip(models, members, strict=True)):
+        model.load_state_dict(parameters.state_dict(index))
+        finished = model.eval() if member.diverged is None else None
+        trained.append(TrainedModel(finished, member.history, member.diverged))
+    return trained
+
+
+def train_autoencoder(
+    spec: ModelSpec,
+    recipe: TrainingRecipe,
+    train_images: Tensor,
+    test_images: Tensor,
+    on_epoch: OnEpoch = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
+    device: torch.device | str = "cpu",
+) -> tuple[Autoencoder, list[Epoch]]:
+    """Train one autoencoder on images (n, 28, 28) uint8 by mean squared error per pixel.
+
+    With a checkpoint a killed training continues where it was and ends with the same weights.
+    Raises DivergedError when a loss is NaN or infinite.
+    """
+    checkpoints = None if checkpoint is None else [checkpoint]
+    (trained,) = train_stack(
+        spec, recipe, [recipe.seed], train_images, test_images, [on_epoch], checkpoints, device
+    )
+    if trained.diverged is not None or trained.model is None:
+        raise trained.diverged or DivergedError("no model")
+    return trained.model, trained.history
+
+
+def apply(module: nn.Module, inputs: Tensor) -> Tensor:
+    """Outputs of ``module`` in evaluation mode for images (n, 28, 28) uint8 or latents (n, d)."""
+    return Inference(Parameters([module]), module)(inputs)[0]
+
+
+def reconstruction_loss(model: nn.Module, images: Tensor) -> float:
+    """Mean squared error per pixel over images (n, 28, 28) uint8, in evaluation mode."""
+    return reconstruction_losses(Inference(Parameters([model]), model), images)[0]
+
+
+def reconstruction_losses(inference: Inference, images: Tensor) -> list[float]:
+    """Mean squared error per pixel of every network in a stack."""
+    total = torch.zeros((), dtype=torch.double, device=images.device)
+    for x, reconstructed in inference.batches(images):
+        total = total + (reconstructed.flatten(2) - x).square().sum((1, 2))
+    return (total / images.numel()).tolist()
+
+
+class TransferResult(NamedTuple):
+    """A trained classifier, its epochs, test accuracy in [0, 1] and confusion matrix (k, k)."""
+
+    classifier: Classifier
+    history: list[Epoch]
+    test_accuracy: float
+    confusion: Tensor
+
+
+def labelled_subset(labels: Tensor, budget: LabelBudget, generator: torch.Generator) -> Tensor:
+    """Indices of ``budget`` images drawn class by class in turn, so that classes stay balanced."""
+    if budget == "all" or budget >= len(labels):
+        return torch.arange(len(labels))
+    order = torch.randperm(len(labels), generator=generator)
+    rank = torch.empty(len(labels), dtype=torch.long)
+    for label in labels.unique():
+        of_class = order[labels[order] == label]
+        rank[of_class] = torch.arange(len(of_class))
+    return order[torch.argsort(rank[order], stable=True)[:budget]]
+
+
+def train_classifier(
+    model_spec: ModelSpec,
+    spec: TransferSpec,
+    encoder: Encoder | None,
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    on_epoch: OnEpoch = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
+    device: torch.device | str = "cpu",
+) -> TransferResult:
+    """Train an MLP on the latent vectors of ``encoder``, by cross entropy.
+
+    ``train`` and ``test`` are images (n, 28, 28) uint8 and labels (n,). Without an encoder the
+    classifier starts from new weights. ``as_reported`` repeats the written study's mistake:
+    softmax, then a cross entropy that applies softmax again. Raises DivergedError when a loss is
+    NaN or infinite.
+    """
+    generator = torch.Generator().manual_seed(spec.seed)
+    n_classes = int(train[1].max()) + 1
+    classifier = Classifier(model_spec, n_classes)
+    initialize(classifier, generator)
+    if encoder is not None:
+        classifier.encoder.load_state_dict(encoder.state_dict())
+    chosen = labelled_subset(train[1], spec.label_budget, generator)
+    inputs, labels, test_inputs = train[0][chosen], train[1][chosen].long(), test[0]
+    module: nn.Module = classifier
+    if spec.trained == "head":  # a frozen encoder gives the same codes in every epoch
+        module = classifier.head
+        inputs, test_inputs = (apply(classifier.encoder, x) for x in (inputs, test_inputs))
+
+    parameters = Parameters([module], device)
+    optimizer = make_optimizer(spec.optimizer, parameters.values, spec.learning_rate)
+    criterion = CrossEntropy(softmax_first=spec.output == "softmax")
+    member = Member(generator, on_epoch, checkpoint)
+    training = Training(module, parameters, [member], optimizer, loss=criterion)
+    per_epoch = math.ceil(len(labels) / spec.batch_size)
+    epochs = max(spec.epochs, math.ceil(spec.minimum_updates / per_epoch))
+    inference = Inference(parameters, module)
+    test_inputs, test_labels = test_inputs.to(device), test[1].long().to(device)
+    training.fit(
+        inputs.to(device),
+        labels.to(device),
+        spec.batch_size,
+        epochs,
+        lambda: criterion(inference(test_inputs), test_labels.expand(1, -1)).tolist(),
+        test_every=max(1, epochs // 20),  # small budgets train hundreds of tiny epochs
+    )
+    if member.diverged is not None:
+        raise member.diverged
+    predicted = inference(test_inputs)[0].argmax(1).cpu()
+    module.load_state_dict(parameters.state_dict(0))
+    accuracy = (predicted == test[1]).double().mean().item()
+    confusion = confusion_matrix(predicted, test[1], n_classes)
+    return TransferResult(classifier.eval(), member.history, accuracy, confusion)

@@ -1,0 +1,151 @@
+"""Strided convolutions of channels-last maps as products with one matrix.
+
+A window slides over a map and cuts out patches. A convolution multiplies the patches with a matrix;
+a transposed convolution multiplies first, and adds the products up where the patches were cut out.
+Both, and their gradients, are ``Patches.gather`` and ``Patches.scatter`` around a matrix product.
+"""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from models.memory import Memory
+
+
+@dataclass(frozen=True)
+class Window:
+    """A square window over square maps (size, size, channels), put down ``count`` times each way.
+
+    ``block`` neighbouring positions of a row share one patch: where channels are few, fewer and
+    longer patches copy and multiply faster, though the matrix then holds zeros.
+    """
+
+    kernel: int
+    stride: int
+    padding: int
+    size: int
+    channels: int
+    count: int
+    block: int = 1
+
+    @property
+    def groups(self) -> int:
+        """Patches in a row of positions."""
+        return self.count // self.block
+
+    @property
+    def width(self) -> int:
+        """Columns of a patch."""
+        return self.kernel + self.stride * (self.block - 1)
+
+    @property
+    def patch_size(self) -> int:
+        """Values in a patch."""
+        return self.kernel * self.width * self.channels
+
+    @property
+    def patches(self) -> int:
+        """Patches cut out of one map."""
+        return self.count * self.groups
+
+    @property
+    def rows(self) -> int:
+        """Rows that whole steps of the window cover, and no fewer than those of the padded map."""
+        return max(_covered(self.count, self.kernel, self.stride), self.padding + self.size)
+
+    @property
+    def columns(self) -> int:
+        """Columns that whole steps of a patch cover, and no fewer than those of the padded map."""
+        step = self.stride * self.block
+        return max(_covered(self.groups, self.width, step), self.padding + self.size)
+
+    def places(self, matrix: Tensor, outputs: int) -> Tensor:
+        """Where the weights stand in matrices (models, patch_size, block * outputs).
+
+        A view (models, block, kernel, kernel, channels, outputs); all else in a matrix is zero.
+        """
+        column = self.channels * self.block * outputs
+        return matrix.as_strided(
+            (len(matrix), self.block, self.kernel, self.kernel, self.channels, outputs),
+            (
+                matrix.stride(0),
+                self.stride * column + outputs,
+                self.width * column,
+                column,
+                self.block * outputs,
+                1,
+            ),
+        )
+
+
+def _covered(steps: int, width: int, hop: int) -> int:
+    return (steps - 1 + math.ceil(width / hop)) * hop
+
+
+class Patches:
+    """Moves maps to patches and back, between fixed places in memory.
+
+    ``maps`` (models, n, size * size * channels) and ``values`` (models, n * patches, patch_size)
+    are read and written at every call.
+    """
+
+    def __init__(self, window: Window, maps: Tensor, values: Tensor, memory: Memory):
+        w = window
+        models, n, _ = maps.shape
+        shape = (models, n, w.rows, w.columns, w.channels)
+        self._maps = self._source = self._target = maps.unflatten(2, (w.size, w.size, w.channels))
+        self._padded = shape != self._maps.shape
+        if self._padded:
+            self._source = memory.get(f"{w.size} + {w.padding}", *shape)  # its borders stay zero
+            self._target = memory.get("canvas", *shape)
+        inside = slice(w.padding, w.padding + w.size)
+        self._source_inside = self._source[:, :, inside, inside]
+        self._target_inside = self._target[:, :, inside, inside]
+
+        line, hop = w.columns * w.channels, w.stride * w.block * w.channels
+        self._values = values.view(models, n, w.count, w.groups, w.kernel, w.width * w.channels)
+        of_model, of_map = self._source.stride()[:2]
+        self._cut = self._source.as_strided(
+            self._values.shape,
+            (of_model, of_map, w.stride * line, hop, line, 1),
+            self._source.storage_offset(),
+        )
+        strips = memory.get("strips", models, n, w.count, w.kernel, line)
+        rows = self._target.flatten(3)
+        self._into_strips = OverlapAdd(self._values.transpose(3, 4), strips, hop)
+        self._into_rows = OverlapAdd(strips.permute(0, 1, 4, 2, 3), rows.transpose(2, 3), w.stride)
+
+    def gather(self) -> None:
+        """Cut the patches out of the maps."""
+        if self._padded:
+            self._source_inside.copy_(self._maps)
+        self._values.copy_(self._cut)
+
+    def scatter(self) -> None:
+        """Add the patches up in the maps, in place of what was there."""
+        self._into_strips()
+        self._into_rows()
+        if self._padded:
+            self._maps.copy_(self._target_inside)
+
+
+class OverlapAdd:
+    """Adds frames (..., steps, width) up in a target (..., length), one every ``hop`` places."""
+
+    def __init__(self, frames: Tensor, target: Tensor, hop: int):
+        steps, width = frames.shape[-2:]
+        parts = math.ceil(width / hop)
+        spots = target[..., : (steps + parts - 1) * hop].unflatten(-1, (-1, hop))
+        self._rest = target[..., steps * hop :]
+        self._moves = []
+        for part in range(parts):
+            values = frames[..., part * hop : (part + 1) * hop]
+            self._moves.append((spots[..., part : part + steps, : values.shape[-1]], values))
+
+    def __call__(self) -> None:
+        (first, values), *others = self._moves
+        first.copy_(values)
+        self._rest.zero_()
+        for spot, more in others:
+            spot.add_(more)
