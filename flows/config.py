@@ -25,7 +25,7 @@ from models.specs import (
     Value,
 )
 from tasks.dataset_config import DatasetConfig
-from tasks.machine import default_width, usable_cores
+from tasks.machine import Device, default_width, has_gpu, usable_cores
 
 SHIPPED = Path(__file__).parent / "studies"
 Section = Literal["latent_sweep", "depth_sweep", "interpolation", "decorrelation", "transfer"]
@@ -36,6 +36,7 @@ SECTIONS: tuple[Section, ...] = (
     "decorrelation",
     "transfer",
 )
+GPU_STACK = 64  # small models that fill a GPU together
 SWEEP_DEPTH = 2  # the written study varies the latent size at two convolution layers
 REPORTED_TRAINING = {
     "optimizer": "adam",
@@ -111,6 +112,16 @@ class RunnerConfig(Value):
     threads: int | None = Field(
         None, ge=1, le=256, description="Threads per task; null: cores / width."
     )
+    device: Device = Field(
+        "auto", description="Where models are trained; auto: on the GPU if there is one."
+    )
+    stack: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Models that differ in their seed only and train as one; null: 64 on a GPU, "
+        "1 on a CPU.",
+    )
 
     @property
     def tasks_at_once(self) -> int:
@@ -121,6 +132,12 @@ class RunnerConfig(Value):
     def threads_per_task(self) -> int:
         """The threads, by the machine's cores if they are left open."""
         return self.threads or max(1, usable_cores() // self.tasks_at_once)
+
+    @property
+    def models_at_once(self) -> int:
+        """The size of a stack, by the device if it is left open."""
+        on_gpu = self.device == "cuda" or (self.device == "auto" and has_gpu())
+        return self.stack or (GPU_STACK if on_gpu else 1)
 
 
 class StudyConfig(Value):

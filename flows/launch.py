@@ -9,6 +9,7 @@ import typer
 from flows.config import SECTIONS, Section, StudyConfig
 from flows.engine import prepare_environment
 from flows.interrupt import restore_signals, stop_on_signals
+from flows.server import use_running_server
 from models.specs import ConfigError
 from tasks.mlflow_config import mlflow_config
 
@@ -18,7 +19,8 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     mlflow_config()  # refuse a bad file before any work
     prepare_environment()
     stop_on_signals()
-    gc.disable()  # the imports below take a quarter less
+    use_running_server()
+    gc.disable()  # until the flow has started; all that is imported takes a quarter less time
     from httpx import HTTPError
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.task_runners import ThreadPoolTaskRunner
@@ -26,7 +28,6 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     from flows.study import SECTION_FLOWS  # prefect takes seconds to import
     from flows.study import study as whole_study
 
-    gc.enable()
     chosen: Any = whole_study
     arguments: dict[str, Any] = {"config": config, "force": force}
     if len(sections) == 1:

@@ -1,5 +1,6 @@
 """The study as Prefect flows: one root flow, and one flow per section."""
 
+import gc
 import re
 from typing import Any
 
@@ -45,6 +46,7 @@ class LiveGraph:
     ) -> PrefectFuture[Entry]:
         """Submit one task to Prefect; the display and the record follow it."""
         name = f"{step.name}[{label}]"
+        self.session.stacks.add(step, name, inputs)
         future = as_task(step).with_options(task_run_name=name).submit(**inputs)
         self.futures[name] = future
         self.groups.setdefault(group or step.name, []).append(name)
@@ -96,10 +98,14 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
     try:
         tracker = Tracker(config.name, log.id)
         tracker.start_study(described(config, sections))
-        workers = Workers(config.runner.tasks_at_once, config.runner.threads_per_task)
-        with open_session(workers, tracker, log, forced) as session:
+        gc.freeze()  # what was imported stays; the command line switched collecting off until here
+        gc.enable()
+        runner = config.runner
+        workers = Workers(runner.tasks_at_once, runner.threads_per_task, runner.device)
+        with open_session(workers, tracker, log, forced, runner.models_at_once) as session:
             graph = LiveGraph(session)
             submit_sections(graph, config, sections)
+            session.stacks.complete()
             session.display.expect(len(graph.futures) + 1)  # and the report
             failures = finish(graph, config, sections)
     except Exception as error:
@@ -137,10 +143,10 @@ def finish(graph: LiveGraph, config: StudyConfig, sections: tuple[Section, ...])
     return failures
 
 
-runner: Any = ThreadPoolTaskRunner(max_workers=default_width())
+task_runner: Any = ThreadPoolTaskRunner(max_workers=default_width())
 
 
-@flow(name="study", task_runner=runner, persist_result=False)
+@flow(name="study", task_runner=task_runner, persist_result=False)
 def study(
     config: StudyConfig,
     sections: list[Section] = list(SECTIONS),  # noqa: B006
@@ -156,7 +162,7 @@ def study(
 def section_flow(section: Section) -> Any:
     """A flow of one section; it reuses what is trained and trains what it needs."""
 
-    @flow(name=section.replace("_", "-"), task_runner=runner, persist_result=False)
+    @flow(name=section.replace("_", "-"), task_runner=task_runner, persist_result=False)
     def one_section(config: StudyConfig, force: list[str] = []) -> State:  # noqa: B006
         return run_sections(config, (section,), force)
 

@@ -19,9 +19,9 @@ from models.training import Checkpoint, DivergedError, Epoch, Member, OnEpoch, T
 
 
 class TrainedModel(NamedTuple):
-    """An autoencoder in evaluation mode and its epochs; None if it diverged, and why."""
+    """An autoencoder in evaluation mode and its epochs, and why it is useless if it diverged."""
 
-    model: Autoencoder | None
+    model: Autoencoder
     history: list[Epoch]
     diverged: DivergedError | None
 
@@ -68,8 +68,7 @@ def train_stack(
     trained = []
     for index, (model, member) in enumerate(zip(models, members, strict=True)):
         model.load_state_dict(parameters.state_dict(index))
-        finished = model.eval() if member.diverged is None else None
-        trained.append(TrainedModel(finished, member.history, member.diverged))
+        trained.append(TrainedModel(model.eval(), member.history, member.diverged))
     return trained
 
 
@@ -91,8 +90,8 @@ def train_autoencoder(
     (trained,) = train_stack(
         spec, recipe, [recipe.seed], train_images, test_images, [on_epoch], checkpoints, device
     )
-    if trained.diverged is not None or trained.model is None:
-        raise trained.diverged or DivergedError("no model")
+    if trained.diverged is not None:
+        raise trained.diverged
     return trained.model, trained.history
 
 

@@ -144,7 +144,7 @@ class Training:
         """
         snapshots = [member.checkpoint.load() for member in self.members if member.checkpoint]
         found = [snapshot for snapshot in snapshots if snapshot is not None]
-        if len(found) == len(self.members):
+        if len(found) == len(self.members) and len({one.epoch for one in found}) == 1:
             self.restore(found)
             for member in self.members:
                 member.on_epoch(member.history[-1])

@@ -7,8 +7,11 @@ result of its own, so there is no second copy that could be damaged or out of da
 import errno
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
@@ -22,6 +25,7 @@ from tasks.failpoints import fail_point, kill_point
 from tasks.provenance import provenance
 from tasks.run_plan import RunPlan
 from tasks.session import current_session
+from tasks.stacks import Peer
 from tasks.step import Step, compute_exactly, leaves
 from tasks.store import Entry
 from tasks.tracking import TrackingError
@@ -74,28 +78,62 @@ def perform(step: Step, name: str, inputs: dict[str, Any]) -> tuple[Entry, bool]
     invocation was told to; a lock keeps other processes from computing it at the same time.
     """
     session = current_session()
-    key = step.key(inputs)
-    run = RunPlan.of(step, key, name, inputs)
-    session.performed[key] = (step, name, inputs)
-    session.log.task(name, task=step.name, key=key)
-    with store.locked(step.name, key):
+    job = Job.of(step, name, inputs)
+    session.performed[job.key] = (step, name, inputs)
+    session.log.task(name, task=step.name, key=job.key)
+    with session.stacks.turn(name) as peers, store.locked(step.name, job.key):
         forced = name in session.forced
-        entry = None if forced else store.load(step.name, key)
+        entry = None if forced else store.load(step.name, job.key)
         if entry is not None or forced:
-            checkpoints.remove(step.name, key)  # of a computation that is over
+            checkpoints.remove(step.name, job.key)  # of a computation that is over
         if entry is None:
             if session.workers.stopped:
                 raise WorkerDiedError("the run was stopped")
             session.display.begin(name)
             fail_point(name)
             _restore_upstream(inputs)
-            entry = _compute(step, key, name, inputs, run)
-            session.forced.discard(name)
-            session.computed.add(name)
+            with _waiting(step, inputs, peers) as others:
+                entry = _compute(step, [job, *others])
             kill_point(name, "published")
-        if run is not None:
-            session.tracker.log_entry(run, entry)
+        if job.run is not None:
+            session.tracker.log_entry(job.run, entry)
     return entry, name not in session.computed
+
+
+class Job(NamedTuple):
+    """One entry to compute, and the MLflow run that shows it."""
+
+    name: str
+    inputs: dict[str, Any]
+    key: str
+    run: RunPlan | None
+
+    @classmethod
+    def of(cls, step: Step, name: str, inputs: dict[str, Any]) -> "Job":
+        """The job of a task with these inputs."""
+        key = step.key(inputs)
+        return cls(name, inputs, key, RunPlan.of(step, key, name, inputs))
+
+
+@contextmanager
+def _waiting(step: Step, inputs: dict[str, Any], peers: list[Peer]) -> Iterator[list[Job]]:
+    """The jobs of a stack that nobody has done or is doing, with the locks of their keys held.
+
+    A training that resumes is computed with those that resume behind the same epoch.
+    """
+    session = current_session()
+    epoch = checkpoints.epoch_of(step.name, step.key(inputs))
+    with ExitStack() as locks:
+        jobs = []
+        for peer in peers:
+            job = Job.of(step, peer.name, inputs | {str(step.seeded): peer.seeded})
+            free = locks.enter_context(store.locked_if_free(step.name, job.key))
+            forced = peer.name in session.forced
+            same = checkpoints.epoch_of(step.name, job.key) == epoch
+            if free and same and (forced or store.load(step.name, job.key) is None):
+                session.display.begin(peer.name)
+                jobs.append(job)
+        yield jobs
 
 
 def _restore_upstream(inputs: dict[str, Any]) -> None:
@@ -105,43 +143,76 @@ def _restore_upstream(inputs: dict[str, Any]) -> None:
             perform(*current_session().performed[entry.key])
 
 
-def _compute(step: Step, key: str, name: str, inputs: dict[str, Any], run: RunPlan | None) -> Entry:
-    """Compute in a worker and publish the outcome; an MLflow run that fails is closed as failed."""
+def _compute(step: Step, jobs: list[Job]) -> Entry:
+    """Compute jobs in one worker, publish what comes out, return the entry of the first.
+
+    An MLflow run whose job fails is closed as failed.
+    """
     session = current_session()
+    began = [job.run for job in jobs if job.run is not None]
 
     def on_event(event: dict[str, Any]) -> None:
-        session.display.epoch(name, event)
-        if run is not None:
-            session.tracker.log_epoch(run, event)
-        kill_point(name, f"epoch={event['epoch']}")
+        job = jobs[event.pop("member", 0)]
+        session.display.epoch(job.name, event)
+        if job.run is not None:
+            session.tracker.log_epoch(job.run, event)
+        kill_point(job.name, f"epoch={event['epoch']}")
 
-    if run is not None:
+    for run in began:
         session.tracker.begin(run)
-    arguments = dict(inputs)
-    if step.resumable:
-        arguments["checkpoints"] = checkpoints.verified_folder(step.name, key)
     started = time.monotonic()
     try:
-        with store.workspace(step.name, key) as folder:
-            arguments["folder"] = folder
+        with ExitStack() as workspaces:
+            folders = [
+                workspaces.enter_context(store.workspace(step.name, job.key)) for job in jobs
+            ]
+            arguments = _arguments(step, jobs, folders)
             task = {"compute": step.compute, "code": step.code, "arguments": arguments}
-            result = session.workers.run(compute_exactly, task, on_event)
-            entry = Entry(
-                task=step.name,
-                key=key,
-                name=name,
-                inputs=step.recorded(inputs),
-                code=step.code,
-                result=result,
-                files=store.files_in(folder),
-                seconds=time.monotonic() - started,
-                provenance=provenance(),
-            )
-            kill_point(name, "publish")
-            store.publish(folder, entry)
-            checkpoints.remove(step.name, key)
-            return entry
+            outcome = session.workers.run(compute_exactly, task, on_event)
+            results = outcome if step.seeded else [outcome]
+            seconds = (time.monotonic() - started) / len(jobs)
+            entries = [
+                _publish(step, job, folder, result, seconds)
+                for job, folder, result in zip(jobs, folders, results, strict=True)
+                if not isinstance(result, Exception)
+            ]
+            if isinstance(results[0], Exception):
+                raise results[0]
+            return entries[0]
     except BaseException:
-        if run is not None:
+        for run in began:
             session.tracker.fail(run, "KILLED" if session.workers.stopped else "FAILED")
         raise
+
+
+def _arguments(step: Step, jobs: list[Job], folders: list[Path]) -> dict[str, Any]:
+    """What the computation takes: lists of what is each job's own, if it takes several."""
+    arguments = dict(jobs[0].inputs)
+    own: dict[str, list[Any]] = {"folder": list(folders)}
+    if step.resumable:
+        own["checkpoints"] = [checkpoints.verified_folder(step.name, job.key) for job in jobs]
+    if step.seeded:
+        own[step.seeded] = [job.inputs[step.seeded] for job in jobs]
+        return arguments | own
+    return arguments | {name: values[0] for name, values in own.items()}
+
+
+def _publish(step: Step, job: Job, folder: Path, result: dict[str, Any], seconds: float) -> Entry:
+    session = current_session()
+    entry = Entry(
+        task=step.name,
+        key=job.key,
+        name=job.name,
+        inputs=step.recorded(job.inputs),
+        code=step.code,
+        result=result,
+        files=store.files_in(folder),
+        seconds=seconds,
+        provenance=provenance(),
+    )
+    kill_point(job.name, "publish")
+    store.publish(folder, entry)
+    checkpoints.remove(step.name, job.key)
+    session.forced.discard(job.name)
+    session.computed.add(job.name)
+    return entry

@@ -1,6 +1,10 @@
 """How much of the machine a study uses."""
 
 import os
+from pathlib import Path
+from typing import Literal
+
+Device = Literal["auto", "cpu", "cuda"]
 
 
 def default_width() -> int:
@@ -11,3 +15,8 @@ def default_width() -> int:
 def usable_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_gpu() -> bool:
+    """Whether there is an Nvidia driver; asked without torch, which takes a second to import."""
+    return Path("/proc/driver/nvidia/version").exists()

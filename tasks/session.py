@@ -8,6 +8,7 @@ from typing import Any
 from tasks.code_digest import read_code
 from tasks.invocations import InvocationLog
 from tasks.progress import Display
+from tasks.stacks import Stacks
 from tasks.step import Step
 from tasks.tracking import Tracker
 from tasks.workers import Workers
@@ -26,6 +27,7 @@ class Session:
     tracker: Tracker
     log: InvocationLog
     forced: set[str]
+    stacks: Stacks
     computed: set[str] = field(default_factory=set)
     performed: dict[str, tuple[Step, str, dict[str, Any]]] = field(default_factory=dict)
 
@@ -49,13 +51,16 @@ def interrupt() -> Session | None:
 
 @contextmanager
 def open_session(
-    workers: Workers, tracker: Tracker, log: InvocationLog, forced: set[str]
+    workers: Workers, tracker: Tracker, log: InvocationLog, forced: set[str], stack: int = 1
 ) -> Iterator[Session]:
-    """Put the engines to use and stop the workers, whatever happens between."""
+    """Put the engines to use and stop the workers, whatever happens between.
+
+    ``stack`` is how many models that differ in their seed only are trained together.
+    """
     global _current
     read_code()  # before any worker starts, so that no worker runs other code than the keys say
     with Display() as display:
-        _current = Session(workers, display, tracker, log, forced)
+        _current = Session(workers, display, tracker, log, forced, Stacks(stack))
         try:
             yield _current
         finally:

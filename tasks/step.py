@@ -15,7 +15,7 @@ from typing import Any
 from tasks.canonical import digest, to_json
 from tasks.code_digest import code_digest, code_parts
 
-Compute = Callable[..., dict[str, Any]]
+Compute = Callable[..., Any]
 FOLDERS = ("folder", "checkpoints")  # parameters that say where, not what
 
 
@@ -26,6 +26,8 @@ class Step:
     ``kind`` gives every entry an MLflow run of its own with that tag; ``logs_to`` names the input
     whose run receives the entry's metrics and pictures. ``settings`` says how the configuration
     calls an input. A computation with a parameter ``checkpoints`` resumes from that folder.
+    ``seeded`` names the input that holds a seed, for a computation that takes several of these,
+    each with its own folders, as one.
     """
 
     compute: Compute
@@ -33,6 +35,7 @@ class Step:
     kind: str | None = None
     logs_to: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    seeded: str | None = None
 
     @property
     def signature(self) -> inspect.Signature:
@@ -64,9 +67,7 @@ class CodeChangedError(RuntimeError):
     """The code on disk is not the code that a key was made of."""
 
 
-def compute_exactly(
-    compute: Compute, code: dict[str, str], arguments: dict[str, Any]
-) -> dict[str, Any]:
+def compute_exactly(compute: Compute, code: dict[str, str], arguments: dict[str, Any]) -> Any:
     """Compute with exactly this code, or not at all; runs in a worker process.
 
     Everything that the computation reaches is imported first, so that an edit while the study runs

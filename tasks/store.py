@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from tasks.canonical import digest
@@ -103,13 +103,32 @@ def set_aside(path: Path, problem: str) -> None:
     warnings.warn(f"{problem}; moved to {aside}, it will be computed again", stacklevel=2)
 
 
-@contextmanager
-def locked(task: str, key: str) -> Iterator[None]:
-    """Hold the lock of a key. It is the operating system's, so it dies with its holder."""
+def _lock(task: str, key: str) -> FileLock:
+    """The lock of a key. It is the operating system's, so it dies with its holder."""
     folder = study_home() / "store" / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{task}-{key}.lock", thread_local=False):
+    return FileLock(folder / f"{task}-{key}.lock", thread_local=False)
+
+
+@contextmanager
+def locked(task: str, key: str) -> Iterator[None]:
+    """Hold the lock of a key."""
+    with _lock(task, key):
         yield
+
+
+@contextmanager
+def locked_if_free(task: str, key: str) -> Iterator[bool]:
+    """Hold the lock of a key unless somebody does already; whether it is held."""
+    lock = _lock(task, key)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    with lock:
+        lock.release()
+        yield True
 
 
 def flush(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Step ``train``: one autoencoder from a dataset, an architecture and a recipe."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,48 +10,68 @@ from tasks.checkpoints import CheckpointFolder
 from tasks.data import load_dataset
 from tasks.step import Step
 from tasks.store import Entry
-from tasks.workers import report
+from tasks.workers import report, training_device
 
 if TYPE_CHECKING:
     from models.autoencoder import Autoencoder
+    from models.trainers import TrainedModel
+    from models.training import Epoch
 
 WEIGHTS = "weights.safetensors"
 
 
-def train_model(
-    folder: Path, checkpoints: Path, dataset: Entry, spec: ModelSpec, recipe: TrainingRecipe
-) -> dict[str, Any]:
-    """Train, leave weights and recipe side by side, return the loss curves.
+def train_models(
+    folder: list[Path],
+    checkpoints: list[Path],
+    dataset: Entry,
+    spec: ModelSpec,
+    recipe: list[TrainingRecipe],
+) -> list[dict[str, Any] | Exception]:
+    """Train a model per recipe, leave weights and recipe side by side, return the loss curves.
 
-    A training that was killed continues from its newest checkpoint.
-
-    Raises models.training.DivergedError when the loss is no number any more.
+    The recipes differ in their seed only. A training that was killed continues from its newest
+    checkpoint. For a model whose loss is no number any more there is a DivergedError.
     """
+    from models.trainers import train_stack
+
+    images = load_dataset(dataset)
+    trained = train_stack(
+        spec,
+        recipe[0],
+        [one.seed for one in recipe],
+        images.train_images,
+        images.test_images,
+        [partial(_report, member) for member in range(len(recipe))],
+        [CheckpointFolder(path) for path in checkpoints],
+        training_device(),
+    )
+    return [
+        outcome.diverged or _keep(path, spec, one, outcome)
+        for path, one, outcome in zip(folder, recipe, trained, strict=True)
+    ]
+
+
+def _report(member: int, epoch: "Epoch") -> None:
+    report(epoch._asdict() | {"member": member})
+
+
+def _keep(
+    folder: Path, spec: ModelSpec, recipe: TrainingRecipe, trained: "TrainedModel"
+) -> dict[str, Any]:
+    """Write one trained model; its result."""
     from safetensors.torch import save_file
 
     from models.autoencoder import count_parameters
-    from models.trainers import train_autoencoder
 
-    images = load_dataset(dataset)
-    model, history = train_autoencoder(
-        spec,
-        recipe,
-        images.train_images,
-        images.test_images,
-        on_epoch=lambda epoch: report(epoch._asdict()),
-        checkpoint=CheckpointFolder(checkpoints),
-    )
-    save_file(model.state_dict(), folder / WEIGHTS)
+    save_file(trained.model.state_dict(), folder / WEIGHTS)
     described = {"spec": spec.model_dump(), "recipe": recipe.model_dump()}
     (folder / "spec.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
+    last = trained.history[-1]
     return {
         **described,
-        "history": [epoch._asdict() for epoch in history],
-        "parameters": {"n_parameters": count_parameters(model)},
-        "metrics": {
-            "final_train_loss": history[-1].train_loss,
-            "final_test_loss": history[-1].test_loss,
-        },
+        "history": [epoch._asdict() for epoch in trained.history],
+        "parameters": {"n_parameters": count_parameters(trained.model)},
+        "metrics": {"final_train_loss": last.train_loss, "final_test_loss": last.test_loss},
     }
 
 
@@ -66,5 +87,9 @@ def load_model(entry: Entry) -> "Autoencoder":
 
 
 train = Step(
-    train_model, "train", kind="model", settings={"spec": "training", "recipe": "training"}
+    train_models,
+    "train",
+    kind="model",
+    settings={"spec": "training", "recipe": "training"},
+    seeded="recipe",
 )

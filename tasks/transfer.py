@@ -9,7 +9,7 @@ from tasks.data import load_dataset
 from tasks.step import Step
 from tasks.store import Entry
 from tasks.train import WEIGHTS, load_model
-from tasks.workers import report
+from tasks.workers import report, training_device
 
 
 def train_transfer(
@@ -36,6 +36,7 @@ def train_transfer(
         (tensors.test_images, tensors.test_labels),
         on_epoch=lambda epoch: report(epoch._asdict()),
         checkpoint=CheckpointFolder(checkpoints),
+        device=training_device(),
     )
     save_file(outcome.classifier.state_dict(), folder / WEIGHTS)
     save(confusion_figure(outcome.confusion), folder / "confusion.png")

@@ -15,10 +15,12 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tasks.machine import Device
 from tasks.notices import show_warning
 
 POLL_SECONDS = 0.05
 _reports: Connection | None = None
+_device: Device = "cpu"
 
 
 class WorkerDiedError(RuntimeError):
@@ -32,13 +34,13 @@ def _exit_with_parent() -> None:
     os._exit(1)
 
 
-def _start_worker(reports: Connection, threads: int) -> None:
+def _start_worker(reports: Connection, threads: int, device: Device) -> None:
     import signal
 
     import torch
 
-    global _reports
-    _reports = reports
+    global _reports, _device
+    _reports, _device = reports, device
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     warnings.showwarning = show_warning
@@ -51,12 +53,25 @@ def report(event: Any) -> None:
         _reports.send(event)
 
 
+def training_device() -> str:
+    """The device that this worker process trains on.
+
+    Raises RuntimeError if a GPU is asked for and torch sees none.
+    """
+    import torch
+
+    found = torch.cuda.is_available()
+    if _device == "cuda" and not found:
+        raise RuntimeError("runner.device: 'cuda', but torch sees no GPU; use auto or cpu")
+    return "cuda" if found and _device != "cpu" else "cpu"
+
+
 class _Slot:
-    def __init__(self, threads: int):
+    def __init__(self, threads: int, device: Device):
         context = multiprocessing.get_context("spawn")
         self.receiver, sender = context.Pipe(duplex=False)
         self.pool = ProcessPoolExecutor(
-            1, mp_context=context, initializer=_start_worker, initargs=(sender, threads)
+            1, mp_context=context, initializer=_start_worker, initargs=(sender, threads, device)
         )
 
     def run(self, function: Callable[..., Any], arguments: dict, on_event: Callable) -> Any:
@@ -75,8 +90,10 @@ class _Slot:
 class Workers:
     """A fixed number of slots for computations side by side."""
 
-    def __init__(self, width: int, threads: int):
-        self.threads = threads
+    def __init__(self, width: int, threads: int, device: Device = "auto"):
+        if width == 1 and threads > 1:  # else both may end up on one core
+            os.environ.setdefault("OMP_PROC_BIND", "true")
+        self._threads, self._device = threads, device
         self.stopped = False
         self._free: queue.LifoQueue[_Slot | None] = queue.LifoQueue()
         self._slots: set[_Slot] = set()
@@ -98,7 +115,7 @@ class Workers:
         try:
             if self.stopped:
                 raise WorkerDiedError("the run was stopped")
-            slot = slot or _Slot(self.threads)
+            slot = slot or _Slot(self._threads, self._device)
             self._slots.add(slot)
             return slot.run(function, arguments, on_event)
         except (BrokenProcessPool, EOFError):
