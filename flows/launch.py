@@ -1,7 +1,10 @@
 """Start a study's flow from the command line."""
 
 import gc
+import os
 import sys
+import threading
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -40,6 +43,8 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     )
     left_out = [section for section in SECTIONS if section not in sections]
     typer.echo(f"study {config.name}" + (f": {', '.join(sections)}" if left_out else ""))
+    if "PREFECT_API_URL" not in os.environ:
+        threading.Thread(target=_start_workers, args=(config, sections), daemon=True).start()
     try:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             state = chosen(**arguments, return_state=True)
@@ -52,6 +57,18 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     restore_signals()
     gc.freeze()  # or leaving takes a second longer, to look through all that was imported
     _summarize(config, state)
+
+
+def _start_workers(config: StudyConfig, sections: tuple[Section, ...]) -> None:
+    """While the embedded server starts, start the workers if there is anything to compute."""
+    from flows.plan import make_plan
+    from tasks.workers import Workers, start_early
+
+    runner = config.runner
+    with suppress(Exception):  # what is wrong here is wrong, and told, in the run as well
+        if any(task.action == "run" for task in make_plan(config, sections)):
+            workers = Workers(runner.tasks_at_once, runner.threads_per_task, runner.device)
+            start_early(workers)
 
 
 def _summarize(config: StudyConfig, state: Any) -> None:

@@ -4,9 +4,10 @@ data -> train -> evaluate -> interpolate -> correlate -> transfer -> report. The
 by Prefect and read by ``study plan``; they differ in the graph that it is submitted to.
 """
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from flows.config import Section, StudyConfig
+from flows.work import training_work, transfer_work
 from models.specs import ModelSpec, TransferSpec
 from tasks.correlate import correlate
 from tasks.data import data, source_fingerprint
@@ -28,11 +29,6 @@ class Graph(Protocol):
         """Take one task by the name ``step[label]``; its group is the step's name."""
 
 
-def model_label(spec: ModelSpec, seed: int) -> str:
-    """How task runs name a model."""
-    return f"depth={spec.depth}, latent_dim={spec.latent_dim}, seed={seed}"
-
-
 def transfer_label(spec: TransferSpec) -> str:
     """How task runs name a classifier."""
     parts = ("scenario", "trained", "label_budget", "seed")
@@ -43,28 +39,17 @@ def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, 
     """data -> train -> evaluate -> interpolate -> correlate -> transfer, for these sections."""
     source = source_fingerprint(config.dataset)
     dataset = graph.submit(data, config.dataset.name, config=config.dataset, source=source)
+
+    models = submit_trainings(graph, config, sections, dataset)
     linear = graph.submit(pca, config.dataset.name, dataset=dataset)
-
-    models = {}
-    for seed in config.seeds:
-        for spec in config.models(sections):
-            models[spec, seed] = graph.submit(
-                train,
-                model_label(spec, seed),
-                dataset=dataset,
-                spec=spec,
-                recipe=config.recipe(seed),
-            )
-
     if "transfer" in sections:
-        for seed in config.seeds:
-            submit_transfers(graph, config, seed, dataset, models, linear)
+        submit_transfers(graph, config, dataset, models)
 
-    for (spec, seed), model in models.items():
-        label = model_label(spec, seed)
-        graph.submit(evaluate, label, dataset=dataset, model=model, pca=linear)
-        if "decorrelation" in sections and spec in config.latent_sweep:
-            graph.submit(correlate, label, dataset=dataset, model=model)
+    for training, model in models.items():
+        graph.submit(evaluate, training.label, dataset=dataset, model=model, pca=linear)
+        is_swept = training.spec in config.latent_sweep and not training.as_reported
+        if "decorrelation" in sections and is_swept:
+            graph.submit(correlate, training.label, dataset=dataset, model=model)
 
     if "interpolation" in sections and config.interpolated:
         seed = config.seeds[0]
@@ -73,7 +58,7 @@ def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, 
                 interpolate,
                 f"{pair[0]}->{pair[1]}, latent_dim={spec.latent_dim}, seed={seed}",
                 dataset=dataset,
-                model=models[spec, seed],
+                model=models[Training(spec, seed)],
                 pair=pair,
                 steps=config.interpolation.steps,
             )
@@ -83,32 +68,63 @@ def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, 
         graph.submit(interpolation_grid, f"seed={seed}", walks=walks)
 
 
-def submit_transfers(
-    graph: Graph,
-    config: StudyConfig,
-    seed: int,
-    dataset: Node,
-    models: dict[tuple[ModelSpec, int], Node],
-    linear: Node,
-) -> None:
-    """Every scenario on the study's encoder; ``as_reported`` on one trained as reported."""
-    spec = config.transfer_model
-    own = models.get((spec, seed))
-    reported = own
-    same_recipe = config.reported_recipe(seed) == config.recipe(seed)
-    if "as_reported" in config.transfer.scenarios and (own is None or not same_recipe):
-        label = f"{model_label(spec, seed)}, recipe=as_reported"
-        reported = graph.submit(
+class Training(NamedTuple):
+    """One autoencoder of a study."""
+
+    spec: ModelSpec
+    seed: int
+    as_reported: bool = False
+
+    @property
+    def label(self) -> str:
+        """How task runs name it."""
+        spec = self.spec
+        label = f"depth={spec.depth}, latent_dim={spec.latent_dim}, seed={self.seed}"
+        return f"{label}, recipe=as_reported" if self.as_reported else label
+
+
+def submit_trainings(
+    graph: Graph, config: StudyConfig, sections: tuple[Section, ...], dataset: Node
+) -> dict[Training, Node]:
+    """Every autoencoder that these sections need: first what transfer waits for, then the longest.
+
+    The encoder of ``as_reported`` is trained as reported, unless all are.
+    """
+    transferred = config.transfer_model if "transfer" in sections else None
+    wanted = [Training(spec, seed) for seed in config.seeds for spec in config.models(sections)]
+    if transferred and "as_reported" in config.transfer.scenarios:
+        wanted += [
+            Training(transferred, seed, as_reported=True)
+            for seed in config.seeds
+            if config.reported_recipe(seed) != config.recipe(seed)
+            or Training(transferred, seed) not in wanted
+        ]
+    epochs = config.training.epochs
+    wanted.sort(key=lambda one: (one.spec != transferred, -training_work(one.spec, epochs)))
+    return {
+        one: graph.submit(
             train,
-            label,
-            group="reported_encoder",
+            one.label,
+            group="reported_encoder" if one.as_reported else None,
             dataset=dataset,
-            spec=spec,
-            recipe=config.reported_recipe(seed),
+            spec=one.spec,
+            recipe=config.reported_recipe(one.seed) if one.as_reported else config.recipe(one.seed),
         )
-        graph.submit(evaluate, label, dataset=dataset, model=reported, pca=linear)
-    for case in config.transfers(seed):
-        model = reported if case.scenario == "as_reported" else own
+        for one in wanted
+    }
+
+
+def submit_transfers(
+    graph: Graph, config: StudyConfig, dataset: Node, models: dict[Training, Node]
+) -> None:
+    """Every scenario on the study's encoder, ``as_reported`` on that trained as reported."""
+    encoder = config.transfer_model
+    cases = [case for seed in config.seeds for case in config.transfers(seed)]
+    for case in sorted(cases, key=lambda case: -transfer_work(case, encoder)):
+        own = Training(encoder, case.seed)
+        reported = own._replace(as_reported=True)
+        as_reported = case.scenario == "as_reported" and reported in models
+        model = models[reported if as_reported else own]
         graph.submit(transfer, transfer_label(case), dataset=dataset, model=model, spec=case)
 
 

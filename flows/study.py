@@ -21,7 +21,7 @@ from tasks.session import Session, open_session
 from tasks.step import Step
 from tasks.store import Entry
 from tasks.tracking import Tracker
-from tasks.workers import Workers
+from tasks.workers import workers_for
 
 OUTCOMES = {"Cached": "cached", "NotReady": "skipped"}
 SELF_EXPLAINING = (
@@ -101,7 +101,7 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
         gc.freeze()  # what was imported stays; the command line switched collecting off until here
         gc.enable()
         runner = config.runner
-        workers = Workers(runner.tasks_at_once, runner.threads_per_task, runner.device)
+        workers = workers_for(runner.tasks_at_once, runner.threads_per_task, runner.device)
         with open_session(workers, tracker, log, forced, runner.models_at_once) as session:
             graph = LiveGraph(session)
             submit_sections(graph, config, sections)

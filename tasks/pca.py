@@ -13,9 +13,7 @@ def fit_linear_limit(folder: Path, dataset: Entry) -> dict[str, Any]:
     from models.metrics import fit_pca
 
     tensors = load_dataset(dataset)
-    train, test = (
-        images.flatten(1).double() / 255 for images in (tensors.train_images, tensors.test_images)
-    )
+    train, test = (images.flatten(1) for images in (tensors.train_images, tensors.test_images))
     return {"test_loss": fit_pca(train, test).test_loss.tolist()}
 
 

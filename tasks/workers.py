@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -47,6 +48,10 @@ def _start_worker(reports: Connection, threads: int, device: Device) -> None:
     torch.set_num_threads(threads)
 
 
+def _ready() -> None:
+    """Done when the process has started."""
+
+
 def report(event: Any) -> None:
     """Send an event from the computation to whoever waits for it; nothing without a listener."""
     if _reports is not None:
@@ -74,6 +79,10 @@ class _Slot:
             1, mp_context=context, initializer=_start_worker, initargs=(sender, threads, device)
         )
 
+    def start(self) -> None:
+        """Start the process now, so that it is ready when it is needed."""
+        self.pool.submit(_ready)
+
     def run(self, function: Callable[..., Any], arguments: dict, on_event: Callable) -> Any:
         future = self.pool.submit(function, **arguments)
         while not future.done() or self.receiver.poll():
@@ -97,9 +106,29 @@ class Workers:
         self.stopped = False
         self._free: queue.LifoQueue[_Slot | None] = queue.LifoQueue()
         self._slots: set[_Slot] = set()
+        self._started = False
         for _ in range(width):
             self._free.put(None)
         atexit.register(self.stop)
+
+    def start(self) -> None:
+        """Start every process now, for each takes seconds to import torch."""
+        self._started = True
+        free = []
+        with suppress(queue.Empty):
+            while True:
+                free.append(self._free.get_nowait())
+        for slot in free:
+            if slot is None and not self.stopped:
+                self._free.put(self._new_slot())
+            else:
+                self._free.put(slot)
+
+    def _new_slot(self) -> _Slot:
+        slot = _Slot(self._threads, self._device)
+        self._slots.add(slot)
+        slot.start()
+        return slot
 
     def run(
         self,
@@ -115,8 +144,9 @@ class Workers:
         try:
             if self.stopped:
                 raise WorkerDiedError("the run was stopped")
-            slot = slot or _Slot(self._threads, self._device)
-            self._slots.add(slot)
+            slot = slot or self._new_slot()
+            if not self._started:
+                self.start()  # where one task computes, others most often do
             return slot.run(function, arguments, on_event)
         except (BrokenProcessPool, EOFError):
             if slot is not None:
@@ -133,3 +163,20 @@ class Workers:
         for slot in list(self._slots):
             slot.kill()
         self._slots.clear()
+
+
+_early: Workers | None = None
+
+
+def start_early(workers: Workers) -> None:
+    """Start the processes before the flow runs, which takes these workers."""
+    global _early
+    _early = workers
+    workers.start()
+
+
+def workers_for(width: int, threads: int, device: Device) -> Workers:
+    """Workers for one invocation: those that were started early, if there are any."""
+    global _early
+    workers, _early = _early, None
+    return workers or Workers(width, threads, device)

@@ -11,15 +11,17 @@ from models.metrics import confusion_matrix, dead_units, fit_pca, latent_correla
 def test_linear_limit_matches_scikit_learn():
     generator = torch.Generator().manual_seed(0)
     mixing = torch.rand(12, 12, generator=generator)
-    train = torch.rand(80, 12, generator=generator) @ mixing
-    test = torch.rand(30, 12, generator=generator) @ mixing
+    train, test = (
+        (torch.rand(n, 12, generator=generator) @ mixing * 40).to(torch.uint8) for n in (80, 30)
+    )
     ours = fit_pca(train, test)
+    train, test = train.double() / 255, test.double() / 255
     for size in (1, 4, 11):
-        reference = SklearnPCA(size, svd_solver="full").fit(train.double().numpy())
-        rebuilt = reference.inverse_transform(reference.transform(test.double().numpy()))
-        expected = np.square(rebuilt - test.double().numpy()).mean()
+        reference = SklearnPCA(size, svd_solver="full").fit(train.numpy())
+        rebuilt = reference.inverse_transform(reference.transform(test.numpy()))
+        expected = np.square(rebuilt - test.numpy()).mean()
         assert ours.test_loss[size].item() == pytest.approx(expected, rel=1e-9)
-    mean_image = (test.double() - train.double().mean(0)).square().mean()
+    mean_image = (test - train.mean(0)).square().mean()
     assert ours.test_loss[0].item() == pytest.approx(mean_image.item())
     assert ours.test_loss[12].item() == pytest.approx(0, abs=1e-12)
 

@@ -10,6 +10,7 @@ from models.trainers import (
     reconstruction_loss,
     train_autoencoder,
     train_classifier,
+    train_stack,
 )
 from models.training import DivergedError, Snapshot
 
@@ -162,3 +163,27 @@ def test_a_killed_classifier_ends_with_the_same_bits(trained):
     assert same(whole.classifier, again.classifier)
     assert whole.history == again.history
     assert torch.equal(whole.confusion, again.confusion)
+
+
+def test_a_stack_ends_as_its_models_do_alone():
+    chosen = recipe(epochs=3, batch_size=16)
+    together = train_stack(SPEC, chosen, [0, 1, 2], IMAGES, IMAGES[:20])
+    for seed, trained in enumerate(together):
+        _, history = train_autoencoder(
+            SPEC, chosen.model_copy(update={"seed": seed}), IMAGES, IMAGES[:20]
+        )
+        assert trained.history[-1].test_loss == pytest.approx(history[-1].test_loss, rel=1e-4)
+        assert trained.history[0].train_loss == pytest.approx(history[0].train_loss, rel=1e-5)
+
+
+def test_a_model_that_diverges_leaves_its_stack_alone():
+    kept = [Kept(), Kept(), Kept()]
+    chosen = recipe(epochs=3, schedule="constant")
+    train_stack(SPEC, chosen, [0, 1, 2], IMAGES, IMAGES, checkpoints=kept)
+    for one in kept:
+        one.snapshot.data["epoch"] = 2
+    kept[1].snapshot.tensors["model/decoder.expand.bias"].fill_(float("nan"))
+    result = train_stack(SPEC, chosen, [0, 1, 2], IMAGES, IMAGES, checkpoints=kept)
+    assert [one.diverged is None for one in result] == [True, False, True]
+    assert "diverged at epoch 3" in str(result[1].diverged)
+    assert all(torch.isfinite(p).all() for p in result[0].model.parameters())
