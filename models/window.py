@@ -5,7 +5,6 @@ a transposed convolution multiplies first, and adds the products up where the pa
 Both, and their gradients, are ``Patches.gather`` and ``Patches.scatter`` around a matrix product.
 """
 
-import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -50,15 +49,9 @@ class Window:
         return self.count * self.groups
 
     @property
-    def rows(self) -> int:
-        """Rows that whole steps of the window cover, and no fewer than those of the padded map."""
-        return max(_covered(self.count, self.kernel, self.stride), self.padding + self.size)
-
-    @property
-    def columns(self) -> int:
-        """Columns that whole steps of a patch cover, and no fewer than those of the padded map."""
-        step = self.stride * self.block
-        return max(_covered(self.groups, self.width, step), self.padding + self.size)
+    def padded_size(self) -> int:
+        """Rows and columns of the map with the padding that the window reaches."""
+        return max((self.count - 1) * self.stride + self.kernel, self.padding + self.size)
 
     def places(self, matrix: Tensor, outputs: int) -> Tensor:
         """Where the weights stand in matrices (models, patch_size, block * outputs).
@@ -79,10 +72,6 @@ class Window:
         )
 
 
-def _covered(steps: int, width: int, hop: int) -> int:
-    return (steps - 1 + math.ceil(width / hop)) * hop
-
-
 class Patches:
     """Moves maps to patches and back, between fixed places in memory.
 
@@ -93,7 +82,7 @@ class Patches:
     def __init__(self, window: Window, maps: Tensor, values: Tensor, memory: Memory):
         w = window
         models, n, _ = maps.shape
-        shape = (models, n, w.rows, w.columns, w.channels)
+        shape = (models, n, w.padded_size, w.padded_size, w.channels)
         self._maps = self._source = self._target = maps.unflatten(2, (w.size, w.size, w.channels))
         self._padded = shape != self._maps.shape
         if self._padded:
@@ -103,7 +92,7 @@ class Patches:
         self._source_inside = self._source[:, :, inside, inside]
         self._target_inside = self._target[:, :, inside, inside]
 
-        line, hop = w.columns * w.channels, w.stride * w.block * w.channels
+        line, hop = w.padded_size * w.channels, w.stride * w.block * w.channels
         self._values = values.view(models, n, w.count, w.groups, w.kernel, w.width * w.channels)
         of_model, of_map = self._source.stride()[:2]
         self._cut = self._source.as_strided(
@@ -131,17 +120,19 @@ class Patches:
 
 
 class OverlapAdd:
-    """Adds frames (..., steps, width) up in a target (..., length), one every ``hop`` places."""
+    """Adds frames (..., steps, width) up in a target (..., length), one every ``hop`` places.
+
+    Frames are at least as wide as the hop.
+    """
 
     def __init__(self, frames: Tensor, target: Tensor, hop: int):
         steps, width = frames.shape[-2:]
-        parts = math.ceil(width / hop)
-        spots = target[..., : (steps + parts - 1) * hop].unflatten(-1, (-1, hop))
         self._rest = target[..., steps * hop :]
         self._moves = []
-        for part in range(parts):
-            values = frames[..., part * hop : (part + 1) * hop]
-            self._moves.append((spots[..., part : part + steps, : values.shape[-1]], values))
+        for start in range(0, width, hop):
+            values = frames[..., start : start + hop]
+            spots = target[..., start:].unfold(-1, values.shape[-1], hop)
+            self._moves.append((spots[..., :steps, :], values))
 
     def __call__(self) -> None:
         (first, values), *others = self._moves
