@@ -11,6 +11,7 @@ import urllib.request
 
 import typer
 
+from flows.server import announce, withdraw
 from tasks.mlflow_config import artifact_root, mlflow_config, tracking_uri
 from tasks.tracking import connect
 
@@ -34,6 +35,7 @@ def serve_pages() -> None:
         for (address, process), name in zip(servers.items(), ("MLflow", "Prefect"), strict=True):
             _wait(address, process)
             typer.echo(f"{name}: {address}")
+        announce(list(servers)[1])
         typer.echo("Ctrl-C stops both")
         while all(process.poll() is None for process in servers.values()):
             time.sleep(0.5)
@@ -42,6 +44,7 @@ def serve_pages() -> None:
     except KeyboardInterrupt:
         pass
     finally:
+        withdraw()
         for process in servers.values():
             _stop(process)
 

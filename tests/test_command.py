@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 
 from tasks.publish import report_page
@@ -246,3 +247,24 @@ def test_a_folder_without_images_is_one_line(study, tmp_path):
     assert result.returncode == 1
     assert result.stderr.startswith("study: dataset.path: no images in class subfolders")
     assert study_runs("smoke")[0].info.status == "FAILED"
+
+
+def test_a_stack_gives_what_its_models_give_alone(study, tmp_path, monkeypatch):
+    losses = {}
+    for size in (1, 2):
+        home = tmp_path / str(size)
+        options = ["depths=[2]", "seeds=[0,1]", f"runner.stack={size}"]
+        changes = [part for option in options for part in ("--set", option)]
+        result = study("run", "smoke", "--section", "depth_sweep", *changes, STUDY_HOME=str(home))
+        assert result.returncode == 0, result.stderr
+        assert sum(name.startswith("train[") for name in executed(result)) == 2
+        models = pd.read_csv(home / "reports" / "smoke" / "models.csv")
+        losses[size] = models.set_index("seed").final_test_loss.to_dict()
+    assert losses[2] == pytest.approx(losses[1], rel=1e-4)
+    monkeypatch.setenv("STUDY_HOME", str(tmp_path / "2"))
+    assert [run.info.status for run in model_runs()] == ["FINISHED"] * 2
+    assert {len(epochs_of(run)) for run in model_runs()} == {2}
+
+
+def epochs_of(run):
+    return connect().get_metric_history(run.info.run_id, "test_loss")

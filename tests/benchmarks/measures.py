@@ -71,14 +71,15 @@ def folder() -> Iterator[Path]:
 
 def core() -> Samples:
     """Images per second of one training on all cores, and of one per core side by side."""
-    for name in CONTESTANTS:
-        rates = _side_by_side(name, 1, CORES)
-        if rates:
-            yield Sample("one training on all cores", name, "images/s", sum(rates))
-    for name in CONTESTANTS:
-        rates = _side_by_side(name, CORES, 1)
-        if rates:
-            yield Sample(f"{CORES} trainings side by side", name, "images/s", sum(rates))
+    settings = {
+        "one training on all cores": (1, CORES),
+        f"{CORES} trainings side by side": (CORES, 1),
+    }
+    for measure, (processes, threads) in settings.items():
+        for name in CONTESTANTS:
+            rates = _side_by_side(name, processes, threads)
+            if rates:
+                yield Sample(measure, name, "images/s", sum(rates))
 
 
 def _side_by_side(name: str, processes: int, threads: int) -> list[float]:

@@ -35,7 +35,7 @@ def forget():
 STEPS = {
     "data": ("tasks.data", "prepare_dataset"),
     "pca": ("tasks.pca", "fit_linear_limit"),
-    "train": ("tasks.train", "train_model"),
+    "train": ("tasks.train", "train_models"),
     "evaluate": ("tasks.evaluate", "evaluate_model"),
     "interpolate": ("tasks.interpolate", "interpolate_pair"),
     "correlate": ("tasks.correlate", "correlate_latents"),
@@ -56,7 +56,7 @@ def changed(edit, path, old, new):
 
 def test_comments_docstrings_and_formatting_change_nothing(copied):
     assert not changed(copied, "models/autoencoder.py", HELPER, f"# a reason\n            {HELPER}")
-    assert not changed(copied, "models/training.py", '"""Train one auto', '"""Fit one auto')
+    assert not changed(copied, "models/trainers.py", '"""Train one auto', '"""Fit one auto')
     assert not changed(copied, "models/autoencoder.py", "1 / math.sqrt", "(1)/(math . sqrt)")
 
 
@@ -84,7 +84,7 @@ def test_an_edit_changes_exactly_what_uses_it(copied, path, old, new, expected):
 
 
 def test_parts_name_file_and_definition():
-    parts = code_parts("tasks.train", "train_model")
+    parts = code_parts("tasks.train", "train_models")
     assert "models.autoencoder:Decoder" in parts
-    assert "tasks.train:train_model" in parts
+    assert "tasks.train:train_models" in parts
     assert not any(name.startswith("tasks.tracking") for name in parts)
