@@ -14,12 +14,15 @@ from flows.engine import prepare_environment
 from flows.interrupt import restore_signals, stop_on_signals
 from flows.server import use_running_server
 from models.specs import ConfigError
+from tasks.machine import has_gpu
 from tasks.mlflow_config import mlflow_config
 
 
 def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> None:
     """Run these sections in this process, tell how it ended; exits with 1 if a task failed."""
     mlflow_config()  # refuse a bad file before any work
+    if config.runner.device == "cuda" and not has_gpu():
+        raise ConfigError("runner.device: 'cuda', but no Nvidia driver is loaded; use auto or cpu")
     prepare_environment()
     stop_on_signals()
     use_running_server()

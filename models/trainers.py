@@ -109,7 +109,7 @@ def reconstruction_losses(inference: Inference, images: Tensor) -> list[float]:
     """Mean squared error per pixel of every network in a stack."""
     total = torch.zeros((), dtype=torch.double, device=images.device)
     for x, reconstructed in inference.batches(images):
-        total = total + (reconstructed.flatten(2) - x).square().sum((1, 2))
+        total = total + (reconstructed.flatten(2) - x).square().sum((1, 2)).double()
     return (total / images.numel()).tolist()
 
 

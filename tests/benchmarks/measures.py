@@ -21,6 +21,7 @@ from tests.benchmarks.contestants import CONTESTANTS
 
 STUDY = [sys.executable, "-m", "flows.cli"]
 SWEEP = ["run", "mnist", "--section", "latent_sweep"]
+ONE_EPOCH = ["--set", "training.epochs=1", "--set", "training.learning_rate=0.03"]
 CORES = len(os.sched_getaffinity(0))
 BATCHES = 100
 WAIT_SECONDS = 120
@@ -118,7 +119,7 @@ def losses() -> Samples:
     plain = [sys.executable, "-m", "tests.benchmarks.plain_sweep", "--until-reported"]
     yield Sample(measure, "plain script", "s", seconds(plain))
     with folder() as home:
-        command = [*STUDY, *SWEEP, "--set", "training.epochs=1"]
+        command = [*STUDY, *SWEEP, *ONE_EPOCH]
         yield Sample(measure, "latent-study", "s", seconds(command, home))
         import pandas as pd
 
@@ -187,7 +188,7 @@ def prefect_server(home: Path) -> Iterator[str]:
 def memory() -> Samples:
     """Most memory of the command and its workers at any moment; shared pages are split."""
     with folder() as home:
-        command = [*STUDY, *SWEEP, "--set", "training.epochs=1"]
+        command = [*STUDY, *SWEEP, *ONE_EPOCH]
         done = threading.Event()
         peaks = {"study": 0.0, "server": 0.0}
 

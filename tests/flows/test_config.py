@@ -23,6 +23,15 @@ def test_mnist_is_the_study_as_specified():
     assert (reported.training.learning_rate, reported.training.schedule) == (1e-3, "constant")
 
 
+def test_the_size_of_a_stack_follows_the_device():
+    def size(*overrides):
+        return load_config("smoke", list(overrides)).runner.models_at_once
+
+    assert size("runner.device=cpu") == 1
+    assert size("runner.device=cuda") == 64
+    assert size("runner.device=cuda", "runner.stack=3") == 3
+
+
 MISTAKES = {
     "training.epoch=3": ["training.epoch", "unknown key", "'epochs'"],
     "training.epochs=0": ["training.epochs", "0", "greater than or equal to 1"],
@@ -39,6 +48,8 @@ MISTAKES = {
     "name=../x": ["name", "'../x'", "letters, digits"],
     "transfer.label_budgets=[0]": ["transfer.label_budgets", "0", "all"],
     "interpolation.pairs=[[1]]": ["interpolation.pairs.0", "[1]"],
+    "runner.device=tpu": ["runner.device", "'tpu'", "'auto', 'cpu' or 'cuda'"],
+    "runner.stack=0": ["runner.stack", "0", "greater than or equal to 1"],
     "training=3": ["training", "3", "keys"],
 }
 

@@ -1,0 +1,54 @@
+import http.server
+import os
+import threading
+
+import pytest
+
+from flows.server import announce, use_running_server, withdraw
+
+
+class Health(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/api/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def address():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "")  # put back what was there in the end
+    monkeypatch.delenv("PREFECT_API_URL")
+
+
+def test_a_run_goes_to_the_server_that_is_up(address):
+    announce(address)
+    use_running_server()
+    assert os.environ["PREFECT_API_URL"] == f"{address}/api"
+
+
+def test_a_chosen_server_wins(address, monkeypatch):
+    announce(address)
+    monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere/api")
+    use_running_server()
+    assert os.environ["PREFECT_API_URL"] == "http://elsewhere/api"
+
+
+def test_a_server_that_was_stopped_or_died_is_not_used(home):
+    use_running_server()
+    announce("http://127.0.0.1:9")
+    withdraw()
+    use_running_server()
+    announce("http://127.0.0.1:9")
+    use_running_server()
+    assert "PREFECT_API_URL" not in os.environ
+    assert not (home / "prefect" / "server.url").exists()
