@@ -166,17 +166,22 @@ class Workers:
 
 
 _early: Workers | None = None
+_taken = False
+_turn = threading.Lock()
 
 
 def start_early(workers: Workers) -> None:
-    """Start the processes before the flow runs, which takes these workers."""
+    """Start the processes before the flow runs, which takes these workers; too late is no harm."""
     global _early
-    _early = workers
-    workers.start()
+    with _turn:
+        if not _taken:
+            _early = workers
+            workers.start()
 
 
 def workers_for(width: int, threads: int, device: Device) -> Workers:
     """Workers for one invocation: those that were started early, if there are any."""
-    global _early
-    workers, _early = _early, None
+    global _early, _taken
+    with _turn:
+        workers, _early, _taken = _early, None, True
     return workers or Workers(width, threads, device)
