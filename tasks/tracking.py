@@ -120,8 +120,12 @@ class Tracker:
         for name, loss in zip(used["model"], used["final_test_loss"], strict=True):
             lines.append(f"| {name} | {loss:.5f} |")
         self.client.set_tag(self.parent_id, NOTE, "\n".join(lines))
-        datasets = [_dataset_input(entry) for entry in groups.get("data", [])]
-        self.client.log_inputs(self.parent_id, datasets)
+        self._log_datasets(self.parent_id, groups.get("data", []))
+
+    def _log_datasets(self, run_id: str, datasets: list[Entry]) -> None:
+        """Name the datasets of a run. Two processes must not do that for a new dataset at once."""
+        with FileLock(study_home() / "mlflow.lock"):
+            self.client.log_inputs(run_id, [_dataset_input(entry) for entry in datasets])
 
     def finish_study(self, status: str, metrics: dict[str, float], tags: dict[str, str]) -> None:
         """Close the parent run with its counts."""
@@ -151,7 +155,7 @@ class Tracker:
             if plan.parameters.keys() - run.data.params.keys():
                 self.client.log_batch(run_id, params=_parameters(plan.parameters))
                 if plan.dataset is not None:
-                    self.client.log_inputs(run_id, [_dataset_input(plan.dataset)])
+                    self._log_datasets(run_id, [plan.dataset])
                 run = self.client.get_run(run_id)
             self._runs[plan.key] = run
             return run
