@@ -26,7 +26,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     prepare_environment()
     stop_on_signals()
     use_running_server()
-    gc.disable()  # until the flow has started; all that is imported takes a quarter less time
+    gc.disable()  # until something is computed; all that is imported takes a quarter less time
     from httpx import HTTPError
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.task_runners import ThreadPoolTaskRunner

@@ -98,8 +98,7 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
     try:
         tracker = Tracker(config.name, log.id)
         tracker.start_study(described(config, sections))
-        gc.freeze()  # what was imported stays; the command line switched collecting off until here
-        gc.enable()
+        gc.freeze()  # what was imported stays
         runner = config.runner
         workers = workers_for(runner.tasks_at_once, runner.threads_per_task, runner.device)
         with open_session(workers, tracker, log, forced, runner.models_at_once) as session:

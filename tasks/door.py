@@ -5,6 +5,7 @@ result of its own, so there is no second copy that could be damaged or out of da
 """
 
 import errno
+import gc
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -149,6 +150,7 @@ def _compute(step: Step, jobs: list[Job]) -> Entry:
     An MLflow run whose job fails is closed as failed.
     """
     session = current_session()
+    gc.enable()  # the command line starts without
     began = [job.run for job in jobs if job.run is not None]
 
     def on_event(event: dict[str, Any]) -> None:
