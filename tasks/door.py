@@ -93,7 +93,7 @@ def perform(step: Step, name: str, inputs: dict[str, Any]) -> tuple[Entry, bool]
             session.display.begin(name)
             fail_point(name)
             _restore_upstream(inputs)
-            with _waiting(step, inputs, peers) as others:
+            with _waiting(step, job, peers) as others:
                 entry = _compute(step, [job, *others])
             kill_point(name, "published")
         if job.run is not None:
@@ -117,17 +117,17 @@ class Job(NamedTuple):
 
 
 @contextmanager
-def _waiting(step: Step, inputs: dict[str, Any], peers: list[Peer]) -> Iterator[list[Job]]:
+def _waiting(step: Step, first: Job, peers: list[Peer]) -> Iterator[list[Job]]:
     """The jobs of a stack that nobody has done or is doing, with the locks of their keys held.
 
     A training that resumes is computed with those that resume behind the same epoch.
     """
     session = current_session()
-    epoch = checkpoints.epoch_of(step.name, step.key(inputs))
+    epoch = checkpoints.epoch_of(step.name, first.key)
     with ExitStack() as locks:
         jobs = []
         for peer in peers:
-            job = Job.of(step, peer.name, inputs | {str(step.seeded): peer.seeded})
+            job = Job.of(step, peer.name, first.inputs | {str(step.seeded): peer.seeded})
             free = locks.enter_context(store.locked_if_free(step.name, job.key))
             forced = peer.name in session.forced
             same = checkpoints.epoch_of(step.name, job.key) == epoch

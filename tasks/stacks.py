@@ -21,7 +21,7 @@ class Stacks:
     """Which tasks are computed together, ``size`` at most."""
 
     def __init__(self, size: int):
-        self.size = size
+        self._size = size
         self._shapes: dict[str, list[list[Peer]]] = {}
         self._of_task: dict[str, list[Peer]] = {}
         self._turns: dict[int, threading.Lock] = {}
@@ -29,13 +29,13 @@ class Stacks:
 
     def add(self, step: Step, name: str, inputs: dict[str, Any]) -> None:
         """A task is submitted; what it needs may not be computed yet."""
-        if step.seeded is None or self.size == 1:
+        if step.seeded is None or self._size == 1:
             return
         own = inputs[step.seeded]
         shape = inputs | {step.seeded: own.model_copy(update={"seed": 0})}
         values = {key: value for key, value in shape.items() if isinstance(value, Value)}
         stacks = self._shapes.setdefault(digest([step.name, values]), [[]])
-        if len(stacks[-1]) == self.size:
+        if len(stacks[-1]) == self._size:
             stacks.append([])
         stacks[-1].append(Peer(name, own))
         self._of_task[name] = stacks[-1]

@@ -126,9 +126,10 @@ def locked_if_free(task: str, key: str) -> Iterator[bool]:
     except Timeout:
         yield False
         return
-    with lock:
-        lock.release()
+    try:
         yield True
+    finally:
+        lock.release()
 
 
 def flush(path: Path) -> None:
