@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from flows.config import SECTIONS, Section, load_config, shipped_studies
+from flows.config import SECTIONS, Section
 from flows.engine import prepare_environment
 from flows.launch import launch
+from flows.load import load_config, shipped_studies
 from models.specs import ConfigError
 from tasks.notices import show_warning
 

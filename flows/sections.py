@@ -1,25 +1,29 @@
 """The diagram: which tasks a study has, and what each needs.
 
-data -> train -> evaluate -> interpolate -> correlate -> transfer -> report. The same wiring is run
-by Prefect and read by ``study plan``; they differ in the graph that it is submitted to.
+data -> train -> evaluate -> interpolate -> correlate -> transfer -> report, and theory beside it.
+The same wiring is run by Prefect and read by ``study plan``; they differ in the graph that it is
+submitted to.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from flows.config import Section, StudyConfig
+from flows.grid import Classifier, Training, autoencoders, classifiers, judge
+from flows.load import command_of
 from flows.work import training_work, transfer_work
-from models.specs import ModelSpec, TransferSpec
 from tasks.correlate import correlate
-from tasks.data import data, source_fingerprint
+from tasks.data import count_classes, data, source_fingerprint
 from tasks.evaluate import evaluate
 from tasks.interpolate import interpolate, interpolation_grid
 from tasks.pca import pca
 from tasks.report import report
 from tasks.step import Step
+from tasks.theory import theory
 from tasks.train import train
 from tasks.transfer import transfer
 
 Node = Any  # what a graph gives for a submitted task, and takes as another's input
+NEED_LABELS: tuple[Section, ...] = ("interpolation", "transfer")
 
 
 class Graph(Protocol):
@@ -29,21 +33,32 @@ class Graph(Protocol):
         """Take one task by the name ``step[label]``; its group is the step's name."""
 
 
-def transfer_label(spec: TransferSpec) -> str:
-    """How task runs name a classifier."""
-    parts = ("scenario", "trained", "label_budget", "seed")
-    return ", ".join(f"{part}={getattr(spec, part)}" for part in parts)
+def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section, str]:
+    """The sections that cannot be had with this dataset, and why."""
+    if set(sections).isdisjoint(NEED_LABELS) or count_classes(config.dataset):
+        return {}
+    return {name: "the dataset has no labels" for name in sections if name in NEED_LABELS}
 
 
 def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
+    """Everything that these sections need, as far as the dataset has it."""
+    if "theory" in sections:
+        graph.submit(theory, "exercises")
+    possible = [name for name in sections if name not in left_out(config, sections)]
+    measured = tuple(name for name in possible if name != "theory")
+    if measured:
+        submit_measured(graph, config, measured)
+
+
+def submit_measured(graph: Graph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
     """data -> train -> evaluate -> interpolate -> correlate -> transfer, for these sections."""
     source = source_fingerprint(config.dataset)
     dataset = graph.submit(data, config.dataset.name, config=config.dataset, source=source)
 
-    models = submit_trainings(graph, config, sections, dataset)
+    wanted = classifiers(config, sections)
+    models = submit_trainings(graph, config, sections, dataset, wanted)
     linear = graph.submit(pca, config.dataset.name, dataset=dataset)
-    if "transfer" in sections:
-        submit_transfers(graph, config, dataset, models)
+    transfers = submit_transfers(graph, dataset, models, wanted)
 
     for training, model in models.items():
         graph.submit(evaluate, training.label, dataset=dataset, model=model, pca=linear)
@@ -52,55 +67,23 @@ def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, 
             graph.submit(correlate, training.label, dataset=dataset, model=model)
 
     if "interpolation" in sections and config.interpolated:
-        seed = config.seeds[0]
-        walks = [
-            graph.submit(
-                interpolate,
-                f"{pair[0]}->{pair[1]}, latent_dim={spec.latent_dim}, seed={seed}",
-                dataset=dataset,
-                model=models[Training(spec, seed)],
-                pair=pair,
-                steps=config.interpolation.steps,
-            )
-            for pair in config.interpolation.pairs
-            for spec in config.interpolated
-        ]
-        graph.submit(interpolation_grid, f"seed={seed}", walks=walks)
-
-
-class Training(NamedTuple):
-    """One autoencoder of a study."""
-
-    spec: ModelSpec
-    seed: int
-    as_reported: bool = False
-
-    @property
-    def label(self) -> str:
-        """How task runs name it."""
-        spec = self.spec
-        label = f"depth={spec.depth}, latent_dim={spec.latent_dim}, seed={self.seed}"
-        return f"{label}, recipe=as_reported" if self.as_reported else label
+        submit_walks(graph, config, dataset, models, transfers[judge(config)])
 
 
 def submit_trainings(
-    graph: Graph, config: StudyConfig, sections: tuple[Section, ...], dataset: Node
+    graph: Graph,
+    config: StudyConfig,
+    sections: tuple[Section, ...],
+    dataset: Node,
+    classifiers: list[Classifier],
 ) -> dict[Training, Node]:
-    """Every autoencoder that these sections need: first what transfer waits for, then the longest.
-
-    The encoder of ``as_reported`` is trained as reported, unless all are.
-    """
-    transferred = config.transfer_model if "transfer" in sections else None
-    wanted = [Training(spec, seed) for seed in config.seeds for spec in config.models(sections)]
-    if transferred and "as_reported" in config.transfer.scenarios:
-        wanted += [
-            Training(transferred, seed, as_reported=True)
-            for seed in config.seeds
-            if config.reported_recipe(seed) != config.recipe(seed)
-            or Training(transferred, seed) not in wanted
-        ]
+    """Every autoencoder: first those that most classifiers wait for, then the longest."""
+    waiting = {config.transfer_model} if "transfer" in sections else set()
     epochs = config.training.epochs
-    wanted.sort(key=lambda one: (one.spec != transferred, -training_work(one.spec, epochs)))
+    wanted = sorted(
+        autoencoders(config, sections, classifiers),
+        key=lambda one: (one.spec not in waiting, -training_work(one.spec, epochs)),
+    )
     return {
         one: graph.submit(
             train,
@@ -108,24 +91,44 @@ def submit_trainings(
             group="reported_encoder" if one.as_reported else None,
             dataset=dataset,
             spec=one.spec,
-            recipe=config.reported_recipe(one.seed) if one.as_reported else config.recipe(one.seed),
+            recipe=one.recipe(config),
         )
         for one in wanted
     }
 
 
 def submit_transfers(
-    graph: Graph, config: StudyConfig, dataset: Node, models: dict[Training, Node]
+    graph: Graph, dataset: Node, models: dict[Training, Node], classifiers: list[Classifier]
+) -> dict[Classifier, Node]:
+    """Every classifier on its encoder, the longest first."""
+    return {
+        one: graph.submit(
+            transfer,
+            one.label,
+            dataset=dataset,
+            model=None if one.encoder is None else models[one.encoder],
+            architecture=one.architecture,
+            spec=one.spec,
+        )
+        for one in sorted(classifiers, key=lambda one: -transfer_work(one.spec, one.architecture))
+    }
+
+
+def submit_walks(
+    graph: Graph, config: StudyConfig, dataset: Node, models: dict[Training, Node], judge: Node
 ) -> None:
-    """Every scenario on the study's encoder, ``as_reported`` on that trained as reported."""
-    encoder = config.transfer_model
-    cases = [case for seed in config.seeds for case in config.transfers(seed)]
-    for case in sorted(cases, key=lambda case: -transfer_work(case, encoder)):
-        own = Training(encoder, case.seed)
-        reported = own._replace(as_reported=True)
-        as_reported = case.scenario == "as_reported" and reported in models
-        model = models[reported if as_reported else own]
-        graph.submit(transfer, transfer_label(case), dataset=dataset, model=model, spec=case)
+    """Walks between pairs of labels at every latent size, and one picture of those of a seed."""
+    steps = config.interpolation.steps
+    walks: dict[int, list[Node]] = {seed: [] for seed in config.seeds}
+    for seed in config.seeds:
+        for pair in config.interpolation.walks(count_classes(config.dataset)):
+            for spec in config.interpolated:
+                label = f"{pair[0]}->{pair[1]}, latent_dim={spec.latent_dim}, seed={seed}"
+                inputs = {"dataset": dataset, "model": models[Training(spec, seed)]}
+                inputs |= {"judge": judge, "pair": pair, "steps": steps}
+                walks[seed].append(graph.submit(interpolate, label, **inputs))
+    first = config.seeds[0]
+    graph.submit(interpolation_grid, f"seed={first}", walks=walks[first])
 
 
 def described(config: StudyConfig, sections: tuple[Section, ...]) -> dict[str, Any]:
@@ -141,5 +144,12 @@ def submit_report(
     failures: list[str],
 ) -> Node:
     """The page of everything that came out, with what is missing named."""
-    asked = described(config, sections)
-    return graph.submit(report, config.name, config=asked, groups=groups, failures=failures)
+    return graph.submit(
+        report,
+        config.name,
+        config=described(config, sections),
+        groups=groups,
+        failures=failures,
+        left_out=left_out(config, sections),
+        command=command_of(config, sections),
+    )

@@ -136,7 +136,8 @@ def finish(graph: LiveGraph, config: StudyConfig, sections: tuple[Section, ...])
     page = submit_report(graph, config, sections, groups, failures)
     page.wait()
     if page.state.is_completed():
-        publish_report(config.name, page.result(), groups, graph.session.tracker)
+        session = graph.session
+        publish_report(config.name, page.result(), groups, session.tracker, session.computed)
     else:
         failures.append(f"report[{config.name}]: {reason(page.state)}")
     return failures
@@ -151,7 +152,7 @@ def study(
     sections: list[Section] = list(SECTIONS),  # noqa: B006
     force: list[str] = [],  # noqa: B006
 ) -> State:
-    """Everything: data, training, evaluation, interpolation, correlation, transfer, report.
+    """Everything: data, training, evaluation, walks, correlation, transfer, theory, report.
 
     ``force`` names task runs to compute again though they are in the store.
     """
@@ -173,6 +174,7 @@ depth_sweep = section_flow("depth_sweep")
 interpolation = section_flow("interpolation")
 decorrelation = section_flow("decorrelation")
 transfer_learning = section_flow("transfer")
+theory_exercises = section_flow("theory")
 
 SECTION_FLOWS = {
     "latent_sweep": latent_sweep,
@@ -180,4 +182,5 @@ SECTION_FLOWS = {
     "interpolation": interpolation,
     "decorrelation": decorrelation,
     "transfer": transfer_learning,
+    "theory": theory_exercises,
 }

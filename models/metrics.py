@@ -39,9 +39,33 @@ def _centered(images: Tensor, mean: Tensor) -> Iterator[Tensor]:
         yield part.double().div_(255).sub_(mean)
 
 
+def epochs_to_converge(losses: list[float], share: float = 0.1) -> float:
+    """Epochs until the loss is within a share of its last value and stays there.
+
+    ``losses`` holds one value per epoch; between epochs the line through them counts.
+    """
+    goal = (1 + share) * losses[-1]
+    last = max((epoch for epoch, loss in enumerate(losses) if loss > goal), default=None)
+    if last is None:
+        return 1.0
+    before, after = losses[last], losses[last + 1]
+    return last + 1 + (before - goal) / (before - after)
+
+
 def dead_units(latents: Tensor) -> Tensor:
     """Mask (d,) of latent coordinates that are constant over all images (n, d)."""
     return latents.amax(0) == latents.amin(0)
+
+
+def principal_plane(latents: Tensor) -> Tensor:
+    """Coordinates (n, 2) of latents (n, d) in their first two principal components.
+
+    A single coordinate is its own plane, beside zeros.
+    """
+    centered = latents.double() - latents.double().mean(0)
+    axes = torch.linalg.eigh(centered.T @ centered).eigenvectors.flip(1)[:, :2]
+    plane = centered @ axes
+    return torch.cat([plane, plane.new_zeros(len(plane), 2 - plane.shape[1])], 1)
 
 
 class Correlation(NamedTuple):

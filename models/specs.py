@@ -8,9 +8,11 @@ LatentActivation = Literal["relu", "linear"]
 Depth = Annotated[int, Field(ge=1, le=3)]
 LatentDim = Annotated[int, Field(ge=1, le=784)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Scenario = Literal["head_only", "fine_tune", "from_scratch", "as_reported"]
+Scenario = Literal["head_only", "fine_tune", "from_scratch", "as_reported", "ablation"]
 LabelBudget = Annotated[int, Field(ge=1)] | Literal["all"]
 Trained = Literal["head", "head_and_encoder"]
+Output = Literal["logits", "softmax"]
+UpdateRule = Literal["adam", "sgd"]
 
 
 class ConfigError(ValueError):
@@ -72,20 +74,10 @@ class TransferSpec(TransferOptions):
 
     scenario: Scenario
     trained: Trained = Field(description="Which part the optimizer updates.")
+    output: Output = Field(
+        "logits", description="What the head gives to cross entropy, which applies softmax itself."
+    )
+    optimizer: UpdateRule = Field("adam", description="Update rule.")
+    learning_rate: float = Field(1e-3, gt=0, le=1e9, description="Constant step size.")
     label_budget: LabelBudget = Field("all", description="Labelled images to train on.")
     seed: Seed = Field(0, description="Seed of the new weights, the labels drawn, the shuffling.")
-
-    @property
-    def output(self) -> Literal["softmax", "logits"]:
-        """What the head feeds to cross entropy; the written study applied softmax twice."""
-        return "softmax" if self.scenario == "as_reported" else "logits"
-
-    @property
-    def optimizer(self) -> Literal["sgd", "adam"]:
-        """The written study used SGD; the corrected scenarios use Adam. Both at 1e-3."""
-        return "sgd" if self.scenario == "as_reported" else "adam"
-
-    @property
-    def learning_rate(self) -> float:
-        """Constant step size of every scenario."""
-        return 1e-3

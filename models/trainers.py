@@ -17,12 +17,18 @@ from models.parameters import Parameters
 from models.specs import LabelBudget, ModelSpec, TrainingRecipe, TransferSpec
 from models.training import Checkpoint, DivergedError, Epoch, Member, OnEpoch, Training
 
+GRADIENT_IMAGES = 2_000  # over which the gradient of a classifier is measured
+
 
 class TrainedModel(NamedTuple):
-    """An autoencoder in evaluation mode and its epochs, and why it is useless if it diverged."""
+    """An autoencoder in evaluation mode and its epochs, and why it is useless if it diverged.
+
+    ``samples`` are reconstructions (n, 28, 28) uint8 of chosen test images, by epoch.
+    """
 
     model: Autoencoder
     history: list[Epoch]
+    samples: dict[int, Tensor]
     diverged: DivergedError | None
 
 
@@ -35,11 +41,13 @@ def train_stack(
     on_epochs: Sequence[OnEpoch] | None = None,
     checkpoints: Sequence[Checkpoint] | None = None,
     device: torch.device | str = "cpu",
+    samples: Sequence[int] = (),
 ) -> list[TrainedModel]:
     """Train one autoencoder per seed, side by side, with the recipe but for its seed.
 
     Images are (n, 28, 28) uint8. Every model sees its own order of images and ends as if it were
     trained alone, up to rounding. With checkpoints a killed training continues where it was.
+    ``samples`` are the test images whose reconstructions are kept behind some epochs.
     """
     members, models = [], []
     for index, seed in enumerate(seeds):
@@ -57,7 +65,14 @@ def train_stack(
     schedule = make_schedule(recipe.schedule, optimizer, recipe.learning_rate, updates)
     train_images, test_images = train_images.to(device), test_images.to(device)
     inference = Inference(parameters, models[0])
-    training = Training(models[0], parameters, members, optimizer, schedule)
+    shown = test_images[list(samples)]
+
+    def sample() -> Tensor:
+        return inference(shown).squeeze(2).mul(255).round().to(torch.uint8).cpu()
+
+    training = Training(
+        models[0], parameters, members, optimizer, schedule, sample=sample if samples else None
+    )
     training.fit(
         train_images,
         None,
@@ -68,7 +83,8 @@ def train_stack(
     trained = []
     for index, (model, member) in enumerate(zip(models, members, strict=True)):
         model.load_state_dict(parameters.state_dict(index))
-        trained.append(TrainedModel(model.eval(), member.history, member.diverged))
+        kept = member.samples, member.diverged
+        trained.append(TrainedModel(model.eval(), member.history, *kept))
     return trained
 
 
@@ -114,12 +130,18 @@ def reconstruction_losses(inference: Inference, images: Tensor) -> list[float]:
 
 
 class TransferResult(NamedTuple):
-    """A trained classifier, its epochs, test accuracy in [0, 1] and confusion matrix (k, k)."""
+    """A trained classifier, its epochs, test accuracy in [0, 1] and confusion matrix (k, k).
+
+    The gradient norms are those of the loss by the weights of the last layer, before the first
+    update and behind the last.
+    """
 
     classifier: Classifier
     history: list[Epoch]
     test_accuracy: float
     confusion: Tensor
+    first_gradient_norm: float
+    last_gradient_norm: float
 
 
 def labelled_subset(labels: Tensor, budget: LabelBudget, generator: torch.Generator) -> Tensor:
@@ -132,6 +154,19 @@ def labelled_subset(labels: Tensor, budget: LabelBudget, generator: torch.Genera
         of_class = order[labels[order] == label]
         rank[of_class] = torch.arange(len(of_class))
     return order[torch.argsort(rank[order], stable=True)[:budget]]
+
+
+def last_layer_gradient(
+    classifier: Classifier, images: Tensor, labels: Tensor, loss: CrossEntropy
+) -> float:
+    """Norm of the gradient that reaches the weights of the classifier's last layer.
+
+    Images (n, 28, 28) uint8 and labels (n,).
+    """
+    *_, weight, _bias = classifier.head.parameters()
+    logits = classifier.head(apply(classifier.encoder, images))
+    (gradient,) = torch.autograd.grad(loss(logits, labels), weight)
+    return float(gradient.norm())
 
 
 def train_classifier(
@@ -147,18 +182,21 @@ def train_classifier(
     """Train an MLP on the latent vectors of ``encoder``, by cross entropy.
 
     ``train`` and ``test`` are images (n, 28, 28) uint8 and labels (n,). Without an encoder the
-    classifier starts from new weights. ``as_reported`` repeats the written study's mistake:
+    classifier starts from new weights. The output ``softmax`` repeats the written study's mistake:
     softmax, then a cross entropy that applies softmax again. Raises DivergedError when a loss is
     NaN or infinite.
     """
     generator = torch.Generator().manual_seed(spec.seed)
-    n_classes = int(train[1].max()) + 1
+    n_classes = int(torch.cat([train[1], test[1]]).max()) + 1
     classifier = Classifier(model_spec, n_classes)
     initialize(classifier, generator)
     if encoder is not None:
         classifier.encoder.load_state_dict(encoder.state_dict())
     chosen = labelled_subset(train[1], spec.label_budget, generator)
     inputs, labels, test_inputs = train[0][chosen], train[1][chosen].long(), test[0]
+    criterion = CrossEntropy(softmax_first=spec.output == "softmax")
+    seen = inputs[:GRADIENT_IMAGES], labels[:GRADIENT_IMAGES]
+    first_gradient_norm = last_layer_gradient(classifier, *seen, criterion)
     module: nn.Module = classifier
     if spec.trained == "head":  # a frozen encoder gives the same codes in every epoch
         module = classifier.head
@@ -166,7 +204,6 @@ def train_classifier(
 
     parameters = Parameters([module], device)
     optimizer = make_optimizer(spec.optimizer, parameters.values, spec.learning_rate)
-    criterion = CrossEntropy(softmax_first=spec.output == "softmax")
     member = Member(generator, on_epoch, checkpoint)
     training = Training(module, parameters, [member], optimizer, loss=criterion)
     per_epoch = math.ceil(len(labels) / spec.batch_size)
@@ -185,6 +222,11 @@ def train_classifier(
         raise member.diverged
     predicted = inference(test_inputs)[0].argmax(1).cpu()
     module.load_state_dict(parameters.state_dict(0))
-    accuracy = (predicted == test[1]).double().mean().item()
-    confusion = confusion_matrix(predicted, test[1], n_classes)
-    return TransferResult(classifier.eval(), member.history, accuracy, confusion)
+    return TransferResult(
+        classifier.eval(),
+        member.history,
+        (predicted == test[1]).double().mean().item(),
+        confusion_matrix(predicted, test[1], n_classes),
+        first_gradient_norm,
+        last_layer_gradient(classifier, *seen, criterion),
+    )

@@ -18,6 +18,13 @@ from models.losses import CrossEntropy
 from models.network import TrainingStep, fill
 from models.parameters import Parameters
 
+SAMPLED = 10
+
+
+def sampled_epochs(epochs: int) -> set[int]:
+    """The epochs behind which samples are taken: all, or some, evenly spaced up to the last."""
+    return {round(epoch) for epoch in torch.linspace(1, epochs, min(epochs, SAMPLED)).tolist()}
+
 
 class DivergedError(ArithmeticError):
     """The loss is no finite number any more."""
@@ -62,13 +69,15 @@ class Checkpoint(Protocol):
 class Member:
     """One model of a stack: its randomness, its losses, and who follows it.
 
-    ``diverged`` says that its loss is no finite number any more; the others go on.
+    ``samples`` holds what it gave for a few inputs behind some epochs. ``diverged`` says that its
+    loss is no finite number any more; the others go on.
     """
 
     generator: torch.Generator
     on_epoch: OnEpoch = lambda epoch: None
     checkpoint: Checkpoint | None = None
     history: list[Epoch] = field(default_factory=list)
+    samples: dict[int, Tensor] = field(default_factory=dict)
     diverged: DivergedError | None = None
 
 
@@ -77,7 +86,8 @@ class Training:
     """All that moves while a stack of equal models is trained.
 
     ``module`` defines the models, whose parameters, running statistics and gradients are stacked in
-    ``parameters``. The members' generators are the only source of randomness.
+    ``parameters``. The members' generators are the only source of randomness. ``sample`` gives what
+    every model makes of a few inputs; it is asked behind ``SAMPLED`` epochs at most.
     """
 
     module: nn.Module
@@ -86,6 +96,7 @@ class Training:
     optimizer: Optimizer
     schedule: LRScheduler | None = None
     loss: CrossEntropy | None = None
+    sample: Callable[[], Tensor] | None = None
     epoch: int = 0
     _steps: dict[int, TrainingStep] = field(default_factory=dict)
 
@@ -97,6 +108,7 @@ class Training:
         for name, slot in optimizer["state"].get(0, {}).items():
             if slot is not None:
                 tensors[f"optimizer/{name}"] = slot[index].clone() if slot.ndim else slot
+        tensors |= {f"samples/{epoch}": images for epoch, images in member.samples.items()}
         tensors["generator"] = member.generator.get_state()
         data = {
             "epoch": self.epoch,
@@ -117,6 +129,8 @@ class Training:
                     state[rest] = tensor
                 elif part == "optimizer":
                     slots.setdefault(rest, []).append(tensor)
+                elif part == "samples":
+                    member.samples[int(rest)] = tensor
             self.parameters.load_state_dict(index, state)
             member.generator.set_state(snapshot.tensors["generator"])
             member.history = [Epoch(*values) for values in snapshot.data["history"]]
@@ -157,6 +171,9 @@ class Training:
                     self._check(member, loss, rate)
                 continue
             both = zip(self.members, losses, test_losses(), strict=True)
+            if self.sample is not None and self.epoch in sampled_epochs(epochs):
+                for member, images in zip(self.members, self.sample(), strict=True):
+                    member.samples[self.epoch] = images
             for index, (member, loss, test_loss) in enumerate(both):
                 if self._check(member, loss + test_loss, rate):
                     member.history.append(Epoch(self.epoch, epochs, loss, test_loss, rate))

@@ -147,11 +147,10 @@ def code_parts(module: str, name: str) -> dict[str, str]:
 
 
 def _templates(nodes: list[ast.stmt]) -> Iterator[Path]:
-    """Templates that the code names: they decide the answer as code does."""
-    for node in nodes:
-        for part in ast.walk(node):
-            if isinstance(part, ast.Constant) and str(part.value).endswith(".j2"):
-                yield ROOT / TEMPLATES / str(part.value)
+    """All templates if the code names one: they include each other, and decide as code does."""
+    parts = (part for node in nodes for part in ast.walk(node))
+    if any(isinstance(p, ast.Constant) and str(p.value).endswith(".j2") for p in parts):
+        yield from sorted((ROOT / TEMPLATES).iterdir())
 
 
 def _sha256(text: str) -> str:

@@ -4,10 +4,11 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tasks.dataset_config import DatasetConfig
+from tasks.dataset_config import OWN, DatasetConfig
+from tasks.own_images import class_names, files_of, read_parts
 from tasks.sources import DatasetError, ensure
 from tasks.step import Step
-from tasks.store import Entry
+from tasks.store import Entry, sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,16 +17,33 @@ FILE = "dataset.safetensors"
 SIDE = 28
 TEST_SHARE = 0.2
 SPLIT_SEED = 0
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+EXAMPLES = 10  # test images that pictures show
 
 
 class Dataset(NamedTuple):
-    """Images (n, 28, 28) uint8 and labels (n,) int64, for training and testing."""
+    """Images (n, 28, 28) uint8 for training and testing; labels (n,) int64 if there are any."""
 
     train_images: "Tensor"
-    train_labels: "Tensor"
     test_images: "Tensor"
-    test_labels: "Tensor"
+    train_labels: "Tensor | None" = None
+    test_labels: "Tensor | None" = None
+
+    def examples(self) -> list[int]:
+        """The test images that pictures show: the first of each class, or the first."""
+        if self.test_labels is None:
+            return list(range(min(EXAMPLES, len(self.test_images))))
+        labels = self.test_labels
+        return [int((labels == label).nonzero()[0]) for label in labels.unique()[:EXAMPLES]]
+
+    def labels(self) -> "tuple[Tensor, Tensor]":
+        """Labels for training and testing. Raises DatasetError if there are none."""
+        if self.train_labels is None or self.test_labels is None:
+            raise DatasetError("the dataset has no labels")
+        return self.train_labels, self.test_labels
+
+    def tensors(self) -> "dict[str, Tensor]":
+        """Everything that is there, by name."""
+        return {name: tensor for name, tensor in self._asdict().items() if tensor is not None}
 
 
 def load_dataset(entry: Entry) -> Dataset:
@@ -35,31 +53,25 @@ def load_dataset(entry: Entry) -> Dataset:
     return Dataset(**load_file(entry.path(FILE)))
 
 
+def count_classes(config: DatasetConfig) -> int:
+    """How many classes the labels tell apart, 0 without labels."""
+    return len(class_names(config)) if config.name in OWN else 10
+
+
 def source_fingerprint(config: DatasetConfig) -> str:
-    """What identifies the raw images before they are read: a digest of a folder's files.
+    """What identifies the raw images before they are read: a digest of a user's own files.
 
     The other datasets are fixed by their checksums, so their name is enough.
-    Raises DatasetError if the folder holds no images.
+    Raises DatasetError if there are no images.
     """
     if config.path is None:
         return config.name
-    images = _images_below(Path(config.path))
     sha256 = hashlib.sha256()
-    for path in images:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        sha256.update(f"{path.relative_to(config.path).as_posix()}\0{content}\n".encode())
+    for part in files_of(config).values():
+        for path in [*part.images, *([part.labels] if part.labels else [])]:
+            name = path.relative_to(config.path).as_posix()
+            sha256.update(f"{name}\0{sha256_of(path)}\n".encode())
     return sha256.hexdigest()
-
-
-def _images_below(folder: Path) -> list[Path]:
-    found = sorted(p for p in folder.glob("*/**/*") if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
-        raise DatasetError(
-            f"dataset.path: no images in class subfolders of {folder.absolute()}; "
-            "expected <path>/<class>/<image>.png"
-        )
-    return found
 
 
 def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> dict[str, Any]:
@@ -71,43 +83,54 @@ def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> dict[st
 
     if config.name == "digits":
         dataset = _read_digits()
-    elif config.name == "folder":
-        dataset = _read_folder(Path(str(config.path)))
+    elif config.name in OWN:
+        dataset = _read_own(config)
     else:
         ensure(config.name)
         dataset = _read_mnist_like(config.name)
-    train, test = config.train_limit, config.test_limit
-    dataset = Dataset(
-        dataset.train_images[:train].contiguous(),
-        dataset.train_labels[:train].contiguous(),
-        dataset.test_images[:test].contiguous(),
-        dataset.test_labels[:test].contiguous(),
-    )
-    save_file(dataset._asdict(), folder / FILE)
+    limits = {"train": config.train_limit, "test": config.test_limit}
+    tensors = {
+        name: tensor[: limits[name.partition("_")[0]]].contiguous()
+        for name, tensor in dataset.tensors().items()
+    }
+    save_file(tensors, folder / FILE)
     sha256 = hashlib.sha256()
-    for tensor in dataset:
+    for tensor in tensors.values():
         sha256.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())
     return {
         "name": config.name,
         "sha256": sha256.hexdigest(),
-        "n_train": len(dataset.train_labels),
-        "n_test": len(dataset.test_labels),
-        "n_classes": int(dataset.train_labels.max()) + 1,
+        "n_train": len(tensors["train_images"]),
+        "n_test": len(tensors["test_images"]),
+        "n_classes": count_classes(config),
     }
 
 
-def _split(images: "Tensor", labels: "Tensor") -> Dataset:
-    """A fixed stratified split, shuffled so that any prefix holds all classes."""
+def _split(images: "Tensor", labels: "Tensor | None") -> Dataset:
+    """A fixed split, stratified by label, shuffled so that any prefix holds all classes.
+
+    Raises DatasetError if a class is too small for it.
+    """
     import torch
     from sklearn.model_selection import train_test_split
 
-    train, test = train_test_split(
-        torch.arange(len(labels)).numpy(),
-        test_size=TEST_SHARE,
-        random_state=SPLIT_SEED,
-        stratify=labels.numpy(),
-    )
-    return Dataset(images[train], labels[train], images[test], labels[test])
+    try:
+        train, test = train_test_split(
+            torch.arange(len(images)).numpy(),
+            test_size=TEST_SHARE,
+            random_state=SPLIT_SEED,
+            stratify=None if labels is None else labels.numpy(),
+        )
+    except ValueError as error:
+        raise DatasetError(
+            f"dataset.path: {len(images)} images in {len(labels.unique())} classes are too few; "
+            f"every class needs at least 5 ({error})"
+            if labels is not None
+            else f"dataset.path: {error}"
+        ) from None
+    if labels is None:
+        return Dataset(images[train], images[test])
+    return Dataset(images[train], images[test], labels[train], labels[test])
 
 
 def _read_digits() -> Dataset:
@@ -128,35 +151,22 @@ def _read_mnist_like(name: str) -> Dataset:
     from tasks.sources import dataset_class
 
     options = {"split": "digits"} if name == "emnist" else {}
-    parts = []
+    images, labels = [], []
     for train in (True, False):
         part = dataset_class(name)(root=study_data(), train=train, download=False, **options)
-        images = part.data.transpose(1, 2) if name == "emnist" else part.data  # stored on its side
-        parts += [images, part.targets.long()]
-    return Dataset(*parts)
+        # EMNIST is stored on its side
+        images.append(part.data.transpose(1, 2) if name == "emnist" else part.data)
+        labels.append(part.targets.long())
+    return Dataset(*images, *labels)
 
 
-def _read_folder(path: Path) -> Dataset:
-    """Images of any size and colour, one subfolder per class, to 28x28 grey."""
-    import torch
-    from PIL import UnidentifiedImageError
-    from torchvision.datasets import ImageFolder
-    from torchvision.transforms.v2 import Compose, Grayscale, PILToTensor, Resize
-
-    convert = Compose([Grayscale(), Resize((SIDE, SIDE)), PILToTensor()])
-    try:
-        found = ImageFolder(str(path), transform=convert)
-        images = torch.cat([image for image, _ in found])
-    except (UnidentifiedImageError, FileNotFoundError) as error:
-        raise DatasetError(f"dataset.path: {error}") from None
-    labels = torch.tensor(found.targets)
-    smallest = int(torch.bincount(labels).min())
-    if smallest < 2 or len(labels) * TEST_SHARE < len(found.classes):
-        raise DatasetError(
-            f"dataset.path: {len(labels)} images in {len(found.classes)} classes of {path} "
-            "are too few; every class needs at least 5"
-        )
-    return _split(images, labels)
+def _read_own(config: DatasetConfig) -> Dataset:
+    """A user's own images, split unless they come in two parts."""
+    parts = read_parts(config)
+    if "all" in parts:
+        return _split(*parts["all"])
+    (train, train_labels), (test, test_labels) = parts["train"], parts["test"]
+    return Dataset(train, test, train_labels, test_labels)
 
 
 data = Step(prepare_dataset, "data", settings={"config": "dataset", "source": "dataset files"})

@@ -8,22 +8,24 @@ from tasks.step import Step
 from tasks.store import Entry
 from tasks.train import load_model
 
+LATENT_MAP = "latent-map.png"
+
 
 def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> dict[str, Any]:
-    """Test loss, PCA's test loss at the same latent size, dead units; one digit of each class."""
-    from models.metrics import dead_units
+    """Test loss, PCA's test loss at the same latent size, dead units; examples, a latent map."""
+    from models.metrics import dead_units, principal_plane
     from models.trainers import apply, reconstruction_loss
-    from tasks.plots import reconstruction_figure, save
+    from tasks.plots import latent_map, reconstruction_figure, save
 
     images = load_dataset(dataset)
     autoencoder = load_model(model)
-    chosen = first_of_each_class(images.test_labels)
-    originals = images.test_images[chosen]
+    originals = images.test_images[images.examples()]
     save(
         reconstruction_figure(originals, {"reconstruction": apply(autoencoder, originals)}),
         folder / "reconstructions.png",
     )
     latents = apply(autoencoder.encoder, images.test_images)
+    save(latent_map(principal_plane(latents), images.test_labels), folder / LATENT_MAP)
     latent_dim = model.result["spec"]["latent_dim"]
     return {
         "metrics": {
@@ -32,11 +34,6 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> di
             "dead_units": int(dead_units(latents).sum()),
         }
     }
-
-
-def first_of_each_class(labels: Any) -> list[int]:
-    """Index of the first image of each class, in the order of the classes; at most ten."""
-    return [int((labels == label).nonzero()[0]) for label in labels.unique()[:10]]
 
 
 evaluate = Step(evaluate_model, "evaluate", logs_to="model")

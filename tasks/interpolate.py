@@ -8,27 +8,33 @@ from tasks.sources import DatasetError
 from tasks.step import Step
 from tasks.store import Entry
 from tasks.train import load_model
+from tasks.transfer import load_classifier
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from models.classifier import Classifier
+
 WALKS = "walks.safetensors"
+MEASURED = 32  # pairs of images whose walks are measured; the first is shown
 
 
-def end_points(dataset: Dataset, pair: tuple[int, int]) -> "Tensor":
-    """The first test image of each of two labels, (2, 28, 28) uint8.
+def end_points(dataset: Dataset, pair: tuple[int, int], n: int = 1) -> "Tensor":
+    """The first test images of each of two labels, (2, m, 28, 28) uint8 with m of at most n.
 
     Raises DatasetError if the test set has no image of a label.
     """
     import torch
 
+    _, labels = dataset.labels()
     found = []
     for label in pair:
-        index = (dataset.test_labels == label).nonzero()
+        index = (labels == label).nonzero()[:n, 0]
         if not len(index):
             raise DatasetError(f"interpolation.pairs: no test image has the label {label}")
-        found.append(dataset.test_images[index[0, 0]])
-    return torch.stack(found)
+        found.append(dataset.test_images[index])
+    m = min(map(len, found))
+    return torch.stack([images[:m] for images in found])
 
 
 def walk(start: "Tensor", end: "Tensor", steps: int) -> "Tensor":
@@ -40,26 +46,62 @@ def walk(start: "Tensor", end: "Tensor", steps: int) -> "Tensor":
 
 
 def interpolate_pair(
-    folder: Path, dataset: Entry, model: Entry, pair: tuple[int, int], steps: int
+    folder: Path, dataset: Entry, model: Entry, judge: Entry, pair: tuple[int, int], steps: int
 ) -> dict[str, Any]:
-    """Decode the line between the latent vectors of two images; the line in pixels beside it."""
+    """Decode the lines between the latent vectors of images of two labels, and measure them.
+
+    What lies between the ends is held against real images: its sharpness, the confidence of a
+    classifier, the distance to the nearest training image. The line in pixels is the control.
+    """
     from safetensors.torch import save_file
 
     from models.trainers import apply
     from tasks.plots import image_rows, save
 
-    ends = end_points(load_dataset(dataset), pair)
-    autoencoder = load_model(model)
-    latents = apply(autoencoder.encoder, ends)
-    decoded = apply(autoencoder.decoder, walk(latents[0], latents[1], steps)).squeeze(1)
-    inputs = ends.float() / 255
-    pixels = walk(inputs[0], inputs[1], steps)
+    images = load_dataset(dataset)
+    ends = end_points(images, pair, MEASURED)
+    autoencoder, classifier = load_model(model), load_classifier(judge)
+    latents = apply(autoencoder.encoder, ends.flatten(0, 1)).unflatten(0, ends.shape[:2])
+    points = walk(latents[0], latents[1], steps)
+    decoded = apply(autoencoder.decoder, points.flatten(0, 1)).reshape(steps, -1, *ends.shape[2:])
+    real = ends.float() / 255
+    pixels = walk(real[0], real[1], steps)
+
+    first = {"decoded": decoded[:, 0].contiguous(), "pixels": pixels[:, 0].contiguous()}
+    save_file(first, folder / WALKS)
     latent_dim = model.result["spec"]["latent_dim"]
-    rows = {f"latent, d = {latent_dim}": decoded, "pixels": pixels}
-    title = f"{pair[0]} to {pair[1]}"
-    save(image_rows(rows, title), folder / f"{pair[0]}-to-{pair[1]}.png")
-    save_file({"decoded": decoded.contiguous(), "pixels": pixels.contiguous()}, folder / WALKS)
-    return {"pair": list(pair), "parameters": {"from": pair[0], "to": pair[1], **model_of(model)}}
+    rows = {f"latent, d = {latent_dim}": first["decoded"], "pixels": first["pixels"]}
+    save(image_rows(rows, f"{pair[0]} to {pair[1]}"), folder / f"{pair[0]}-to-{pair[1]}.png")
+    measures = {"": decoded[1:-1], "pixel_": pixels[1:-1], "real_": real}
+    metrics: dict[str, float] = {}
+    for prefix, shown in measures.items():
+        found = measure(shown.flatten(0, 1), real.flatten(0, 1), images.train_images, classifier)
+        metrics |= {f"{prefix}{name}": value for name, value in found.items()}
+    return {
+        "pair": list(pair),
+        "parameters": {"from": pair[0], "to": pair[1], **model_of(model)},
+        "metrics": metrics,
+    }
+
+
+def measure(
+    images: "Tensor", real: "Tensor", reference: "Tensor", classifier: "Classifier"
+) -> dict[str, float]:
+    """Means over images (n, 28, 28) in [0, 1].
+
+    ``sharpness`` is their gradient energy relative to that of real images; ``confidence`` the
+    highest probability that the classifier gives to a class; ``nearest_distance`` the root mean
+    squared difference per pixel to the nearest of the reference images (m, 28, 28) uint8.
+    """
+    from models.realism import gradient_energy, nearest_distance
+    from models.trainers import apply
+
+    probabilities = apply(classifier, images).softmax(1)
+    return {
+        "sharpness": float(gradient_energy(images).mean() / gradient_energy(real).mean()),
+        "confidence": float(probabilities.amax(1).mean()),
+        "nearest_distance": float(nearest_distance(images, reference).mean()),
+    }
 
 
 def model_of(model: Entry) -> dict[str, Any]:

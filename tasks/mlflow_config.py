@@ -57,3 +57,9 @@ def artifact_root() -> str | None:
     if not tracking_uri().startswith("sqlite:"):
         return mlflow_config().artifact_root
     return mlflow_config().artifact_root or (study_home() / "mlartifacts").as_uri()
+
+
+def page_address() -> str:
+    """Where a browser finds MLflow: the tracking server, or what ``study ui`` starts."""
+    uri, page = tracking_uri(), mlflow_config().ui
+    return uri.rstrip("/") if uri.startswith("http") else f"http://{page.host}:{page.port}"

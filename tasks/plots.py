@@ -1,21 +1,25 @@
 """Every figure of the study; the one importer of matplotlib. Figures only, no pyplot state."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's colour-blind safe palette.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Ten classes: the same, with four more of Paul Tol's muted palette; each class is also named.
+CLASS_COLOURS = (*COLOURS, "#332288", "#882255", "#999933", "#000000")
 DPI = 110
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG with the same bytes for the same figure."""
-    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+    """Write a figure as PNG or SVG with the same bytes for the same figure."""
+    with rc_context({"svg.hashsalt": "latent-study"}):
+        unstable = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+        figure.savefig(path, dpi=DPI, metadata=unstable)
 
 
 def _image(axes: Any, image: Any) -> None:
@@ -83,57 +87,91 @@ def confusion_figure(counts: Any) -> Figure:
     return figure
 
 
-def curves_figure(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
-    """Train (dashed) and test loss by epoch, one colour per model."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+def latent_map(plane: Any, labels: Any) -> Figure:
+    """Points (n, 2), coloured by label (n,) if there are labels; each class is named at its median.
+
+    Where the second coordinate is the same for all, the classes lie one above the other.
+    """
+    figure = Figure(figsize=(4.2, 3.8), layout="constrained")
     axes = figure.subplots()
-    for index, (name, history) in enumerate(curves.items()):
-        colour = COLOURS[index % len(COLOURS)]
-        epochs = [epoch["epoch"] for epoch in history]
-        axes.plot(epochs, [e["test_loss"] for e in history], color=colour, label=f"{name}, test")
-        axes.plot(
-            epochs,
-            [e["train_loss"] for e in history],
-            color=colour,
-            linestyle="--",
-            label=f"{name}, train",
-        )
-    axes.set_yscale("log")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("mean squared error per pixel")
-    axes.legend(fontsize=7, ncols=2)
-    axes.grid(alpha=0.3, which="both")
+    x, y = plane[:, 0], plane[:, 1]
+    is_line = bool((y == y[0]).all())
+    axes.set_xlabel("latent coordinate" if is_line else "first principal component")
+    axes.set_ylabel("" if is_line else "second principal component")
+    axes.set_yticks([] if is_line else axes.get_yticks())
+    if labels is None:
+        axes.scatter(x, y, s=2, alpha=0.4, color=COLOURS[0], linewidths=0)
+        return figure
+    for index, label in enumerate(labels.unique().tolist()):
+        mine = labels == label
+        height = y[mine] + index if is_line else y[mine]
+        colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
+        axes.scatter(x[mine], height, s=2, alpha=0.4, color=colour, linewidths=0)
+        place = float(x[mine].median()), float(height.median())
+        box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": colour, "alpha": 0.85}
+        axes.annotate(str(label), place, ha="center", va="center", fontsize=8, bbox=box)
     return figure
 
 
-def lines_figure(
-    lines: Mapping[str, Sequence[tuple[float, float | None]]],
-    x_label: str,
-    y_label: str,
-    log: bool = False,
-) -> Figure:
-    """Points (x, y) by name, joined; a point without a value is left out."""
-    figure = Figure(figsize=(6.0, 3.6), layout="constrained")
-    axes = figure.subplots()
-    styles = ("o-", "s--", "^:", "d-.")
+class Point(NamedTuple):
+    """A value at x, and half the width of its interval if it has one."""
+
+    x: float
+    y: float
+    margin: float | None = None
+
+
+Lines = Mapping[str, Sequence[Point]]
+
+
+def lines_figure(lines: Lines, x_label: str, y_label: str, log_y: bool = False) -> Figure:
+    """Points by name, joined, with their intervals, over a logarithmic x axis."""
+    figure, axes = _chart()
+    styles = ("o-", "s--", "^:", "d-.", "v-", "p--")
     for index, (name, points) in enumerate(lines.items()):
-        known = [(x, y) for x, y in points if y is not None and math.isfinite(y)]
-        axes.plot(
-            [x for x, _ in known],
-            [y for _, y in known],
-            styles[index % len(styles)],
+        axes.errorbar(
+            [point.x for point in points],
+            [point.y for point in points],
+            yerr=[point.margin or 0 for point in points],
+            fmt=styles[index % len(styles)],
             color=COLOURS[index % len(COLOURS)],
             label=name,
+            capsize=3,
         )
     axes.set_xscale("log")
-    if log:
+    if log_y:
         axes.set_yscale("log")
-    ticks = sorted({x for points in lines.values() for x, _ in points})
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+    ticks = sorted({point.x for points in lines.values() for point in points})
+    axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks], minor=False)
     axes.set_xticks([], minor=True)
+    return _labelled(figure, axes, x_label, y_label)
+
+
+def curves_figure(test: Lines, train: Lines) -> Figure:
+    """Test loss (whole) and train loss (dashed) by epoch, one colour per name, with intervals."""
+    figure, axes = _chart()
+    for lines, style in ((test, "-"), (train, "--")):
+        for index, (name, points) in enumerate(lines.items()):
+            x, y = [point.x for point in points], [point.y for point in points]
+            margin = [point.margin or 0 for point in points]
+            colour = COLOURS[index % len(COLOURS)]
+            label = name if lines is test else None
+            axes.plot(x, y, style, color=colour, label=label, linewidth=1.3)
+            low, high = ([v + s * m for v, m in zip(y, margin, strict=True)] for s in (-1, 1))
+            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return _labelled(figure, axes, "epoch", "mean squared error per pixel")
+
+
+def _chart() -> tuple[Figure, Any]:
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _labelled(figure: Figure, axes: Any, x_label: str, y_label: str) -> Figure:
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.legend(fontsize=8)
-    axes.grid(alpha=0.3)
+    axes.grid(alpha=0.3, which="both")
     return figure

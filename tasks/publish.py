@@ -1,13 +1,19 @@
 """Hand the finished report to its readers: the reports folder and the parent run in MLflow."""
 
+import html
 import os
+import re
 import shutil
+import time
 from pathlib import Path
 
 from tasks.home import study_home
 from tasks.report import PAGE
 from tasks.store import Entry
 from tasks.tracking import Tracker
+
+RUN_LINK = re.compile(r' href="run:([0-9a-f]+)"')
+INVOCATION = "<!-- invocation -->"
 
 
 def report_page(study: str) -> Path:
@@ -16,13 +22,50 @@ def report_page(study: str) -> Path:
 
 
 def publish_report(
-    study: str, page: Entry, groups: dict[str, list[Entry]], tracker: Tracker
+    study: str,
+    page: Entry,
+    groups: dict[str, list[Entry]],
+    tracker: Tracker,
+    computed: set[str],
 ) -> None:
-    """Copy the page and its tables into ``reports/<study>/``, log them to the parent run."""
+    """Copy the page and its tables into ``reports/<study>/``, log them to the parent run.
+
+    The page is cached like any result, so what belongs to one invocation is filled in here: links
+    to MLflow's runs, and which tasks were computed.
+    """
     folder = report_page(study).parent
     folder.mkdir(parents=True, exist_ok=True)
     for name in page.files:
         temporary = folder / f".{name}.{os.getpid()}"  # the same study may end twice at once
-        shutil.copy(page.path(name), temporary)
+        if name == PAGE:
+            text = page.path(name).read_text(encoding="utf-8")
+            text = text.replace(INVOCATION, _invocation(tracker, groups, computed))
+            text = RUN_LINK.sub(lambda found: _link(tracker, found[1]), text)
+            temporary.write_text(text, encoding="utf-8")
+        else:
+            shutil.copy(page.path(name), temporary)
         temporary.replace(folder / name)
-    tracker.log_summary(page, groups)
+    tracker.log_summary(page, folder / PAGE, groups)
+
+
+def _invocation(tracker: Tracker, groups: dict[str, list[Entry]], computed: set[str]) -> str:
+    """Which run wrote the page, and what it took from the cache."""
+    names = [entry.name for entries in groups.values() for entry in entries]
+    new = [html.escape(name) for name in names if name in computed]
+    moment = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    text = f"Written on {moment} by the run {html.escape(tracker.invocation)}: "
+    text += f"{len(names) - len(new)} of {len(names)} tasks came from the cache"
+    address = html.escape(tracker.run_address(tracker.parent_id))
+    text = f'<p>{text}. <a href="{address}">The run in MLflow</a> (while its page is up).</p>'
+    if new:
+        listed = "</li><li>".join(new)
+        text += (
+            f"<details><summary>{len(new)} computed</summary><ul><li>{listed}</li></ul></details>"
+        )
+    return text
+
+
+def _link(tracker: Tracker, key: str) -> str:
+    """The attribute that links to the run of an entry; empty if there is no such run."""
+    run = tracker.find(key)
+    return f' href="{html.escape(tracker.run_address(run.info.run_id))}"' if run else ""

@@ -1,218 +1,163 @@
-"""Step ``report``: every table and picture of a study in one self-contained HTML page."""
+"""Step ``report``: verdicts, tables and pictures of a study in one self-contained HTML page."""
 
 import base64
+import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tasks import reported
-from tasks.data import load_dataset
-from tasks.evaluate import first_of_each_class
 from tasks.step import Step
 from tasks.store import Entry
-from tasks.train import load_model
+from tasks.tables import Groups, Tables, headline, make_tables, over_seeds
+from tasks.verdicts import (
+    Verdict,
+    correlation_verdicts,
+    interpolation_verdicts,
+    reconstruction_verdicts,
+    transfer_verdicts,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PAGE = "index.html"
-Row = dict[str, Any]
-SWEEP_LABELS = {"latent": "d = {latent_dim}", "depth": "depth {depth}"}
+MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+CURVES = ["final_train_loss", "final_test_loss", "reported_train_loss", "reported_test_loss"]
+MODEL_COLUMNS = [*CURVES, "pca_test_loss", "dead_units", "epochs_to_converge"]
+CORRELATIONS = ["dead_units", "mean_abs_correlation_nan_as_zero", "mean_abs_correlation_live"]
+CLASSIFIER_COLUMNS = [*CURVES, "test_accuracy", "first_gradient_norm", "last_gradient_norm"]
+MEASURES = ["sharpness", "confidence", "nearest_distance"]
 
 
 def write_report(
     folder: Path,
     config: dict[str, Any],
-    groups: dict[str, list[Entry]],
+    groups: Groups,
     failures: list[str],
+    left_out: dict[str, str],
+    command: str,
 ) -> dict[str, Any]:
-    """Tables as CSV, figures as PNG, and the page that holds both.
+    """Tables as CSV, figures, and the page that holds both.
 
     ``groups`` maps a task's name to its entries; what failed is named in ``failures`` and missing
-    from the page. Returns the headline numbers as metrics.
+    from the page, and so are sections that the dataset does not allow. ``command`` is what the
+    study is repeated with. Returns the headline numbers as metrics, and the verdicts.
     """
-    import pandas as pd
+    from tasks.report_figures import draw
 
-    tables = {
-        "models": model_rows(groups),
-        "transfer": transfer_rows(groups.get("transfer", [])),
-    }
-    for name, rows in tables.items():
-        pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
-    depth = reported.SWEEP_DEPTH
-    wanted = {"latent": config["latent_dims"], "depth": config["depths"]}
-    sweeps = {
-        "latent": [
-            row
-            for row in tables["models"]
-            if row["depth"] == depth and row["latent_dim"] in wanted["latent"]
-        ],
-        "depth": [
-            row
-            for row in tables["models"]
-            if row["latent_dim"] == config["depth_latent_dim"] and row["depth"] in wanted["depth"]
-        ],
-    }
-    _draw(folder, groups, sweeps)
-    page = _render(config, groups, failures, tables, sweeps, folder)
-    (folder / PAGE).write_text(page, encoding="utf-8")
-    return {"metrics": headline(tables)}
-
-
-def _key(entry: Entry) -> tuple[int, int, int]:
-    spec = entry.result["spec"]
-    return spec["depth"], spec["latent_dim"], entry.result["recipe"]["seed"]
-
-
-def model_rows(groups: dict[str, list[Entry]]) -> list[Row]:
-    """One row per trained autoencoder, with what was measured of it and what was reported."""
-    extra: dict[str, dict[str, Any]] = {}
-    for task in ("evaluate", "correlate"):
-        for entry in groups.get(task, []):
-            extra.setdefault(entry.inputs["model"], {}).update(entry.result["metrics"])
-    rows = []
-    for entry in sorted(groups.get("train", []), key=_key):
-        depth, latent_dim, seed = _key(entry)
-        on_mnist = depth == reported.SWEEP_DEPTH and _dataset_name(groups) == "mnist"
-        rows.append(
-            {
-                "depth": depth,
-                "latent_dim": latent_dim,
-                "seed": seed,
-                "n_parameters": entry.result["parameters"]["n_parameters"],
-                "reported_train_loss": reported.TRAIN_LOSS.get(latent_dim) if on_mnist else None,
-                "reported_test_loss": reported.TEST_LOSS.get(latent_dim) if on_mnist else None,
-                **entry.result["metrics"],
-                **extra.get(entry.fingerprint, {}),
-                "seconds": entry.seconds,
-            }
+    tables = make_tables(groups, config)
+    for name in ("models", "transfer", "interpolation"):
+        getattr(tables, name).drop(columns="key", errors="ignore").to_csv(
+            folder / f"{name}.csv", index=False
         )
-    return rows
-
-
-def transfer_rows(entries: Iterable[Entry]) -> list[Row]:
-    """One row per classifier; the reported losses beside the scenario that repeats the mistake."""
-    rows = []
-    for entry in entries:
-        spec = entry.result["spec"]
-        repeats = spec["scenario"] == "as_reported"
-        rows.append(
-            {
-                "scenario": spec["scenario"],
-                "trained": spec["trained"],
-                "label_budget": spec["label_budget"],
-                "seed": spec["seed"],
-                "reported_train_loss": (
-                    reported.TRANSFER_TRAIN_LOSS[spec["trained"]] if repeats else None
-                ),
-                "reported_test_loss": (
-                    reported.TRANSFER_TEST_LOSS[spec["trained"]] if repeats else None
-                ),
-                **entry.result["metrics"],
-                "seconds": entry.seconds,
-            }
-        )
-    return rows
-
-
-def headline(tables: dict[str, list[Row]]) -> dict[str, float]:
-    """The numbers that the parent run is compared by, one per model and classifier."""
-    found = {}
-    for row in tables["models"]:
-        name = f"test_loss/depth_{row['depth']}/latent_{row['latent_dim']:03d}/seed_{row['seed']}"
-        found[name] = row["final_test_loss"]
-    for row in tables["transfer"]:
-        name = (
-            f"test_accuracy/{row['scenario']}/{row['trained']}/{row['label_budget']}"
-            f"/seed_{row['seed']}"
-        )
-        found[name] = row["test_accuracy"]
-    return found
-
-
-def _dataset_name(groups: dict[str, list[Entry]]) -> str:
-    return str(groups["data"][0].result["name"]) if groups.get("data") else ""
-
-
-def _draw(folder: Path, groups: dict[str, list[Entry]], sweeps: dict[str, list[Row]]) -> None:
-    """The figures that show several models together."""
-    from tasks.plots import curves_figure, lines_figure, save
-
-    trained = {_key(entry): entry for entry in groups.get("train", [])}
-    for sweep, label in SWEEP_LABELS.items():
-        first_seed = [row for row in sweeps[sweep] if row["seed"] == sweeps[sweep][0]["seed"]]
-        if first_seed:
-            models = {
-                label.format(**row): trained[row["depth"], row["latent_dim"], row["seed"]]
-                for row in first_seed
-            }
-            curves = {name: entry.result["history"] for name, entry in models.items()}
-            save(curves_figure(curves), folder / f"{sweep}-curves.png")
-            reconstructions = reconstruct(groups["data"][0], models)
-            save(reconstructions, folder / f"{sweep}-reconstructions.png")
-    rows = sweeps["latent"]
-
-    def points(column: str) -> list[tuple[float, float | None]]:
-        return [(row["latent_dim"], row.get(column)) for row in rows]
-
-    if any("pca_test_loss" in row for row in rows):
-        lines = {
-            "autoencoder, test": points("final_test_loss"),
-            "PCA, the linear limit": points("pca_test_loss"),
-        }
-        if any(row["reported_test_loss"] for row in rows):
-            lines["reported, test"] = points("reported_test_loss")
-        save(lines_figure(lines, "latent size", "MSE per pixel", log=True), folder / "rate.png")
-    if any(row.get("mean_abs_correlation_live") is not None for row in rows):
-        lines = {
-            "live pairs": points("mean_abs_correlation_live"),
-            "NaN as 0, as reported": points("mean_abs_correlation_nan_as_zero"),
-        }
-        save(lines_figure(lines, "latent size", "mean |Pearson|"), folder / "correlation.png")
-
-
-def reconstruct(dataset: Entry, models: dict[str, Entry]) -> Any:
-    """The first test image of each class through every model, one row each."""
-    from models.trainers import apply
-    from tasks.plots import reconstruction_figure
-
-    images = load_dataset(dataset)
-    originals = images.test_images[first_of_each_class(images.test_labels)]
-    shown = {name: apply(load_model(entry), originals) for name, entry in models.items()}
-    return reconstruction_figure(originals, shown)
-
-
-def _render(
-    config: dict[str, Any],
-    groups: dict[str, list[Entry]],
-    failures: list[str],
-    tables: dict[str, list[Row]],
-    sweeps: dict[str, list[Row]],
-    folder: Path,
-) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tasks"), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters["picture"] = _picture
-    template = environment.get_template("report.html.j2")
-    some = next(iter(groups.get("train", [])), None)
-    return template.render(
+    verdicts = judge_claims(tables)
+    draw(folder, groups, tables)
+    page = render(
+        "report.html.j2",
         config=config,
         dataset=groups["data"][0].result if groups.get("data") else None,
         failures=failures,
+        left_out=left_out,
+        command=command,
         groups=groups,
-        tables=tables,
-        sweeps=sweeps,
+        tables=summaries(tables),
+        seeds=list(dict.fromkeys(config["seeds"])),
+        verdicts=verdicts,
         folder=folder,
         mean_image=groups["pca"][0].result["test_loss"][0] if groups.get("pca") else None,
-        provenance=some.provenance if some else {},
+        made_with=made_with(groups),
     )
+    (folder / PAGE).write_text(page, encoding="utf-8")
+    found = [verdict.model_dump(mode="json") for verdict in verdicts]
+    (folder / "verdicts.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return {"metrics": headline(tables), "verdicts": found}
 
 
-def _picture(path: Path) -> str:
-    """A PNG as a data URI, empty if there is no such picture."""
+def judge_claims(tables: Tables) -> list[Verdict]:
+    """The verdict on every conclusion of the written study, in its order."""
+    return [
+        *reconstruction_verdicts(tables.latent_sweep, tables.depth_sweep),
+        *interpolation_verdicts(tables.interpolation),
+        *correlation_verdicts(tables.latent_sweep),
+        *transfer_verdicts(tables.scenarios, tables.frozen),
+    ]
+
+
+def summaries(tables: Tables) -> dict[str, list[dict[str, Any]]]:
+    """What the page shows: means over seeds."""
+    shape = ["depth", "latent_dim", "n_parameters"]
+    scenario = ["scenario", "trained", "label_budget"]
+    walked = tables.interpolation
+    controls = [f"{of}_{measure}" for of in ("pixel", "real") for measure in MEASURES]
+    return {
+        "latent": over_seeds(tables.latent_sweep, shape, MODEL_COLUMNS),
+        "depth": over_seeds(tables.depth_sweep, shape, MODEL_COLUMNS),
+        "walks": over_seeds(walked, ["latent_dim"], [*MEASURES, *controls]) if len(walked) else [],
+        "correlation": over_seeds(tables.latent_sweep, ["latent_dim"], CORRELATIONS),
+        "transfer": over_seeds(tables.scenarios, scenario, CLASSIFIER_COLUMNS),
+        "frozen": over_seeds(tables.frozen, ["latent_dim"], CLASSIFIER_COLUMNS),
+        "ablation": over_seeds(
+            tables.ablation, ["output", "optimizer", "trained"], CLASSIFIER_COLUMNS
+        ),
+    }
+
+
+def made_with(groups: Groups) -> dict[str, Any]:
+    """Versions, machines and commits of everything on the page, and the time that it took."""
+    entries = [entry for group in groups.values() for entry in group]
+    seen = [entry.provenance for entry in entries]
+    return {
+        "machines": _distinct(
+            f"{p['processor'] or 'unknown processor'}, {p['system']}" for p in seen
+        ),
+        "commits": _distinct(p["commit"] for p in seen if p["commit"]),
+        "python": _distinct(p["python"] for p in seen),
+        "versions": {
+            name: _distinct(p["versions"][name] for p in seen)
+            for name in (seen[0]["versions"] if seen else {})
+        },
+        "seconds": {
+            task: (len(group), sum(entry.seconds for entry in group), max(e.seconds for e in group))
+            for task, group in groups.items()
+            if group
+        },
+    }
+
+
+def _distinct(values: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(values))
+
+
+def environment() -> "Environment":
+    """Where templates find each other, and what they may call."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    found = Environment(loader=PackageLoader("tasks"), autoescape=True, undefined=StrictUndefined)
+    found.filters |= {"picture": picture, "of_seed": of_seed, "label": label}
+    return found
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from a template."""
+    return environment().get_template(template).render(**values)
+
+
+def picture(path: Path) -> str:
+    """A picture as a data URI, empty if there is none."""
     if not path.is_file():
         return ""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    content = base64.b64encode(path.read_bytes()).decode()
+    return f"data:{MEDIA_TYPES[path.suffix]};base64,{content}"
+
+
+def of_seed(entries: Iterable[Entry], seed: int) -> list[Entry]:
+    """The entries of one seed, for pictures."""
+    return [entry for entry in entries if f"seed={seed}" in entry.name.strip("]").split(", ")]
+
+
+def label(name: str) -> str:
+    """What a task's name says in its brackets."""
+    return name.partition("[")[2].removesuffix("]")
 
 
 report = Step(write_report, "report", settings={"config": "", "failures": "failures"})

@@ -20,7 +20,7 @@ from filelock import FileLock
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.home import study_home
-from tasks.mlflow_config import artifact_root, mlflow_config, tracking_uri
+from tasks.mlflow_config import artifact_root, mlflow_config, page_address, tracking_uri
 from tasks.run_plan import RunPlan
 from tasks.store import Entry
 
@@ -102,10 +102,16 @@ class Tracker:
         self.client.log_batch(self.parent_id, params=_parameters(parameters))
         return self.parent_id
 
-    def log_summary(self, report: Entry, groups: dict[str, list[Entry]]) -> None:
+    def run_address(self, run_id: str | None) -> str:
+        """Where MLflow shows a run of this experiment: its server, or that of ``study ui``."""
+        run = f"#/experiments/{self.experiment_id}/runs/{run_id}"
+        return f"{page_address()}/{run}"
+
+    def log_summary(self, report: Entry, page: Path, groups: dict[str, list[Entry]]) -> None:
         """Show the report's files and numbers, and every model used, on the parent run."""
         assert self.parent_id is not None
         self.client.log_artifacts(self.parent_id, str(report.folder))
+        self.client.log_artifact(self.parent_id, str(page))  # with the links filled in
         numbers = report.result["metrics"]
         self.client.log_batch(self.parent_id, [_metric(k, v) for k, v in numbers.items()])
         models = groups.get("train", []) + groups.get("reported_encoder", [])

@@ -13,11 +13,14 @@ from tasks.store import Entry
 from tasks.workers import report, training_device
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from models.autoencoder import Autoencoder
     from models.trainers import TrainedModel
     from models.training import Epoch
 
 WEIGHTS = "weights.safetensors"
+EPOCH_IMAGE = "reconstructions-epoch-{:04d}.png"
 
 
 def train_models(
@@ -35,6 +38,7 @@ def train_models(
     from models.trainers import train_stack
 
     images = load_dataset(dataset)
+    shown = images.examples()
     trained = train_stack(
         spec,
         recipe[0],
@@ -44,9 +48,11 @@ def train_models(
         [partial(_report, member) for member in range(len(recipe))],
         [CheckpointFolder(path) for path in checkpoints],
         training_device(),
+        shown,
     )
+    originals = images.test_images[shown]
     return [
-        outcome.diverged or _keep(path, spec, one, outcome)
+        outcome.diverged or _keep(path, spec, one, outcome, originals)
         for path, one, outcome in zip(folder, recipe, trained, strict=True)
     ]
 
@@ -56,22 +62,34 @@ def _report(member: int, epoch: "Epoch") -> None:
 
 
 def _keep(
-    folder: Path, spec: ModelSpec, recipe: TrainingRecipe, trained: "TrainedModel"
+    folder: Path,
+    spec: ModelSpec,
+    recipe: TrainingRecipe,
+    trained: "TrainedModel",
+    originals: "Tensor",
 ) -> dict[str, Any]:
     """Write one trained model; its result."""
     from safetensors.torch import save_file
 
     from models.autoencoder import count_parameters
+    from models.metrics import epochs_to_converge
+    from tasks.images import save_images
 
     save_file(trained.model.state_dict(), folder / WEIGHTS)
     described = {"spec": spec.model_dump(), "recipe": recipe.model_dump()}
     (folder / "spec.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
+    for epoch, images in trained.samples.items():
+        save_images([originals, images], folder / EPOCH_IMAGE.format(epoch))
     last = trained.history[-1]
     return {
         **described,
         "history": [epoch._asdict() for epoch in trained.history],
         "parameters": {"n_parameters": count_parameters(trained.model)},
-        "metrics": {"final_train_loss": last.train_loss, "final_test_loss": last.test_loss},
+        "metrics": {
+            "final_train_loss": last.train_loss,
+            "final_test_loss": last.test_loss,
+            "epochs_to_converge": epochs_to_converge([e.test_loss for e in trained.history]),
+        },
     }
 
 

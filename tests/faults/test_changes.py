@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from flows.config import load_config
+from flows.load import load_config
 from tasks.code_digest import ROOT
 from tests.faults.conftest import DONE, executed, kill_group
 

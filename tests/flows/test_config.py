@@ -1,6 +1,7 @@
 import pytest
 
-from flows.config import SECTIONS, load_config, shipped_studies
+from flows.config import SECTIONS
+from flows.load import load_config, shipped_studies
 from models.specs import ConfigError
 
 

@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from flows.config import SECTIONS, load_config
+from flows.config import SECTIONS
+from flows.load import load_config
 from flows.plan import PlannedTask, code_changes, make_plan, plan_json, print_plan, totals
 from flows.rerun import matching
 from models.specs import ConfigError
@@ -28,8 +29,8 @@ def test_without_a_store_everything_would_run_in_the_order_of_the_diagram(config
 
 def test_planning_needs_neither_prefect_nor_mlflow_nor_torch():
     check = (
-        "import sys; from flows.plan import make_plan; from flows.config import load_config, "
-        "SECTIONS; make_plan(load_config('smoke'), SECTIONS); "
+        "import sys; from flows.plan import make_plan; from flows.load import load_config; "
+        "from flows.config import SECTIONS; make_plan(load_config('smoke'), SECTIONS); "
         "assert not {'prefect', 'mlflow', 'torch', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", check], check=True)

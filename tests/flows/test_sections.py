@@ -2,7 +2,8 @@
 
 import pytest
 
-from flows.config import SECTIONS, load_config
+from flows.config import SECTIONS
+from flows.load import load_config
 from flows.sections import submit_sections
 from flows.work import training_work, transfer_work
 from models.specs import ModelSpec

@@ -1,0 +1,158 @@
+"""Reads a study: YAML, then ``--set`` overrides, then one line for each mistake."""
+
+import difflib
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from flows.config import SECTIONS, Section, StudyConfig
+from models.specs import ConfigError
+
+SHIPPED = Path(__file__).parent / "studies"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that reads 1e-3 as a number, as YAML 1.2 does."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def shipped_studies() -> list[str]:
+    """Names of the studies that come with the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
+    """Read a shipped study or a YAML file, apply ``key=value`` overrides, validate.
+
+    Raises ConfigError with one line per mistake: key, value, allowed range.
+    """
+    path = SHIPPED / f"{study}.yaml"
+    if study not in shipped_studies():
+        path = Path(study)
+        if path.suffix not in {".yaml", ".yml"}:
+            near = difflib.get_close_matches(study, shipped_studies(), n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigError(
+                f"no study named {study!r}; {hint}choose one of {', '.join(shipped_studies())} "
+                "or give the path of a YAML file"
+            )
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the study file {path}: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold keys and values, not {type(content).__name__}")
+    content.setdefault("name", path.stem)
+    for override in overrides or []:
+        _override(content, override)
+    try:
+        return StudyConfig.model_validate(content)
+    except ValidationError as error:
+        lines = dict.fromkeys(_explain(item) for item in _first_of_each_key(error.errors()))
+        raise ConfigError("\n".join(lines)) from None
+
+
+def command_of(config: StudyConfig, sections: tuple[Section, ...]) -> str:
+    """The command that repeats a study; one that does not ship is named as a file."""
+    arguments = ["study", "run"]
+    if config.name in shipped_studies():
+        arguments.append(config.name)
+        shipped = load_config(config.name).model_dump(mode="json", exclude={"runner"})
+        for key, value in _changed(shipped, config.model_dump(mode="json", exclude={"runner"})):
+            arguments += ["--set", f"{key}={json.dumps(value)}"]
+    else:
+        arguments.append(f"{config.name}.yaml")
+    for section in sections if sections != SECTIONS else ():
+        arguments += ["--section", section]
+    return shlex.join(arguments)
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any], parent: str = "") -> Iterator[Any]:
+    """Dotted key and new value of every setting that differs."""
+    for name, value in after.items():
+        if isinstance(value, dict):
+            yield from _changed(before[name], value, f"{parent}{name}.")
+        elif value != before[name]:
+            yield f"{parent}{name}", value
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    """Set one dotted key, its value read as YAML."""
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"--set {override!r}: expected key=value, like training.epochs=2")
+    try:
+        value = yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override!r}: {text!r} is not a YAML value") from None
+    *parents, last = key.split(".")
+    for parent in parents:
+        content = content.setdefault(parent, {})
+        if not isinstance(content, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} holds a value, not keys")
+    content[last] = value
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    """The keys that are allowed where an unknown key was found."""
+    model: Any = StudyConfig
+    for part in location:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)
+
+
+def _key_of(error: Any) -> str:
+    """The dotted key of an error, without the names that pydantic gives to types."""
+    parts = [part for part in error["loc"] if isinstance(part, int) or part.isidentifier()]
+    return ".".join(str(part) for part in parts)
+
+
+def _first_of_each_key(errors: list[Any]) -> list[Any]:
+    """One error per mistake: what lies inside a wrong value, or follows from it, is left out."""
+    kept: list[Any] = []
+    for error in sorted(errors, key=lambda error: error["type"] == "too_short"):
+        key = _key_of(error)
+        if not any(key == _key_of(other) for other in kept) and not (
+            error["type"] == "too_short" and any(_key_of(o).startswith(key) for o in kept)
+        ):
+            kept.append(error)
+    return kept
+
+
+PLAIN_WORDS = {
+    "tuple_type": "should be a list, like [1, 2]",
+    "model_type": "should hold keys and values",
+    "model_attributes_type": "should hold keys and values",
+    "missing": "should be a pair, like [3, 5]",
+}
+
+
+def _explain(error: Any) -> str:
+    """One line for one of pydantic's errors: key, value, allowed range."""
+    location, key = error["loc"], _key_of(error)
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"{key}: unknown key; {hint}allowed here: {', '.join(known)}"
+    message = error["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    message = PLAIN_WORDS.get(error["type"], message[0].lower() + message[1:])
+    if key.startswith("transfer.label_budgets."):
+        message += ", or 'all'"
+    if key == "name":
+        message = "should be " + str(StudyConfig.model_fields["name"].description).lower()
+    return f"{key}: {error['input']!r} is not allowed: {message}"

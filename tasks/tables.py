@@ -1,0 +1,180 @@
+"""A study's results as tables: one row per model, and their means over seeds."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tasks import reported
+from tasks.intervals import estimate
+from tasks.store import Entry
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Groups = dict[str, list[Entry]]
+Row = dict[str, Any]
+MODEL = ["depth", "latent_dim", "seed"]
+CLASSIFIER = ["scenario", "trained", "output", "optimizer", "label_budget", *MODEL]
+WALK_MEASURES = ["sharpness", "confidence", "nearest_distance"]
+
+
+class Tables(NamedTuple):
+    """One row per autoencoder, per classifier, and per model whose walks were measured."""
+
+    models: "DataFrame"
+    transfer: "DataFrame"
+    interpolation: "DataFrame"
+    config: dict[str, Any]
+    n_train: int
+
+    @property
+    def latent_sweep(self) -> "DataFrame":
+        """The autoencoders of all latent sizes at the study's depth."""
+        found = self.models
+        swept = found.latent_dim.isin(self.config["latent_dims"])
+        return found[(found.depth == reported.SWEEP_DEPTH) & swept]
+
+    @property
+    def depth_sweep(self) -> "DataFrame":
+        """The autoencoders of all depths at one latent size."""
+        found, size = self.models, self.config["depth_latent_dim"]
+        return found[found.depth.isin(self.config["depths"]) & (found.latent_dim == size)]
+
+    @property
+    def scenarios(self) -> "DataFrame":
+        """The classifiers on the study's encoder."""
+        found, chosen = self.transfer, self.config["transfer"]
+        own = (found.depth == chosen["depth"]) & (found.latent_dim == chosen["latent_dim"])
+        return found[
+            own & found.scenario.isin(chosen["scenarios"]) & (found.scenario != "ablation")
+        ]
+
+    @property
+    def frozen(self) -> "DataFrame":
+        """The classifiers on frozen encoders of all latent sizes at the study's depth."""
+        found, sizes = self.transfer, self.config["transfer"]["latent_dims"]
+        swept = found.latent_dim.isin(self.config["latent_dims"] if sizes is None else sizes)
+        chosen = (found.scenario == "head_only") & (found.depth == reported.SWEEP_DEPTH) & swept
+        return found[chosen & (found.label_budget == self._largest_budget)]
+
+    @property
+    def ablation(self) -> "DataFrame":
+        """The classifiers that differ in one choice each from the written study's."""
+        if "ablation" not in self.config["transfer"]["scenarios"]:
+            return self.transfer[:0]
+        found = self.transfer
+        chosen = found.scenario.isin(["ablation", "as_reported"])
+        return found[chosen & (found.label_budget == self._largest_budget)]
+
+    @property
+    def _largest_budget(self) -> int | str:
+        budgets = self.config["transfer"]["label_budgets"]
+        return "all" if "all" in budgets else max(budgets)
+
+
+def make_tables(groups: Groups, config: dict[str, Any]) -> Tables:
+    """The tables of everything that came out."""
+    from pandas import DataFrame
+
+    models, transfer = model_rows(groups), transfer_rows(groups.get("transfer", []))
+    walks = DataFrame(walk_rows(groups.get("interpolate", [])))
+    if len(walks):
+        walks = walks.groupby(["latent_dim", "seed"], as_index=False).mean(numeric_only=True)
+    return Tables(
+        DataFrame(models, columns=None if models else MODEL),
+        DataFrame(transfer, columns=None if transfer else CLASSIFIER),
+        walks,
+        config,
+        groups["data"][0].result["n_train"] if groups.get("data") else 0,
+    )
+
+
+def model_key(entry: Entry) -> tuple[int, int, int]:
+    """Depth, latent size and seed of a trained autoencoder."""
+    spec = entry.result["spec"]
+    return spec["depth"], spec["latent_dim"], entry.result["recipe"]["seed"]
+
+
+def dataset_name(groups: Groups) -> str:
+    """The dataset of a study, empty if it could not be prepared."""
+    return str(groups["data"][0].result["name"]) if groups.get("data") else ""
+
+
+def model_rows(groups: Groups) -> list[Row]:
+    """One row per trained autoencoder, with what was measured of it and what was reported."""
+    extra: dict[str, dict[str, Any]] = {}
+    for task in ("evaluate", "correlate"):
+        for entry in groups.get(task, []):
+            extra.setdefault(entry.inputs["model"], {}).update(entry.result["metrics"])
+    rows = []
+    for entry in sorted(groups.get("train", []), key=model_key):
+        depth, latent_dim, seed = model_key(entry)
+        row: Row = {"depth": depth, "latent_dim": latent_dim, "seed": seed}
+        row |= entry.result["parameters"]
+        if dataset_name(groups) == "mnist":
+            on_grid = depth == reported.SWEEP_DEPTH
+            row["reported_train_loss"] = reported.TRAIN_LOSS.get(latent_dim) if on_grid else None
+            row["reported_test_loss"] = reported.TEST_LOSS.get(latent_dim) if on_grid else None
+        row |= entry.result["metrics"] | extra.get(entry.fingerprint, {})
+        rows.append(row | {"seconds": entry.seconds, "key": entry.key})
+    return rows
+
+
+def transfer_rows(entries: Iterable[Entry]) -> list[Row]:
+    """One row per classifier; the reported losses beside the scenario that repeats the mistake."""
+    rows = []
+    for entry in entries:
+        row = entry.result["architecture"] | entry.result["spec"]
+        row = {name: row[name] for name in CLASSIFIER}
+        if row["scenario"] == "as_reported" and entry.result["dataset"] == "mnist":
+            row["reported_train_loss"] = reported.TRANSFER_TRAIN_LOSS[row["trained"]]
+            row["reported_test_loss"] = reported.TRANSFER_TEST_LOSS[row["trained"]]
+        row |= entry.result["metrics"]
+        rows.append(row | {"seconds": entry.seconds, "key": entry.key})
+    return rows
+
+
+def walk_rows(entries: Iterable[Entry]) -> list[Row]:
+    """One row per model and pair of labels."""
+    return [entry.result["parameters"] | entry.result["metrics"] for entry in entries]
+
+
+def over_seeds(rows: "DataFrame", by: Sequence[str], columns: Sequence[str]) -> list[Row]:
+    """One row per choice: the mean of each column over seeds, with its interval.
+
+    A column that was not measured is None. ``runs`` pairs every seed with the key of its entry.
+    """
+    found = []
+    for values, chosen in rows.groupby(list(by), sort=False):
+        row: Row = dict(zip(by, values, strict=True))
+        for column in columns:
+            known = chosen[column].dropna() if column in chosen else chosen.seed[:0]
+            row[column] = estimate(known) if len(known) else None
+        if "key" in chosen:
+            row["runs"] = list(zip(chosen.seed, chosen.key, strict=True))
+        found.append(row)
+    return found
+
+
+def headline(tables: Tables) -> dict[str, float]:
+    """The numbers that invocations are compared by: every model's, and means over seeds."""
+    found: dict[str, float] = {}
+    models, scenarios = tables.models, tables.scenarios
+    for choice, rows in models.groupby(["depth", "latent_dim"], sort=False):
+        for part in ("train", "test"):
+            name = f"{part}_loss/depth_{{}}/latent_{{:03d}}".format(*choice)
+            found |= _numbers(name, rows, f"final_{part}_loss")
+    for choice, rows in scenarios.groupby(["scenario", "trained", "label_budget"], sort=False):
+        found |= _numbers("test_accuracy/{}/{}/{}".format(*choice), rows, "test_accuracy")
+    for size, rows in tables.frozen.groupby("latent_dim"):
+        found |= _numbers(f"test_accuracy/frozen/latent_{size:03d}", rows, "test_accuracy")
+    return found
+
+
+def _numbers(name: str, rows: "DataFrame", column: str) -> dict[str, float]:
+    """A column's mean over seeds, its interval, and each seed's value."""
+    over = estimate(rows[column])
+    found = {name: over.mean}
+    if over.low is not None and over.high is not None:
+        found |= {f"{name}/ci95_low": over.low, f"{name}/ci95_high": over.high}
+    of_seed = zip(rows.seed, rows[column], strict=True)
+    return found | {f"{name}/seed_{seed}": value for seed, value in of_seed}
