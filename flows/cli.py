@@ -3,6 +3,7 @@
 import sys
 import warnings
 import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -133,21 +134,59 @@ def status(study: Annotated[str | None, typer.Argument(help="Only this study.")]
     print_status(study)
 
 
-@app.command(epilog="Example: study report mnist --open")
+@app.command(epilog="Example: study report --compare mnist mnist-as-reported --open")
 def report(
     study: StudyArgument = "digits",
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="Two studies side by side, or two of their runs as `study status` names them.",
+        ),
+    ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Print where the report page of a study lies."""
-    from tasks.publish import report_page
+    """Print where the report page of a study lies, or write one that compares two."""
+    from tasks.home import report_page
 
-    page = report_page(load_config(study).name)
+    if compare is not None:
+        from flows.compare import compare_reports
+
+        page = compare_reports(*compare)
+    else:
+        page = report_page(load_config(study).name)
     if not page.exists():
         typer.echo(f"study: no report at {page}; make it with: study run {study}", err=True)
         sys.exit(1)
     typer.echo(page)
     if show:
         webbrowser.open(page.as_uri())
+
+
+@app.command(epilog="Example: study export 'train[depth=2, latent_dim=20, seed=0]' --to exported")
+def export(
+    run: Annotated[str, typer.Argument(help="Id (or its start) or name of a run in MLflow.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
+) -> None:
+    """Write a run's weights, spec, metrics (CSV and Parquet) and figures into a folder."""
+    from tasks.export import export_run
+
+    try:
+        written = export_run(run, to)
+    except LookupError as error:
+        raise ConfigError(f"{error}; `study ui` shows the runs") from None
+    for path in written:
+        typer.echo(path)
+
+
+@app.command(epilog="Example: study register mnist")
+def register(
+    study: Annotated[str, typer.Argument(help="Name of a study that ran here.")] = "digits",
+) -> None:
+    """Register the best models of every latent size of a study's dataset in MLflow."""
+    from flows.register import print_registered
+
+    print_registered(study)
 
 
 @app.command(epilog="Example: study ui")

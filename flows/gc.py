@@ -82,6 +82,6 @@ def collect(keep: int, delete: bool, runs: bool) -> None:
             lock.unlink()
     console.print(f"{total} deleted")
     if runs:
-        from tasks.tracking import connect, delete_runs
+        from tasks.tracking.client import connect, delete_runs
 
         console.print(f"{delete_runs(connect(), keys)} MLflow runs deleted")

@@ -14,6 +14,7 @@ from flows.engine import prepare_environment
 from flows.interrupt import restore_signals, stop_on_signals
 from flows.server import use_running_server
 from models.specs import ConfigError
+from tasks.home import report_page
 from tasks.machine import has_gpu
 from tasks.mlflow_config import mlflow_config
 
@@ -76,7 +77,6 @@ def _start_workers(config: StudyConfig, sections: tuple[Section, ...]) -> None:
 
 def _summarize(config: StudyConfig, state: Any) -> None:
     from flows.study import reason
-    from tasks.publish import report_page
 
     page = report_page(config.name)
     if page.exists():

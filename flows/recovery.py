@@ -22,7 +22,7 @@ from prefect.runtime import flow_run
 from prefect.states import Crashed, State
 
 from tasks.invocations import Invocation, close, unclosed
-from tasks.tracking import TrackingError, close_open_runs, connect
+from tasks.tracking.client import TrackingError, close_open_runs, connect
 
 SERVER_APPLICATION = "prefect.server.api.server:create_app"
 # Reading ends when the other end of the pipe is closed, which no process can prevent by dying.

@@ -15,6 +15,7 @@ from tasks.correlate import correlate
 from tasks.data import count_classes, data, source_fingerprint
 from tasks.evaluate import evaluate
 from tasks.interpolate import interpolate, interpolation_grid
+from tasks.package import package
 from tasks.pca import pca
 from tasks.report import report
 from tasks.step import Step
@@ -23,6 +24,7 @@ from tasks.train import train
 from tasks.transfer import transfer
 
 Node = Any  # what a graph gives for a submitted task, and takes as another's input
+PACKAGED = {"head_only", "fine_tune", "from_scratch"}  # classifiers that are of use
 NEED_LABELS: tuple[Section, ...] = ("interpolation", "transfer")
 
 
@@ -61,10 +63,15 @@ def submit_measured(graph: Graph, config: StudyConfig, sections: tuple[Section, 
     transfers = submit_transfers(graph, dataset, models, wanted)
 
     for training, model in models.items():
+        graph.submit(package, training.label, model=model)
         graph.submit(evaluate, training.label, dataset=dataset, model=model, pca=linear)
         is_swept = training.spec in config.latent_sweep and not training.as_reported
         if "decorrelation" in sections and is_swept:
             graph.submit(correlate, training.label, dataset=dataset, model=model)
+
+    for one, classifier in transfers.items():
+        if one.spec.scenario in PACKAGED:
+            graph.submit(package, one.label, model=classifier)
 
     if "interpolation" in sections and config.interpolated:
         submit_walks(graph, config, dataset, models, transfers[judge(config)])

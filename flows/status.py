@@ -1,6 +1,5 @@
 """``study status``: past invocations, what failed and why, how to go on."""
 
-from datetime import datetime
 from itertools import islice
 
 from rich.console import Console
@@ -20,13 +19,12 @@ def print_status(study: str | None = None) -> None:
     if not found:
         console.print("no study has run here yet; start one with: study run")
         return
-    table = Table("study", "started", "minutes", "state", *OUTCOMES, box=None, pad_edge=False)
+    table = Table("study", "run", "minutes", "state", *OUTCOMES, box=None, pad_edge=False)
     for invocation in found:
-        started = datetime.fromtimestamp(invocation.started)
         minutes = f"{(invocation.ended - invocation.started) / 60:.1f}" if invocation.ended else ""
         counts = [str(invocation.count(outcome)) for outcome in OUTCOMES]
-        moment = f"{started:%Y-%m-%d %H:%M}"
-        table.add_row(invocation.study, moment, minutes, invocation.state, *counts)
+        row = (invocation.study, invocation.moment, minutes, invocation.state)
+        table.add_row(*row, *counts)
     console.print(table)
     print_missing(console, found[0])
 

@@ -20,7 +20,7 @@ from tasks.publish import publish_report
 from tasks.session import Session, open_session
 from tasks.step import Step
 from tasks.store import Entry
-from tasks.tracking import Tracker
+from tasks.tracking.runs import Tracker
 from tasks.workers import workers_for
 
 OUTCOMES = {"Cached": "cached", "NotReady": "skipped"}

@@ -13,7 +13,7 @@ import typer
 
 from flows.server import announce, withdraw
 from tasks.mlflow_config import artifact_root, mlflow_config, tracking_uri
-from tasks.tracking import connect
+from tasks.tracking.client import connect
 
 PREFECT_PORT = 4200
 START_SECONDS = 90
@@ -75,7 +75,7 @@ def _start_mlflow(host: str, port: int) -> subprocess.Popen[bytes]:
     root = artifact_root()
     if root:
         arguments += ["--default-artifact-root", root]
-    arguments += ["--host", host, "--port", str(port), "--workers", "1"]
+    arguments += ["--host", host, "--port", str(port), "--workers", "1", "--app-name", "study"]
     return _spawn(arguments, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
 
 

@@ -29,7 +29,7 @@ from tasks.session import current_session
 from tasks.stacks import Peer
 from tasks.step import Step, compute_exactly, leaves
 from tasks.store import Entry
-from tasks.tracking import TrackingError
+from tasks.tracking.client import TrackingError
 from tasks.workers import WorkerDiedError
 
 RETRIES = 3  # after 1, 2 and 4 seconds

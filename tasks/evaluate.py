@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from tasks.data import load_dataset
+from tasks.images import save_images
 from tasks.step import Step
 from tasks.store import Entry
 from tasks.train import load_model
 
-LATENT_MAP = "latent-map.png"
+LATENT_MAP, RECONSTRUCTIONS = "latent-map.png", "reconstructions.png"
+THUMBNAIL = "thumbnail.png"
 
 
 def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> dict[str, Any]:
@@ -20,10 +22,10 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> di
     images = load_dataset(dataset)
     autoencoder = load_model(model)
     originals = images.test_images[images.examples()]
-    save(
-        reconstruction_figure(originals, {"reconstruction": apply(autoencoder, originals)}),
-        folder / "reconstructions.png",
-    )
+    rebuilt = apply(autoencoder, originals)
+    save(reconstruction_figure(originals, {"reconstruction": rebuilt}), folder / RECONSTRUCTIONS)
+    pixels = rebuilt.squeeze(1).mul(255).round().byte()
+    save_images([originals, pixels], folder / THUMBNAIL, scale=1)
     latents = apply(autoencoder.encoder, images.test_images)
     save(latent_map(principal_plane(latents), images.test_labels), folder / LATENT_MAP)
     latent_dim = model.result["spec"]["latent_dim"]

@@ -12,3 +12,8 @@ def study_home() -> Path:
 def study_data() -> Path:
     """``STUDY_DATA``, default ``./data``, absolute."""
     return Path(os.environ.get("STUDY_DATA") or "data").absolute()
+
+
+def report_page(study: str) -> Path:
+    """Where the newest report of a study lies, or would."""
+    return study_home() / "reports" / study / "index.html"

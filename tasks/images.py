@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SIDE = 28
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+GREY = 64  # between and beside images
 UNSIGNED_BYTE = 8  # IDX code of the element type
 
 
@@ -117,12 +118,15 @@ def read_idx(path: Path) -> "Tensor":
     return torch.frombuffer(bytearray(content), dtype=torch.uint8).reshape(shape)
 
 
-def save_images(rows: Sequence["Tensor"], path: Path) -> None:
-    """Rows of images (n, 28, 28) uint8 as one small PNG."""
+def save_images(rows: Sequence["Tensor"], path: Path, scale: int) -> None:
+    """Rows of images (n, 28, 28) uint8 as one PNG, each pixel as ``scale`` by ``scale``."""
     import torch
     from PIL import Image
     from torchvision.utils import make_grid
 
     columns = len(rows[0])
-    grid = make_grid(torch.cat(list(rows)).unsqueeze(1), columns, padding=2, pad_value=64)
-    Image.fromarray(grid[0].repeat_interleave(2, 0).repeat_interleave(2, 1).numpy()).save(path)
+    blanks = [row.new_full((columns - len(row), *row.shape[1:]), GREY) for row in rows]
+    whole = torch.cat([part for pair in zip(rows, blanks, strict=True) for part in pair])
+    grid = make_grid(whole.unsqueeze(1), columns, padding=2, pad_value=GREY)
+    larger = grid[0].repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+    Image.fromarray(larger.numpy()).save(path)

@@ -49,6 +49,11 @@ class Invocation(BaseModel):
     flow_run_id: str | None = None
     tasks: dict[str, TaskRecord] = {}
 
+    @property
+    def moment(self) -> str:
+        """When it started, to the second: what users call it by."""
+        return self.id[: len("YYYYmmdd-HHMMSS")]
+
     def count(self, outcome: str) -> int:
         """How many tasks ended like this."""
         return sum(record.outcome == outcome for record in self.tasks.values())

@@ -24,6 +24,7 @@ class MlflowConfig(Value):
     experiment_prefix: str = ""
     artifact_root: str | None = None
     registered_model: str = "latent-study"
+    system_metrics: bool = False
     ui: UiConfig = UiConfig()
 
 

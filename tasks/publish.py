@@ -5,20 +5,14 @@ import os
 import re
 import shutil
 import time
-from pathlib import Path
 
-from tasks.home import study_home
+from tasks.home import report_page
 from tasks.report import PAGE
 from tasks.store import Entry
-from tasks.tracking import Tracker
+from tasks.tracking.runs import Tracker
 
 RUN_LINK = re.compile(r' href="run:([0-9a-f]+)"')
 INVOCATION = "<!-- invocation -->"
-
-
-def report_page(study: str) -> Path:
-    """Where the newest report of a study lies, or would."""
-    return study_home() / "reports" / study / PAGE
 
 
 def publish_report(

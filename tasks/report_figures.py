@@ -81,7 +81,7 @@ def reconstruct(dataset: Entry, models: dict[str, Entry]) -> "Figure":
     return reconstruction_figure(originals, shown)
 
 
-def _points(rows: "DataFrame", x: str, y: str) -> "list[Point]":
+def points(rows: "DataFrame", x: str, y: str) -> "list[Point]":
     """Means over seeds by x, in rising order, as far as they were measured."""
     from tasks.plots import Point
 
@@ -90,8 +90,8 @@ def _points(rows: "DataFrame", x: str, y: str) -> "list[Point]":
 
 
 def _lines(rows: "DataFrame", x: str, named: dict[str, str]) -> "dict[str, list[Point]]":
-    found = {name: _points(rows, x, column) for name, column in named.items()}
-    return {name: points for name, points in found.items() if points}
+    found = {name: points(rows, x, column) for name, column in named.items()}
+    return {name: measured for name, measured in found.items() if measured}
 
 
 def rate(tables: Tables) -> "Figure | None":
@@ -126,7 +126,7 @@ def accuracy(tables: Tables) -> "Figure | None":
     rows = tables.scenarios
     rows = rows[rows.scenario != "as_reported"].assign(labels=_labelled_images(rows, tables))
     lines = {
-        str(scenario): _points(chosen, "labels", "test_accuracy")
+        str(scenario): points(chosen, "labels", "test_accuracy")
         for scenario, chosen in rows.groupby("scenario", sort=False)
     }
     return lines_figure(lines, "labelled images", "test accuracy") if lines else None
@@ -140,7 +140,7 @@ def frozen_features(tables: Tables) -> "Figure | None":
     """Test accuracy on a frozen encoder by latent size."""
     from tasks.plots import lines_figure
 
-    points = _points(tables.frozen, "latent_dim", "test_accuracy")
-    if not points:
+    found = points(tables.frozen, "latent_dim", "test_accuracy")
+    if not found:
         return None
-    return lines_figure({"frozen encoder": points}, "latent size", "test accuracy")
+    return lines_figure({"frozen encoder": found}, "latent size", "test accuracy")

@@ -78,8 +78,11 @@ def _keep(
     save_file(trained.model.state_dict(), folder / WEIGHTS)
     described = {"spec": spec.model_dump(), "recipe": recipe.model_dump()}
     (folder / "spec.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
-    for epoch, images in trained.samples.items():
-        save_images([originals, images], folder / EPOCH_IMAGE.format(epoch))
+    for epoch, images in trained.samples.items():  # MLflow shows squares
+        rows = [
+            row for pair in zip(originals.split(5), images.split(5), strict=True) for row in pair
+        ]
+        save_images(rows, folder / EPOCH_IMAGE.format(epoch), scale=2)
     last = trained.history[-1]
     return {
         **described,

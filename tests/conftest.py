@@ -12,7 +12,7 @@ prepare_environment()
 
 import pytest  # noqa: E402
 
-from tasks.tracking import KIND, STUDY, connect, search_everywhere  # noqa: E402
+from tasks.tracking.client import KIND, STUDY, connect, search_everywhere  # noqa: E402
 
 
 def study_runs(study):

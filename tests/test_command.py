@@ -13,8 +13,8 @@ import time
 import pandas as pd
 import pytest
 
-from tasks.publish import report_page
-from tasks.tracking import connect
+from tasks.home import report_page
+from tasks.tracking.client import connect
 from tests.conftest import study_runs
 
 STUDY = [sys.executable, "-m", "flows.cli"]

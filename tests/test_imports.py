@@ -32,11 +32,12 @@ def test_imports_go_one_way(path):
 
 
 @pytest.mark.parametrize(
-    ("library", "home"), [("matplotlib", "tasks/plots.py"), ("mlflow", "tasks/tracking.py")]
+    ("library", "home"), [("matplotlib", "tasks/plots.py"), ("mlflow", "tasks/tracking/")]
 )
 def test_one_file_imports(library, home):
     importers = {str(p.relative_to(ROOT)) for p in FILES if library in imported(p)}
-    assert importers == {home}
+    assert importers
+    assert all(importer.startswith(home) for importer in importers)
 
 
 def test_models_stay_pure_torch():

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from tasks import store
 from tasks.invocations import invocations
-from tasks.tracking import connect, search_everywhere
+from tasks.tracking.client import connect, search_everywhere
 
 PYTHON = sys.executable
 # One worker process starts sooner than two, and computes the same as each of two.

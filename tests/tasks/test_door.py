@@ -5,7 +5,7 @@ import pytest
 
 from models.training import DivergedError
 from tasks.door import transient
-from tasks.tracking import TrackingError
+from tasks.tracking.client import TrackingError
 from tasks.workers import WorkerDiedError
 
 

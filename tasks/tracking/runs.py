@@ -4,60 +4,47 @@ Everything is logged from the orchestrating process, in batches, with explicit r
 found again by the key of the store entry that it shows, so no entry is ever logged twice.
 """
 
+import getpass
 import json
-import logging
-import os
-import sqlite3
+import re
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from sqlalchemy.exc import SQLAlchemyError
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
 from tasks.home import study_home
 from tasks.mlflow_config import artifact_root, mlflow_config, page_address, tracking_uri
+from tasks.provenance import provenance
 from tasks.run_plan import RunPlan
 from tasks.store import Entry
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-logging.getLogger("alembic").setLevel(logging.ERROR)
-
-from mlflow.entities import (  # noqa: E402  (the settings above must come first)
-    Dataset,
-    DatasetInput,
-    InputTag,
-    Metric,
-    Param,
-    Run,
-    RunTag,
+from tasks.tracking.client import (
+    COMMIT,
+    ENTRY,
+    INVOCATION,
+    KEY,
+    KIND,
+    NOTE,
+    STUDY,
+    TASK,
+    TRAINED_BY,
+    TrackingError,
+    close_open_runs,
+    connect,
+    keyed_runs,
+    search_everywhere,
+    tracking,
 )
-from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.tracking import MlflowClient  # noqa: E402
+from tasks.tracking.models import DESCRIPTION, log_model, show_metrics
+from tasks.tracking.notes import NOTES, run_name, study_note
+from tasks.tracking.views import experiment_tags
 
-KIND, KEY, STUDY, ENTRY = "study.kind", "study.key", "study.name", "study.entry"
-INVOCATION = "study.invocation"
-# Not MLflow's own nesting: a model serves many invocations, and nested runs hide in the table.
-TRAINED_BY, COMMIT, NOTE = "study.trained_by", "study.commit", "mlflow.note.content"
-
-
-class TrackingError(ConnectionError):
-    """MLflow did not take what was logged; trying again later may help."""
-
-
-@contextmanager
-def _tracking() -> Iterator[None]:
-    """What MLflow and its database raise, as one error with one line."""
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise TrackingError(f"MLflow did not take what was logged: {first}") from error
+SORTED = ("depth", "latent_dim")  # metrics as well: MLflow sorts parameters as text
+SHOWN = {".png", ".svg", ".csv", ".json", ".safetensors", ".html"}
+EPOCH_IMAGE = re.compile(r"(?P<series>.+)-epoch-(?P<epoch>\d+)\.png")
 
 
 def _metric(name: str, value: float, step: int = 0) -> Metric:
@@ -77,9 +64,10 @@ class Tracker:
         self.invocation = invocation
         self.experiment_id = self._experiment(mlflow_config().experiment_prefix + study)
         self.parent_id: str | None = None
-        self._runs = {run.data.tags[KEY]: run for run in _keyed_runs(self.client)}
+        self._runs = {run.data.tags[KEY]: run for run in keyed_runs(self.client)}
         self._logged: dict[str, set[int]] = {}  # epochs in MLflow, by key
         self._lock = threading.Lock()
+        self._monitor: Any = None
 
     def _experiment(self, name: str) -> str:
         with FileLock(study_home() / "mlflow.lock"):
@@ -87,19 +75,27 @@ class Tracker:
             if found is None:
                 root = artifact_root()
                 location = f"{root}/{name}" if root else None
-                return self.client.create_experiment(name, artifact_location=location)
+                identifier = self.client.create_experiment(name, artifact_location=location)
+                found = self.client.get_experiment(identifier)
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
+        self._shown_tags = found.tags
         return found.experiment_id
 
     def start_study(self, parameters: dict[str, Any]) -> str:
         """Open the parent run of this invocation and return its id."""
-        tags = {KIND: "study", STUDY: self.study, INVOCATION: self.invocation}
+        epochs = parameters["training"]["epochs"]
+        for name, value in experiment_tags(self.experiment_id, epochs).items():
+            if self._shown_tags.get(name) != value:
+                self.client.set_experiment_tag(self.experiment_id, name, value)
+        tags = {KIND: "study", STUDY: self.study, INVOCATION: self.invocation, **_source()}
         run = self.client.create_run(
             self.experiment_id, run_name=time.strftime(f"{self.study} %Y-%m-%d %H:%M:%S"), tags=tags
         )
         self.parent_id = run.info.run_id
         self.client.log_batch(self.parent_id, params=_parameters(parameters))
+        if mlflow_config().system_metrics:
+            self._monitor = watch_system(self.parent_id)
         return self.parent_id
 
     def run_address(self, run_id: str | None) -> str:
@@ -112,7 +108,7 @@ class Tracker:
         assert self.parent_id is not None
         self.client.log_artifacts(self.parent_id, str(report.folder))
         self.client.log_artifact(self.parent_id, str(page))  # with the links filled in
-        numbers = report.result["metrics"]
+        numbers = report.result["metrics"] | verdict_numbers(report.result["verdicts"])
         self.client.log_batch(self.parent_id, [_metric(k, v) for k, v in numbers.items()])
         models = groups.get("train", []) + groups.get("reported_encoder", [])
         runs = [(entry, self.find(entry.key)) for entry in models]
@@ -122,11 +118,13 @@ class Tracker:
             "final_test_loss": [entry.result["metrics"]["final_test_loss"] for entry, _ in runs],
         }
         self.client.log_table(self.parent_id, used, "models.json")
-        lines = ["| model | test loss |", "|---|---|"]
-        for name, loss in zip(used["model"], used["final_test_loss"], strict=True):
-            lines.append(f"| {name} | {loss:.5f} |")
-        self.client.set_tag(self.parent_id, NOTE, "\n".join(lines))
-        self._log_datasets(self.parent_id, groups.get("data", []))
+        verdicts = report.result["verdicts"]
+        shown = [(entry, run.info.run_id if run else None) for entry, run in runs]
+        tags = {f"verdict.{one['name']}": one["outcome"] for one in verdicts}
+        tags[NOTE] = study_note(verdicts, shown)
+        self.client.log_batch(self.parent_id, tags=[RunTag(k, v) for k, v in tags.items()])
+        if groups.get("data"):
+            self._log_datasets(self.parent_id, groups["data"])
 
     def _log_datasets(self, run_id: str, datasets: list[Entry]) -> None:
         """Name the datasets of a run. Two processes must not do that for a new dataset at once."""
@@ -136,6 +134,8 @@ class Tracker:
     def finish_study(self, status: str, metrics: dict[str, float], tags: dict[str, str]) -> None:
         """Close the parent run with its counts."""
         assert self.parent_id is not None
+        if self._monitor is not None:
+            self._monitor.finish()
         self.client.log_batch(
             self.parent_id,
             metrics=[_metric(name, value) for name, value in metrics.items()],
@@ -167,14 +167,14 @@ class Tracker:
             return run
 
     def _create(self, plan: RunPlan) -> Run:
-        tags = {KIND: plan.kind, KEY: plan.key, STUDY: self.study}
+        tags = {KIND: plan.kind, KEY: plan.key, STUDY: self.study, TASK: plan.name, **_source()}
         if self.parent_id:
             tags[TRAINED_BY] = self.parent_id
-        return self.client.create_run(self.experiment_id, run_name=plan.name, tags=tags)
+        return self.client.create_run(self.experiment_id, run_name=run_name(plan.name), tags=tags)
 
     def begin(self, plan: RunPlan) -> None:
         """A computation starts: its run is open, and belongs to this invocation."""
-        with _tracking():
+        with tracking():
             run_id = self._open(plan).info.run_id
             self._logged[plan.key] = self._epochs_of(run_id)
             if plan.kind and self.client.get_run(run_id).info.status != "FINISHED":
@@ -192,7 +192,7 @@ class Tracker:
         What cannot be logged now is logged with the entry; no training waits for it.
         """
         if event["epoch"] not in self._logged[plan.key]:
-            with suppress(TrackingError), _tracking():
+            with suppress(TrackingError), tracking():
                 run_id = self._runs[plan.key].info.run_id
                 self.client.log_batch(run_id, metrics=_epoch_metrics(event))
                 self._logged[plan.key].add(event["epoch"])
@@ -202,7 +202,7 @@ class Tracker:
 
         Raises TrackingError if MLflow does not take it.
         """
-        with _tracking():
+        with tracking():
             run = self._open(plan)
             mark = f"{ENTRY}.{entry.task}"
             if run.data.tags.get(mark) != entry.fingerprint or run.info.status != "FINISHED":
@@ -232,10 +232,9 @@ class Tracker:
         ]
         finite = {k: v for k, v in entry.result.get("metrics", {}).items() if v is not None}
         metrics = [_metric(name, value) for name, value in finite.items()]
-        for name in entry.files:
-            if Path(name).suffix in {".png", ".csv", ".json", ".safetensors", ".html"}:
-                self.client.log_artifact(run_id, str(entry.path(name)))
+        self._log_files(run, entry)
         tags = {f"{ENTRY}.{entry.task}": entry.fingerprint, COMMIT: entry.provenance["commit"]}
+        metrics += [_metric(n, plan.parameters[n]) for n in SORTED if n in plan.parameters]
         self.client.log_batch(
             run_id,
             metrics=curves + metrics,
@@ -243,8 +242,38 @@ class Tracker:
             tags=[RunTag(name, str(value)) for name, value in tags.items()],
         )
         run.data.tags.update(tags)
+        self._describe(run_id)
         if plan.kind:
             self.client.set_terminated(run_id, "FINISHED")
+
+    def _describe(self, run_id: str) -> None:
+        data = self.client.get_run(run_id).data
+        note = NOTES.get(data.tags[KIND])
+        if note is not None:
+            self.client.set_tag(run_id, NOTE, note(run_id, data.params, data.metrics))
+
+    def _log_files(self, run: Run, entry: Entry) -> None:
+        """Pictures by epoch as a series, folders as models, all else as it is."""
+        run_id, models, series = run.info.run_id, [], []
+        for name in entry.files:
+            path = entry.path(name)
+            if path.name == DESCRIPTION:
+                models.append(log_model(self.client, run, path.parent, entry.fingerprint))
+            elif found := EPOCH_IMAGE.fullmatch(name):
+                series.append((path, found["series"], int(found["epoch"])))
+            elif "/" not in name and path.suffix in SHOWN:
+                self.client.log_artifact(run_id, str(path))
+        if models:
+            show_metrics(self.client, run_id, models)
+        if series and not self.client.list_artifacts(run_id, "images"):
+            self._log_series(run_id, series)
+
+    def _log_series(self, run_id: str, series: list[tuple[Path, str, int]]) -> None:
+        from PIL import Image
+
+        for path, name, epoch in series:
+            with Image.open(path) as image:
+                self.client.log_image(run_id, image, key=name, step=epoch, synchronous=True)
 
     def fail(self, plan: RunPlan, status: str = "FAILED") -> None:
         """Close the run of a computation that failed, unless it shows an earlier outcome."""
@@ -252,7 +281,7 @@ class Tracker:
         if run is None or not plan.kind:
             return
         if not any(tag.startswith(f"{ENTRY}.") for tag in run.data.tags):
-            with suppress(TrackingError), _tracking():
+            with suppress(TrackingError), tracking():
                 self.client.set_terminated(run.info.run_id, status)
 
     def interrupt(self) -> None:
@@ -260,14 +289,37 @@ class Tracker:
         close_open_runs(self.client, self.invocation)
 
 
-def close_open_runs(client: MlflowClient, invocation: str) -> None:
-    """Mark the parent run of an invocation that ended, and the runs it was filling, as KILLED."""
-    with _tracking():
-        for parent in search_everywhere(client, f"tags.`{INVOCATION}` = '{invocation}'"):
-            of_parent = f"tags.`{TRAINED_BY}` = '{parent.info.run_id}'"
-            for run in [*search_everywhere(client, of_parent), parent]:
-                if run.info.status == "RUNNING":
-                    client.set_terminated(run.info.run_id, "KILLED")
+def _source() -> dict[str, str]:
+    """What MLflow shows as source, version and user of a run."""
+    found = {"mlflow.source.name": "study", "mlflow.source.type": "LOCAL"}
+    commit = provenance()["commit"]
+    if commit:
+        found["mlflow.source.git.commit"] = commit.removesuffix("-dirty")
+    with suppress(OSError, KeyError):  # a container may have no user
+        found["mlflow.user"] = getpass.getuser()
+    return found
+
+
+def verdict_numbers(verdicts: list[dict[str, Any]]) -> dict[str, float]:
+    """What was measured for every claim, by the comparison that speaks least for it."""
+    found = {}
+    for verdict in verdicts:
+        weakest = verdict["weakest"] or {}
+        for name in ("change", "low", "high", "effect_size", "p_value", "n"):
+            if weakest.get(name) is not None:
+                found[f"verdict/{verdict['name']}/{name}"] = weakest[name]
+    return found
+
+
+def watch_system(run_id: str) -> Any:
+    """Log this machine's load and memory to a run until ``finish()``."""
+    import mlflow
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    mlflow.set_tracking_uri(tracking_uri())
+    monitor = SystemMetricsMonitor(run_id)
+    monitor.start()
+    return monitor
 
 
 def _epoch_metrics(event: dict[str, Any]) -> list[Metric]:
@@ -285,47 +337,3 @@ def _dataset_input(dataset: Entry) -> DatasetInput:
         profile=json.dumps({key: result[key] for key in ("n_train", "n_test", "n_classes")}),
     )
     return DatasetInput(described, [InputTag("mlflow.data.context", "training")])
-
-
-def connect() -> MlflowClient:
-    """A client of the tracking store; a local database is created once, in WAL mode."""
-    home, uri = study_home(), tracking_uri()
-    home.mkdir(parents=True, exist_ok=True)
-    client = MlflowClient(uri)
-    if uri.startswith("sqlite:///"):
-        with FileLock(home / "mlflow.lock"):
-            client.search_experiments(max_results=1)
-            with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
-                database.execute("PRAGMA journal_mode=WAL")
-            database.close()
-    return client
-
-
-def search_everywhere(client: MlflowClient, condition: str) -> list[Run]:
-    """Runs of all experiments that meet an MLflow search condition, newest first."""
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    search = partial(client.search_runs, experiments, condition, order_by=["start_time DESC"])
-    page = search()
-    found = list(page)
-    while page.token:
-        page = search(page_token=page.token)
-        found += page
-    return found
-
-
-def _keyed_runs(client: MlflowClient) -> list[Run]:
-    """Every run that shows a store entry."""
-    return search_everywhere(client, f"tags.`{KEY}` LIKE '%'")
-
-
-def delete_runs(client: MlflowClient, keys: set[str]) -> int:
-    """Delete the runs that show these store entries, and the models logged to them; how many.
-
-    They are out of sight at once; ``mlflow gc`` frees the space.
-    """
-    runs = [run for run in _keyed_runs(client) if run.data.tags[KEY] in keys]
-    for run in runs:
-        for output in run.outputs.model_outputs if run.outputs else []:
-            client.delete_logged_model(output.model_id)
-        client.delete_run(run.info.run_id)
-    return len(runs)

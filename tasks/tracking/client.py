@@ -1,0 +1,101 @@
+"""The client of MLflow's tracking store, and what is asked of it from everywhere."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from filelock import FileLock
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from tasks.home import study_home
+from tasks.mlflow_config import tracking_uri
+from tasks.tracking.models import delete_models
+
+KIND, KEY, STUDY, ENTRY = "study.kind", "study.key", "study.name", "study.entry"
+INVOCATION = "study.invocation"
+# Not MLflow's own nesting: a model serves many invocations, and nested runs hide in the table.
+TRAINED_BY, COMMIT, NOTE = "study.trained_by", "study.commit", "mlflow.note.content"
+TASK = "study.task"
+
+
+class TrackingError(ConnectionError):
+    """MLflow did not take what was logged; trying again later may help."""
+
+
+@contextmanager
+def tracking() -> Iterator[None]:
+    """What MLflow and its database raise, as one error with one line."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise TrackingError(f"MLflow did not take what was logged: {first}") from error
+
+
+def connect() -> MlflowClient:
+    """A client of the tracking store; a local database is created once, in WAL mode."""
+    home, uri = study_home(), tracking_uri()
+    home.mkdir(parents=True, exist_ok=True)
+    client = MlflowClient(uri)
+    if uri.startswith("sqlite:///"):
+        with FileLock(home / "mlflow.lock"):
+            client.search_experiments(max_results=1)
+            with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
+                database.execute("PRAGMA journal_mode=WAL")
+            database.close()
+    return client
+
+
+def search_everywhere(client: MlflowClient, condition: str) -> list[Run]:
+    """Runs of all experiments that meet an MLflow search condition, newest first."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    search = partial(client.search_runs, experiments, condition, order_by=["start_time DESC"])
+    page = search()
+    found = list(page)
+    while page.token:
+        page = search(page_token=page.token)
+        found += page
+    return found
+
+
+def find_run(client: MlflowClient, wanted: str) -> Run:
+    """A run by its id, the start of it, or its name, the newest of that name.
+
+    Raises LookupError if there is none.
+    """
+    for run in search_everywhere(client, ""):
+        names = {run.info.run_name, run.data.tags.get(TASK)}
+        if wanted in names or (len(wanted) >= 6 and run.info.run_id.startswith(wanted)):
+            return run
+    raise LookupError(f"no run has the id or the name {wanted!r}")
+
+
+def keyed_runs(client: MlflowClient) -> list[Run]:
+    """Every run that shows a store entry."""
+    return search_everywhere(client, f"tags.`{KEY}` LIKE '%'")
+
+
+def delete_runs(client: MlflowClient, keys: set[str]) -> int:
+    """Delete the runs that show these store entries, and the models logged to them; how many.
+
+    They are out of sight at once; ``mlflow gc`` frees the space.
+    """
+    runs = [run for run in keyed_runs(client) if run.data.tags[KEY] in keys]
+    for run in runs:
+        delete_models(client, run)
+        client.delete_run(run.info.run_id)
+    return len(runs)
+
+
+def close_open_runs(client: MlflowClient, invocation: str) -> None:
+    """Mark the parent run of an invocation that ended, and the runs it was filling, as KILLED."""
+    with tracking():
+        for parent in search_everywhere(client, f"tags.`{INVOCATION}` = '{invocation}'"):
+            of_parent = f"tags.`{TRAINED_BY}` = '{parent.info.run_id}'"
+            for run in [*search_everywhere(client, of_parent), parent]:
+                if run.info.status == "RUNNING":
+                    client.set_terminated(run.info.run_id, "KILLED")
