@@ -3,6 +3,7 @@
 import gzip
 import math
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +24,13 @@ UNSIGNED_BYTE = 8  # IDX code of the element type
 
 
 def image_files(folder: Path, below: str = "*") -> list[Path]:
-    """The images that a pattern finds in a folder, in order; hidden files are no images."""
-    found = (path for path in folder.glob(below) if path.suffix.lower() in SUFFIXES)
-    return sorted(path for path in found if not path.name.startswith("."))
+    """The images that a pattern finds in a folder, in order, but for hidden files and folders."""
+    found = sorted(path for path in folder.glob(below) if path.suffix.lower() in SUFFIXES)
+    return [path for path in found if not _hidden(path.relative_to(folder))]
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":
@@ -33,7 +38,8 @@ def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":
     from torchvision.transforms.v2 import functional
 
     if images.shape[-3] == 3:
-        images = functional.rgb_to_grayscale(images)
+        red, green, blue = images.unbind(-3)  # torchvision rounds down: its white is 254
+        images = (0.299 * red + 0.587 * green + 0.114 * blue).round().byte().unsqueeze(-3)
     height, width = images.shape[-2:]
     if conversion.shape == "crop":
         images = functional.center_crop(images, [min(height, width)] * 2)
@@ -108,7 +114,7 @@ def read_idx(path: Path) -> "Tensor":
             zeros, kind, axes = struct.unpack(">HBB", file.read(4))
             shape = struct.unpack(f">{axes}I", file.read(4 * axes))
             content = file.read()
-    except (OSError, EOFError, struct.error) as error:
+    except (OSError, EOFError, struct.error, zlib.error) as error:
         raise DatasetError(f"dataset.path: {path} is no IDX file: {error}") from None
     if zeros or kind != UNSIGNED_BYTE or len(content) != math.prod(shape) or not content:
         raise DatasetError(

@@ -43,7 +43,7 @@ def files_of(config: DatasetConfig) -> dict[str, Files]:
 
 
 def _folder_files(path: Path) -> dict[str, Files]:
-    inside = {entry.name for entry in path.glob("*") if entry.is_dir()}
+    inside = {entry.name for entry in path.glob("[!.]*") if entry.is_dir()}
     parts = ["train", "test"] if inside == {"train", "test"} else [""]
     found = {}
     for part in parts:
@@ -66,10 +66,11 @@ def _idx_files(path: Path) -> dict[str, Files]:
 
 
 def class_names(config: DatasetConfig) -> list[str]:
-    """The classes in the order of their labels; none without labels."""
+    """The classes in the order of their labels; none if a part has no labels."""
     parts = files_of(config)
     if config.name == "folder":
-        return sorted({name for part in parts.values() for name in part.classes})
+        found = [set(part.classes) for part in parts.values()]
+        return sorted(set.union(*found)) if all(found) else []
     files = [part.labels for part in parts.values()]
     if None in files:
         return []

@@ -28,7 +28,8 @@ class Comparison(Value):
 
     A relative change is one in per cent, by the mean logarithm of the ratio. ``effect_size`` is
     Cohen's d of the paired changes: their mean in their standard deviations; ``p_value`` that of
-    Student's paired t test. A single seed has no interval; an exact count needs none.
+    Student's paired t test; equal changes have neither. A single seed has no interval; an exact
+    count needs none.
     """
 
     label: str
@@ -84,7 +85,8 @@ def compare(label: str, before: "Series", after: "Series", relative: bool) -> Co
 
     changes = np.log(after / before) if relative else after - before
     found = estimate(changes)
-    spread = float(np.std(changes, ddof=1)) if found.n > 1 else 0.0
+    alike = np.allclose(changes, found.mean, rtol=1e-9, atol=1e-12)  # equal, up to rounding
+    spread = 0.0 if alike else float(np.std(changes, ddof=1))
     p_value = float(stats.ttest_1samp(changes, 0).pvalue) if spread else None
     change, low, high = (
         100 * math.expm1(value) if relative and value is not None else value

@@ -6,15 +6,25 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from PIL import Image
 
+from flows.config import SECTIONS
+from tasks import store
 from tasks.home import report_page
 from tasks.tracking.client import connect
+from tasks.train import load_model
 from tests.conftest import study_runs
 
 STUDY = [sys.executable, "-m", "flows.cli"]
@@ -58,8 +68,8 @@ def test_a_failed_training_fails_only_what_depends_on_it(study):
     result = study("run", "smoke", STUDY_FAILPOINT=f"{TRAIN}:once")
     assert result.returncode == 1
     assert f"{TRAIN}: FailpointError" in result.stderr
-    assert "1 of 22 failed" in result.stderr
-    assert "2 tasks that need what failed did not run" in result.stderr
+    assert "1 of 43 failed" in result.stderr
+    assert "5 tasks that need what failed did not run" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert "evaluate[depth=1, latent_dim=5, seed=0]" in executed(result)
     assert f"{TRAIN}: FailpointError" in html.unescape(report_page("smoke").read_text())
@@ -70,7 +80,7 @@ def test_the_same_command_runs_only_what_is_missing(study):
     result = study("run", "smoke")
     assert result.returncode == 0, result.stderr
     names = {name.partition("[")[0] for name in executed(result)}
-    assert names == {"train", "evaluate", "correlate", "report"}
+    assert names == {"train", "evaluate", "correlate", "package", "transfer", "report"}
     assert executed(result)[0] == TRAIN
     assert result.stderr == ""
 
@@ -80,7 +90,7 @@ def test_an_unchanged_study_executes_nothing(study):
     result = study("run", "smoke")
     assert result.returncode == 0, result.stderr
     assert executed(result) == []
-    assert "22 cached" in result.stdout
+    assert "43 cached" in result.stdout
     assert {run.info.run_id for run in model_runs()} == before
     assert len(study_runs("smoke")) == 3
 
@@ -88,7 +98,7 @@ def test_an_unchanged_study_executes_nothing(study):
 def test_a_plan_of_a_finished_study_is_all_cached(study):
     result = study("plan", "smoke", "--check")
     assert result.returncode == 0, result.stderr
-    assert "22 cached, 0 to run" in result.stdout
+    assert "43 cached, 0 to run" in result.stdout
     more = study("plan", "smoke", "--check", "--json", "--set", "latent_dims=[2, 3, 5]")
     assert more.returncode == 1
     tasks = {task["name"]: task for task in json.loads(more.stdout)["tasks"]}
@@ -115,21 +125,152 @@ def test_mlflow_holds_one_complete_run_per_model(study):
             history = client.get_metric_history(run.info.run_id, name)
             assert [metric.step for metric in history] == [1, 2]
         files = {file.path for file in client.list_artifacts(run.info.run_id)}
-        assert {"weights.safetensors", "spec.json", "reconstructions.png"} <= files
+        assert {"weights.safetensors", "spec.json", "reconstructions.png", "images"} <= files
+        assert run.data.metrics["latent_dim"] == int(run.data.params["latent_dim"])
+        assert run.data.tags["mlflow.note.content"].startswith("**Test MSE 0.")
+        models = [client.get_logged_model(one.model_id) for one in run.outputs.model_outputs]
+        assert {model.name for model in models} == {"encoder", "decoder", "autoencoder"}
         assert run.inputs.dataset_inputs[0].dataset.name == "digits"
     parent = study_runs("smoke")[0]
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert {"index.html", "models.json", "models.csv", "transfer.csv", "rate.png"} <= files
+    assert {"index.html", "models.json", "models.csv", "transfer.csv", "rate.svg"} <= files
+    assert parent.data.tags["verdict.deeper_fewer_parameters"] == "refuted"
+    assert parent.data.metrics["verdict/deeper_fewer_parameters/change"] > 100
 
 
 def test_the_report_is_one_complete_page(study):
     page = report_page("smoke").read_text()
-    for title in ("Latent size", "Depth", "Interpolation", "Decorrelation", "Transfer"):
-        assert f"<h2>{title}</h2>" in page
+    for section in SECTIONS:
+        assert f'<h2 id="{section}">' in page
     assert page.count("<img") >= 15
     assert 'class="missing"' not in page
-    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert not re.search(r'src="(?!data:)', page)
+    links = set(re.findall(r'href="(?!#|data:)([^"]+)"', page))
+    linked = {link.rpartition("/")[2] for link in links}
+    assert len(linked & {run.info.run_id for run in model_runs()}) == 4  # all but as_reported
+    assert all(link.startswith("http://127.0.0.1:5000/#/experiments/") for link in links)
     assert study("report", "smoke").stdout.strip().endswith("reports/smoke/index.html")
+
+
+def test_an_exported_run_is_plain_files(study, tmp_path):
+    result = study("export", TRAIN, "--to", str(tmp_path / "out"))
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")}
+    assert {"weights.safetensors", "spec.json", "run.json", "figures/latent-map.png"} <= names
+    text = pd.read_csv(tmp_path / "out" / "metrics.csv")
+    binary = pd.read_parquet(tmp_path / "out" / "metrics.parquet")
+    assert text[["metric", "step", "value"]].equals(binary[["metric", "step", "value"]])
+    assert text.query("metric == 'test_loss'").step.tolist() == [1, 2]
+    missing = study("export", "train[nothing]", "--to", str(tmp_path / "none"))
+    assert missing.returncode == 2
+    assert "no run has the id or the name 'train[nothing]'" in missing.stderr
+
+
+def test_two_runs_are_compared_on_a_page(study):
+    result = study("report", "--compare", "smoke", "smoke")
+    assert result.returncode == 0, result.stderr
+    page = html.unescape(Path(result.stdout.strip()).read_text())
+    assert "Settings that differ" in page
+    assert "+0" in page
+    wrong = study("report", "--compare", "smoke", "nothing")
+    assert wrong.returncode == 2
+    assert "'nothing': nothing ran by that name" in wrong.stderr
+
+
+def test_a_registered_encoder_is_served_and_gives_the_same_latents(study, environment, tmp_path):
+    result = study("register", "smoke")
+    assert result.returncode == 0, result.stderr
+    assert "models:/latent-study-digits-encoder@d5" in result.stdout
+    again = study("register", "smoke")
+    assert again.stdout == result.stdout
+    images = np.random.default_rng(0).random((3, 1, 28, 28), dtype=np.float32)
+    command = "import json, sys, numpy; from tasks.tracking.models import load_model; "
+    command += "model = load_model('latent-study-digits-encoder@d5'); "
+    command += "print(json.dumps(model.predict(numpy.load(sys.argv[1])).tolist()))"
+    np.save(tmp_path / "images.npy", images)
+    arguments = [sys.executable, "-c", command, str(tmp_path / "images.npy")]
+    loaded = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
+    latents = np.array(json.loads(loaded.stdout))
+    assert latents == pytest.approx(in_process_latents(images), abs=1e-5)
+    with served(environment, "models:/latent-study-digits-encoder@d5") as address:
+        body = json.dumps({"inputs": images.tolist()}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{address}/invocations", body, headers)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answer = json.load(response)["predictions"]
+    assert np.array(answer) == pytest.approx(latents, abs=1e-5)
+
+
+def in_process_latents(images):
+    """What the best encoder of latent size 5 makes of images, from its weights."""
+    runs = [run for run in model_runs() if run.data.params["latent_dim"] == "5"]
+    best = min(runs, key=lambda run: run.data.metrics["final_test_loss"])
+    encoder = load_model(store.load("train", best.data.tags["study.key"])).encoder
+    with torch.no_grad():
+        return encoder(torch.from_numpy(images)).numpy()
+
+
+@contextmanager
+def served(environment, model):
+    """A model behind ``mlflow models serve``; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    programs = str(Path(sys.executable).parent)
+    tracking = f"sqlite:///{environment['STUDY_HOME']}/mlflow.db"
+    process = subprocess.Popen(
+        [
+            *(f"{programs}/mlflow", "models", "serve", "-m", model),
+            *("--env-manager", "local", "--port", str(port)),
+        ],
+        env=environment
+        | {
+            "MLFLOW_TRACKING_URI": tracking,
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+            "PATH": f"{programs}:{environment['PATH']}",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        for _ in range(600):
+            with suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_theory_alone_needs_no_data(study):
+    result = study("run", "mnist", "--section", "theory", STUDY_DATA="/nonexistent")
+    assert result.returncode == 0, result.stderr
+    page = html.unescape(report_page("mnist").read_text())
+    assert "taylor remainder order" in page
+    assert "refuted" not in page
+
+
+def test_images_without_labels_run_all_that_needs_none(study, tmp_path):
+    noise = np.random.default_rng(0)
+    for index in range(40):
+        pixels = noise.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{index:02d}.png")
+    own = {"name": "own", "dataset": {"name": "folder", "path": str(tmp_path), "shape": "pad"}}
+    own |= {"latent_dims": [2], "depths": [1], "depth_latent_dim": 2, "training": {"epochs": 1}}
+    file = tmp_path / "own.yaml"
+    file.write_text(json.dumps(own))
+    result = study("run", str(file))
+    assert result.returncode == 0, result.stderr
+    assert {name.partition("[")[0] for name in executed(result)} == {
+        *("theory", "data", "train", "pca", "package", "evaluate", "correlate", "report")
+    }
+    page = html.unescape(report_page("own").read_text())
+    assert "Section interpolation is left out: the dataset has no labels." in page
+    assert "reported" not in page.partition("Verdicts")[2].partition("Latent size")[2][:2_000]
 
 
 def test_a_section_runs_by_itself_on_what_is_trained(study):

@@ -17,7 +17,8 @@ LONG = [*SHORT, "--set", "training.epochs=60"]
 STAGES = [
     "data[digits]:publish",
     "train[depth=2, latent_dim=2, seed=0]:epoch=1",
-    "transfer[scenario=fine_tune, trained=head_and_encoder, label_budget=64, seed=0]:publish",
+    "transfer[scenario=fine_tune, trained=head_and_encoder, label_budget=64, seed=0, "
+    "depth=3, latent_dim=5]:publish",
     "evaluate[depth=2, latent_dim=5, seed=0]:publish",
     "correlate[depth=2, latent_dim=2, seed=0]:publish",
     "interpolate[3->5, latent_dim=5, seed=0]:publish",

@@ -1,7 +1,9 @@
+import shlex
+
 import pytest
 
-from flows.config import SECTIONS
-from flows.load import load_config, shipped_studies
+from flows.config import SECTIONS, InterpolationConfig
+from flows.load import command_of, load_config, shipped_studies
 from models.specs import ConfigError
 
 
@@ -13,8 +15,8 @@ def test_shipped_studies_are_valid(name):
 
 def test_mnist_is_the_study_as_specified():
     config = load_config("mnist")
-    assert len(config.models(SECTIONS)) == 8
-    assert config.models(SECTIONS)[0] == config.transfer_model
+    assert len({*config.latent_sweep, *config.depth_sweep}) == 8
+    assert config.transfer_model in config.depth_sweep
     assert config.recipe(0).latent_bias == 1.0
     assert config.recipe(0).schedule == "one_cycle"
     assert len(config.transfers(0)) == 15
@@ -97,13 +99,28 @@ def test_own_files_are_read_and_broken_ones_explained(tmp_path):
         load_config("mnits")
 
 
-def test_sections_need_only_their_models():
-    config = load_config("mnist")
-    assert {spec.depth for spec in config.models(("depth_sweep",))} == {1, 2, 3}
-    assert config.models(("transfer",)) == [config.transfer_model]
-    only_reported = load_config("mnist", ["transfer.scenarios=[as_reported]"])
-    assert only_reported.models(("transfer",)) == []
-    sizes = [spec.latent_dim for spec in config.models(("interpolation",))]
-    assert sizes == [20, 100]
-    empty = load_config("mnist", ["interpolation.pairs=[]", "transfer.scenarios=[]"])
-    assert empty.models(("interpolation", "transfer")) == []
+def test_a_command_names_what_differs_from_the_shipped_study(tmp_path):
+    overrides = ["seeds=[0,1]", "training.epochs=2", "runner.width=1"]
+    command = command_of(load_config("mnist", overrides), ("theory",))
+    assert shlex.split(command)[:3] == ["study", "run", "mnist"]
+    arguments = shlex.split(command)[3:]
+    assert arguments[-2:] == ["--section", "theory"]
+    again = load_config("mnist", [a for a in arguments[:-2] if a != "--set"])
+    assert again == load_config("mnist", overrides[:2])
+    assert command_of(load_config("digits"), SECTIONS) == "study run digits"
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\n")
+    assert command_of(load_config(str(path)), SECTIONS) == "study run mine.yaml"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "n_classes", "expected"),
+    [
+        (None, 10, ((3, 5), (5, 8), (0, 4), (2, 9))),
+        (None, 3, ((0, 1), (1, 2))),
+        (None, 8, ((0, 1), (1, 2), (2, 3), (3, 4))),
+        (((1, 7),), 10, ((1, 7),)),
+    ],
+)
+def test_walks_are_between_labels_that_there_are(pairs, n_classes, expected):
+    assert InterpolationConfig(pairs=pairs).walks(n_classes) == expected

@@ -1,10 +1,12 @@
 """The order in which a study's tasks are submitted, and what each is given."""
 
 import pytest
+from PIL import Image
 
 from flows.config import SECTIONS
+from flows.grid import classifiers
 from flows.load import load_config
-from flows.sections import submit_sections
+from flows.sections import left_out, submit_sections
 from flows.work import training_work, transfer_work
 from models.specs import ModelSpec
 
@@ -54,9 +56,13 @@ def test_as_reported_stands_on_an_encoder_trained_as_reported():
     models = {
         name: given["model"] for name, given in inputs.items() if name.startswith("transfer[")
     }
-    assert len(models) == 15
+    assert len(models) == 27
     for name, model in models.items():
-        assert model.endswith("recipe=as_reported]") is ("scenario=as_reported" in name)
+        repeats = "scenario=as_reported" in name or "scenario=ablation" in name
+        if "scenario=from_scratch" in name:
+            assert model is None
+        else:
+            assert model.endswith("recipe=as_reported]") is repeats
 
 
 def test_a_study_that_trains_as_reported_needs_no_second_encoder():
@@ -80,16 +86,48 @@ def test_a_section_trains_only_what_it_needs(name):
     assert any(task.startswith("correlate[") for task in inputs) is (name == "decorrelation")
 
 
+def test_walks_are_made_for_every_seed_and_drawn_for_the_first():
+    inputs = submitted("seeds=[3,4]", sections=("interpolation",))
+    walks = [name for name in inputs if name.startswith("interpolate[")]
+    assert len(walks) == 4 * 2 * 2
+    assert len(inputs["interpolation_grid[seed=3]"]["walks"]) == 4 * 2
+    judges = {inputs[name]["judge"] for name in walks}
+    assert judges == {name for name in inputs if name.startswith("transfer[")}
+
+
+def test_what_is_of_use_is_packaged():
+    inputs = submitted()
+    packaged = {given["model"] for name, given in inputs.items() if name.startswith("package[")}
+    assert {name for name in inputs if name.startswith("train[")} <= packaged
+    transfers = {name for name in packaged if name.startswith("transfer[")}
+    assert not any("as_reported" in name or "ablation" in name for name in transfers)
+    assert len(transfers) == 15
+
+
+def test_theory_reads_no_data():
+    assert list(submitted(sections=("theory",))) == ["theory[exercises]"]
+
+
+def test_without_labels_what_needs_them_is_left_out(tmp_path):
+    for index in range(12):
+        Image.new("L", (8, 8), index * 20).save(tmp_path / f"{index}.png")
+    own = ["dataset.name=folder", f"dataset.path={tmp_path}"]
+    config = load_config("mnist", own)
+    assert set(left_out(config, SECTIONS)) == {"interpolation", "transfer"}
+    kinds = {name.partition("[")[0] for name in submitted(*own)}
+    assert kinds == {"data", "train", "pca", "package", "evaluate", "correlate", "theory"}
+
+
 def test_work_grows_with_depth_size_epochs_and_labels():
     assert training_work(ModelSpec(depth=2, latent_dim=100), 5) > training_work(
         ModelSpec(depth=2, latent_dim=20), 5
     )
     assert training_work(ModelSpec(depth=1), 5) < training_work(ModelSpec(depth=2), 2)
-    config = load_config("mnist")
+    found = classifiers(load_config("mnist"), ("transfer",))
     work = {
-        (case.trained, case.label_budget): transfer_work(case, config.transfer_model)
-        for case in config.transfers(0)
-        if case.scenario in {"head_only", "fine_tune"}
+        (one.spec.trained, one.spec.label_budget): transfer_work(one.spec, one.architecture)
+        for one in found
+        if one.spec.scenario in {"head_only", "fine_tune"}
     }
     assert work["head_and_encoder", "all"] == max(work.values())
     assert work["head", "all"] < work["head_and_encoder", 100]

@@ -5,7 +5,14 @@ import pytest
 import torch
 from sklearn.decomposition import PCA as SklearnPCA  # noqa: N811
 
-from models.metrics import confusion_matrix, dead_units, fit_pca, latent_correlation
+from models.metrics import (
+    confusion_matrix,
+    dead_units,
+    epochs_to_converge,
+    fit_pca,
+    latent_correlation,
+    principal_plane,
+)
 
 
 def test_linear_limit_matches_scikit_learn():
@@ -53,3 +60,43 @@ def test_correlation_without_pairs_is_undefined():
 def test_confusion_matrix_has_true_classes_in_rows():
     counts = confusion_matrix(torch.tensor([1, 1, 0]), torch.tensor([0, 1, 0]), 2)
     assert counts.tolist() == [[1, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("losses", "epochs"),
+    [
+        ([1.0, 0.5, 0.2, 0.1], 3.9),  # 0.11 lies nine tenths of the way from 0.2 to 0.1
+        ([1.0, 0.1, 0.5, 0.1], 3.975),  # the first time below it is not the last
+        ([0.5, 0.3, 0.1, 0.2], 2.4),
+        ([0.7], 1),
+        ([0.109, 0.1, 0.1], 1),
+        ([0.1, 0.2, 0.3], 1),
+        ([0.2, 0.0, 0.0], 2),
+    ],
+)
+def test_convergence_is_when_the_loss_comes_near_its_last_value_to_stay(losses, epochs):
+    assert epochs_to_converge(losses) == pytest.approx(epochs)
+
+
+def test_convergence_to_another_share():
+    assert epochs_to_converge([1.0, 0.5, 0.2, 0.1], share=0.5) == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize("d", [2, 5])
+def test_the_principal_plane_is_numpys_up_to_sign(d):
+    latents = torch.randn(40, d, generator=torch.Generator().manual_seed(2))
+    latents = latents @ torch.diag(torch.arange(1.0, d + 1)) + 7
+    centered = latents.double().numpy() - latents.double().numpy().mean(0)
+    _, _, axes = np.linalg.svd(centered, full_matrices=False)
+    expected = centered @ axes[:2].T
+    found = principal_plane(latents).numpy()
+    assert found.shape == (40, 2)
+    signs = np.sign((found * expected).sum(0))
+    assert np.allclose(found * signs, expected)
+
+
+def test_the_principal_plane_of_a_single_coordinate_is_flat():
+    latents = torch.tensor([[1.0], [2.0], [6.0]])
+    found = principal_plane(latents)
+    assert found[:, 1].tolist() == [0, 0, 0]
+    assert (found[:, 0] * found[2, 0].sign()).tolist() == pytest.approx([-2, -1, 3])

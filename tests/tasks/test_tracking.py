@@ -3,16 +3,16 @@ from mlflow.entities import LoggedModelOutput
 
 from tasks.run_plan import RunPlan
 from tasks.store import Entry
-from tasks.tracking import (
+from tasks.tracking.client import (
     INVOCATION,
     KEY,
     KIND,
     TRAINED_BY,
-    Tracker,
     close_open_runs,
     connect,
     delete_runs,
 )
+from tasks.tracking.runs import Tracker
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def test_only_what_a_dead_invocation_was_filling_is_closed(client):
 
 def test_a_run_is_complete_and_logged_once_whatever_came_between(client):
     tracker = Tracker("once", "invocation")
-    tracker.start_study({"name": "once"})
-    plan = RunPlan("model", "key", "train[x]", {"depth": 2}, None)
+    tracker.start_study({"name": "once", "training": {"epochs": 2}})
+    plan = RunPlan("model", "key", "train[x]", {"depth": 2, "latent_dim": 3}, None)
     history = [
         {"epoch": n, "train_loss": 0.1, "test_loss": 0.2, "learning_rate": 0.01} for n in (1, 2)
     ]
-    result = {"history": history, "metrics": {"final_test_loss": 0.2}, "parameters": {"size": 9}}
+    result = {"history": history, "metrics": {"final_test_loss": 0.2}, "parameters": {"n_parameters": 9}}
     described = {"task": "train", "key": "key", "name": "train[x]", "seconds": 1}
     nothing = {"inputs": {}, "code": {}, "files": {}}
     entry = Entry(result=result, provenance={"commit": "c"}, **described, **nothing)
@@ -89,7 +89,7 @@ def test_a_run_is_complete_and_logged_once_whatever_came_between(client):
     other.log_entry(plan, entry)
     tracker.log_entry(plan, entry)
     assert run().info.status == "FINISHED"
-    assert run().data.params == {"depth": "2", "size": "9"}
+    assert run().data.params == {"depth": "2", "latent_dim": "3", "n_parameters": "9"}
     for name, steps in (("train_loss", [1, 2]), ("final_test_loss", [0])):
         found = tracker.client.get_metric_history(run().info.run_id, name)
         assert [metric.step for metric in found] == steps
