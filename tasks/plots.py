@@ -98,7 +98,8 @@ def latent_map(plane: Any, labels: Any) -> Figure:
     is_line = bool((y == y[0]).all())
     axes.set_xlabel("latent coordinate" if is_line else "first principal component")
     axes.set_ylabel("" if is_line else "second principal component")
-    axes.set_yticks([] if is_line else axes.get_yticks())
+    if is_line:
+        axes.set_yticks([])
     if labels is None:
         axes.scatter(x, y, s=2, alpha=0.4, color=COLOURS[0], linewidths=0)
         return figure

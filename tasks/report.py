@@ -2,6 +2,8 @@
 
 import base64
 import json
+import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ CURVES = ["final_train_loss", "final_test_loss", "reported_train_loss", "reporte
 MODEL_COLUMNS = [*CURVES, "pca_test_loss", "dead_units", "epochs_to_converge"]
 CORRELATIONS = ["dead_units", "mean_abs_correlation_nan_as_zero", "mean_abs_correlation_live"]
 CLASSIFIER_COLUMNS = [*CURVES, "test_accuracy", "first_gradient_norm", "last_gradient_norm"]
+SHAPE = re.compile(r"(?:depth|latent_dim)=(\d+)")
 MEASURES = ["sharpness", "confidence", "nearest_distance"]
 
 
@@ -59,6 +62,7 @@ def write_report(
         failures=failures,
         left_out=left_out,
         command=command,
+        **loss_marks(groups),
         groups=groups,
         tables=summaries(tables),
         seeds=list(dict.fromkeys(config["seeds"])),
@@ -71,6 +75,13 @@ def write_report(
     found = [verdict.model_dump(mode="json") for verdict in verdicts]
     (folder / "verdicts.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     return {"metrics": headline(tables), "verdicts": found}
+
+
+def loss_marks(groups: Groups) -> dict[str, float]:
+    """Cross entropy by chance, and the least there is where softmax is applied twice."""
+    n_classes = groups["data"][0].result["n_classes"] if groups.get("data") else 0
+    others = max(n_classes - 1, 0)
+    return {"chance": math.log(max(n_classes, 1)), "floor": math.log(math.e + others) - 1}
 
 
 def judge_claims(tables: Tables) -> list[Verdict]:
@@ -151,8 +162,9 @@ def picture(path: Path) -> str:
 
 
 def of_seed(entries: Iterable[Entry], seed: int) -> list[Entry]:
-    """The entries of one seed, for pictures."""
-    return [entry for entry in entries if f"seed={seed}" in entry.name.strip("]").split(", ")]
+    """The entries of one seed, for pictures: by depth and latent size where they have one."""
+    chosen = [entry for entry in entries if f"seed={seed}" in label(entry.name).split(", ")]
+    return sorted(chosen, key=lambda entry: [int(n) for n in SHAPE.findall(entry.name)])
 
 
 def label(name: str) -> str:

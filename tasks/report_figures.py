@@ -59,7 +59,7 @@ def _draw_sweep(
 
 
 def _curve(members: Sequence[Entry], part: str) -> "list[Point]":
-    from tasks.plots import Figure, Point
+    from tasks.plots import Point
 
     epochs = zip(*(entry.result["history"] for entry in members), strict=True)
     found = []
@@ -82,7 +82,7 @@ def reconstruct(dataset: Entry, models: dict[str, Entry]) -> "Figure":
 
 def points(rows: "DataFrame", x: str, y: str) -> "list[Point]":
     """Means over seeds by x, in rising order, as far as they were measured."""
-    from tasks.plots import Figure, Point
+    from tasks.plots import Point
 
     measured = [(row[x], row[y]) for row in over_seeds(rows, [x], [y]) if row[y] is not None]
     return [Point(at, value.mean, value.margin) for at, value in sorted(measured)]

@@ -43,10 +43,13 @@ class Tables(NamedTuple):
     def scenarios(self) -> "DataFrame":
         """The classifiers on the study's encoder."""
         found, chosen = self.transfer, self.config["transfer"]
+        named = [name for name in chosen["scenarios"] if name != "ablation"]
+        budgets = chosen["label_budgets"]
         own = (found.depth == chosen["depth"]) & (found.latent_dim == chosen["latent_dim"])
-        return found[
-            own & found.scenario.isin(chosen["scenarios"]) & (found.scenario != "ablation")
-        ]
+        rows = found[own & found.scenario.isin(named) & found.label_budget.isin(budgets)]
+        places = [rows.scenario.map(named.index), rows.label_budget.map(budgets.index)]
+        order = places[0] * len(budgets) + places[1]
+        return rows.loc[order.sort_values(kind="stable").index]
 
     @property
     def frozen(self) -> "DataFrame":
@@ -125,7 +128,8 @@ def transfer_rows(entries: Iterable[Entry]) -> list[Row]:
     for entry in entries:
         row = entry.result["architecture"] | entry.result["spec"]
         row = {name: row[name] for name in CLASSIFIER}
-        if row["scenario"] == "as_reported" and entry.result["dataset"] == "mnist":
+        as_reported = (row["scenario"], row["label_budget"]) == ("as_reported", "all")
+        if as_reported and entry.result["dataset"] == "mnist":
             row["reported_train_loss"] = reported.TRANSFER_TRAIN_LOSS[row["trained"]]
             row["reported_test_loss"] = reported.TRANSFER_TEST_LOSS[row["trained"]]
         row |= entry.result["metrics"]
@@ -143,7 +147,9 @@ def over_seeds(rows: "DataFrame", by: Sequence[str], columns: Sequence[str]) -> 
 
     A column that was not measured is None. ``runs`` pairs every seed with the key of its entry.
     """
-    found = []
+    found: list[Row] = []
+    if not len(rows):
+        return found
     for values, chosen in rows.groupby(list(by), sort=False):
         row: Row = dict(zip(by, values, strict=True))
         for column in columns:

@@ -2,22 +2,27 @@ import json
 
 import pytest
 import torch
+from torch.nn import functional
 
 from models.autoencoder import Autoencoder, initialize
+from models.classifier import Classifier
+from models.losses import CrossEntropy
 from models.specs import ModelSpec, TrainingRecipe, TransferSpec
 from models.trainers import (
     labelled_subset,
+    last_layer_gradient,
     reconstruction_loss,
     train_autoencoder,
     train_classifier,
     train_stack,
 )
-from models.training import DivergedError, Snapshot
+from models.training import SAMPLED, DivergedError, Snapshot, sampled_epochs
 
 SPEC = ModelSpec(depth=3, latent_dim=4)
 GENERATOR = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(0, 256, (60, 28, 28), dtype=torch.uint8, generator=GENERATOR)
 LABELS = torch.arange(60) % 3
+REPORTED = {"scenario": "as_reported", "output": "softmax", "optimizer": "sgd"}
 
 
 def recipe(**changes):
@@ -51,12 +56,12 @@ def test_divergence_is_named_with_epoch_and_learning_rate():
         train_autoencoder(SPEC, wild, IMAGES, IMAGES)
 
 
-@pytest.mark.parametrize(("scenario", "trained"), [("head_only", "head"), ("as_reported", "head")])
-def test_a_frozen_encoder_stays_untouched(scenario, trained):
+@pytest.mark.parametrize("choices", [{"scenario": "head_only"}, REPORTED])
+def test_a_frozen_encoder_stays_untouched(choices):
     model = Autoencoder(SPEC)
     initialize(model, torch.Generator().manual_seed(5))
     before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
-    spec = TransferSpec(scenario=scenario, trained=trained, epochs=3, minimum_updates=0)
+    spec = TransferSpec(**choices, trained="head", epochs=3, minimum_updates=0)
     data = (IMAGES, LABELS)
     after = train_classifier(SPEC, spec, model.encoder, data, data).classifier.encoder.state_dict()
     assert any("running_mean" in name for name in before)
@@ -73,14 +78,44 @@ def test_fine_tuning_moves_the_encoder_and_its_statistics():
     assert not torch.equal(before["latent.weight"], after["latent.weight"])
 
 
-def test_only_as_reported_applies_softmax_twice():
+def test_softmax_before_cross_entropy_learns_nothing():
     data = (IMAGES, LABELS)
-    reported = TransferSpec(scenario="as_reported", trained="head", minimum_updates=0)
+    reported = TransferSpec(**REPORTED, trained="head", minimum_updates=0)
     loss = train_classifier(SPEC, reported, None, data, data).history[-1].test_loss
-    assert loss == pytest.approx(1.0986, abs=0.02)  # ln 3: nothing is learned
-    assert (reported.output, reported.optimizer) == ("softmax", "sgd")
-    fixed = TransferSpec(scenario="head_only", trained="head")
-    assert (fixed.output, fixed.optimizer) == ("logits", "adam")
+    assert loss == pytest.approx(1.0986, abs=0.02)  # ln 3
+    fixed = TransferSpec(scenario="from_scratch", trained="head_and_encoder")
+    assert train_classifier(SPEC, fixed, None, data, data).history[-1].test_loss < 0.5
+
+
+@pytest.mark.parametrize("output", ["logits", "softmax"])
+def test_an_update_is_as_the_spec_says(output):
+    choices = {"output": output, "optimizer": "sgd", "learning_rate": 0.5}
+    once = {"epochs": 1, "minimum_updates": 0, "batch_size": 60}
+    spec = TransferSpec(scenario="ablation", trained="head", seed=3, **choices, **once)
+    start = Classifier(SPEC, 3)
+    initialize(start, torch.Generator().manual_seed(3))
+    found = train_classifier(SPEC, spec, None, (IMAGES, LABELS), (IMAGES, LABELS))
+    moved = (found.classifier.head[-1].weight - start.head[-1].weight).norm().item()
+    assert moved == pytest.approx(0.5 * found.first_gradient_norm, rel=1e-4)
+    assert found.first_gradient_norm != found.last_gradient_norm
+    assert found.history[-1].learning_rate == 0.5
+    adam = spec.model_copy(update={"optimizer": "adam"})
+    other = train_classifier(SPEC, adam, None, (IMAGES, LABELS), (IMAGES, LABELS))
+    steps = (other.classifier.head[-1].weight - start.head[-1].weight).abs()
+    assert steps.max().item() == pytest.approx(0.5, rel=1e-3)  # Adam's first step has no other size
+
+
+@pytest.mark.parametrize("softmax_first", [False, True])
+def test_the_gradient_of_the_last_layer_is_autograds(softmax_first):
+    classifier = Classifier(SPEC, 3)
+    initialize(classifier, torch.Generator().manual_seed(1))
+    images = IMAGES.unsqueeze(1) / 255
+    classifier(images)  # moves the running statistics
+    found = last_layer_gradient(classifier, IMAGES, LABELS, CrossEntropy(softmax_first))
+    assert all(parameter.grad is None for parameter in classifier.parameters())
+    logits = classifier.eval()(images)
+    functional.cross_entropy(logits.softmax(1) if softmax_first else logits, LABELS).backward()
+    assert found == pytest.approx(classifier.head[-1].weight.grad.norm().item(), rel=1e-4)
 
 
 def test_small_label_budgets_are_balanced_and_train_enough_updates():
@@ -146,6 +181,43 @@ def test_a_killed_training_ends_with_the_same_bits(optimizer, schedule, epoch):
     again, continued_history = continued(train, epoch)
     assert same(model, again)
     assert history == continued_history
+
+
+def test_samples_are_taken_behind_some_epochs_up_to_the_last():
+    assert sampled_epochs(1) == {1}
+    assert sampled_epochs(SAMPLED) == {*range(1, SAMPLED + 1)}
+    assert sampled_epochs(91) == {1, 11, 21, 31, 41, 51, 61, 71, 81, 91}
+
+
+def test_samples_are_what_each_model_of_a_stack_gives():
+    shown = [7, 2]
+    trained = train_stack(SPEC, recipe(epochs=12), [0, 1], IMAGES, IMAGES[:20], samples=shown)
+    for one in trained:
+        assert one.samples.keys() == sampled_epochs(12) != {*range(1, 13)}
+        assert {(images.dtype, images.shape) for images in one.samples.values()} == {
+            (torch.uint8, (2, 28, 28))
+        }
+        with torch.no_grad():
+            levels = one.model(IMAGES[shown].unsqueeze(1) / 255).squeeze(1) * 255
+        assert (one.samples[12] - levels).abs().max() <= 1
+        assert (one.samples[1] - levels).abs().max() > 2
+    assert not torch.equal(trained[0].samples[12], trained[1].samples[12])
+    assert train_stack(SPEC, recipe(epochs=1), [0], IMAGES, IMAGES)[0].samples == {}
+
+
+@pytest.mark.parametrize("epoch", [1, 4, 12])
+def test_samples_survive_a_kill_bit_for_bit(epoch):
+    def train(checkpoint):
+        kept = checkpoint and [checkpoint]
+        chosen = recipe(epochs=12)
+        (one,) = train_stack(
+            SPEC, chosen, [5], IMAGES, IMAGES[:10], checkpoints=kept, samples=[1, 3]
+        )
+        return one.samples
+
+    whole, again = train(None), continued(train, epoch)
+    assert whole.keys() == again.keys() == sampled_epochs(12)
+    assert all(torch.equal(whole[number], again[number]) for number in whole)
 
 
 @pytest.mark.parametrize("trained", ["head", "head_and_encoder"])

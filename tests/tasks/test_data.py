@@ -1,19 +1,11 @@
 import pytest
 import torch
-from PIL import Image
 
-from tasks.data import FILE, load_dataset, prepare_dataset, source_fingerprint
+from tasks.data import Dataset, count_classes, load_dataset, source_fingerprint
 from tasks.dataset_config import DatasetConfig
 from tasks.sources import DatasetError
 from tasks.store import Entry
-
-
-def prepared(folder, config):
-    folder.mkdir()
-    result = prepare_dataset(folder, config, source_fingerprint(config))
-    from safetensors.torch import load_file
-
-    return result, load_file(folder / FILE)
+from tests.tasks.conftest import prepared
 
 
 def test_digits_are_split_evenly_and_always_alike(tmp_path):
@@ -36,31 +28,11 @@ def test_limits_cut_and_change_the_fingerprint(tmp_path):
     assert cut["sha256"] != full["sha256"]
 
 
-def coloured_folder(root):
-    for label in ("cat", "dog"):
-        (root / label).mkdir(parents=True)
-        for number in range(10):
-            Image.new("RGB", (40, 30), (number * 20, 50, 0)).save(root / label / f"{number}.png")
-    return DatasetConfig(name="folder", path=str(root))
-
-
-def test_a_folder_of_images_of_any_size_and_colour(tmp_path):
-    config = coloured_folder(tmp_path / "images")
-    result, tensors = prepared(tmp_path / "a", config)
-    assert (result["n_train"], result["n_test"], result["n_classes"]) == (16, 4, 2)
-    assert tensors["train_images"].shape == (16, 28, 28)
-    before = source_fingerprint(config)
-    Image.new("RGB", (40, 30), (1, 2, 3)).save(tmp_path / "images" / "cat" / "0.png")
-    assert source_fingerprint(config) != before
-
-
-def test_bad_folders_are_explained(tmp_path):
-    with pytest.raises(DatasetError, match="no images in class subfolders"):
-        source_fingerprint(DatasetConfig(name="folder", path=str(tmp_path)))
-    config = coloured_folder(tmp_path / "images")
-    (tmp_path / "images" / "cat" / "0.png").write_bytes(b"no picture")
-    with pytest.raises(DatasetError, match=r"dataset\.path"):
-        prepared(tmp_path / "a", config)
+@pytest.mark.parametrize("name", ["digits", "mnist", "emnist"])
+def test_fixed_datasets_are_known_without_their_files(name):
+    config = DatasetConfig(name=name)
+    assert source_fingerprint(config) == name
+    assert count_classes(config) == 10
 
 
 def test_load_dataset_reads_an_entry(home):
@@ -70,3 +42,29 @@ def test_load_dataset_reads_an_entry(home):
     empty = {"inputs": {}, "code": {}, "files": {}, "provenance": {}}
     entry = Entry(task="data", key="k", name="data", result=result, seconds=0, **empty)
     assert load_dataset(entry).test_images.shape == (10, 28, 28)
+
+
+IMAGES = torch.zeros(12, 28, 28, dtype=torch.uint8)
+
+
+def test_examples_are_the_first_of_each_class():
+    labels = torch.tensor([2, 2, 0, 2, 1, 0])
+    assert Dataset(IMAGES, IMAGES[:6], torch.arange(12), labels).examples() == [2, 4, 0]
+    assert Dataset(IMAGES, IMAGES, torch.arange(12), torch.arange(12)).examples() == [*range(10)]
+
+
+def test_examples_without_labels_are_the_first():
+    assert Dataset(IMAGES, IMAGES).examples() == [*range(10)]
+    assert Dataset(IMAGES, IMAGES[:3]).examples() == [0, 1, 2]
+
+
+def test_labels_that_are_not_there_are_not_given():
+    labels = torch.arange(12)
+    assert [part.tolist() for part in Dataset(IMAGES, IMAGES, labels, labels + 1).labels()] == [
+        [*range(12)],
+        [*range(1, 13)],
+    ]
+    unlabelled = Dataset(IMAGES, IMAGES)
+    assert unlabelled.tensors().keys() == {"train_images", "test_images"}
+    with pytest.raises(DatasetError, match="no labels"):
+        unlabelled.labels()

@@ -136,7 +136,7 @@ def test_a_folder_is_read_by_name_as_a_model_takes_it(tmp_path):
     assert (found.shape, found.dtype) == ((2, 1, 28, 28), np.float32)
     assert (found[0].max(), found[1].min(), found[1].max()) == (0, 1, 1)
     (tmp_path / "none").mkdir()
-    with pytest.raises(DatasetError, match="no images in .*none"):
+    with pytest.raises(DatasetError, match=r"no images in .*none"):
         read_folder(str(tmp_path / "none"))
 
 

@@ -63,7 +63,8 @@ def test_a_run_is_complete_and_logged_once_whatever_came_between(client):
     history = [
         {"epoch": n, "train_loss": 0.1, "test_loss": 0.2, "learning_rate": 0.01} for n in (1, 2)
     ]
-    result = {"history": history, "metrics": {"final_test_loss": 0.2}, "parameters": {"n_parameters": 9}}
+    result = {"history": history, "metrics": {"final_test_loss": 0.2}}
+    result["parameters"] = {"n_parameters": 9}
     described = {"task": "train", "key": "key", "name": "train[x]", "seconds": 1}
     nothing = {"inputs": {}, "code": {}, "files": {}}
     entry = Entry(result=result, provenance={"commit": "c"}, **described, **nothing)

@@ -140,7 +140,15 @@ def test_exact_counts_need_no_seeds(counts, expected, seeds):
 
 def test_steps_go_up_in_size_and_over_those_seeds_that_have_both():
     made = DataFrame(
-        [(20, 0, 0.1), (20, 1, 0.2), (5, 0, 0.3), (1, 0, 0.9), (1, 1, 0.8), (5, 2, 0.4), (9, 0, None)],
+        [
+            (20, 0, 0.1),
+            (20, 1, 0.2),
+            (5, 0, 0.3),
+            (1, 0, 0.9),
+            (1, 1, 0.8),
+            (5, 2, 0.4),
+            (9, 0, None),
+        ],
         columns=["latent_dim", "seed", "final_test_loss"],
     )
     first, second = verdicts(latent_sweep=made)["larger_latent_lower_test_loss"].comparisons
