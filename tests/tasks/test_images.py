@@ -152,18 +152,18 @@ def test_idx_files_have_the_shape_that_they_declare(tmp_path):
         assert found.tolist() == [[1, 2, 3], [4, 5, 255]]
 
 
-PACKED = gzip.compress(bytes(1_000))
 DAMAGED = {
     "empty": b"",
     "magic": b"\1" + IDX[1:],
     "header": IDX[:10],
     "truncated": IDX[:-1],
     "longer": IDX + b"\0",
-    "type": struct.pack(">HBBI", 0, 13, 1, 2) + bytes(8),
+    "signed": struct.pack(">HBBI", 0, 9, 1, 2) + bytes(2),
+    "floats": struct.pack(">HBBI", 0, 13, 1, 2) + bytes(8),
     "nothing": struct.pack(">HBBI", 0, 8, 1, 0),
     "plain.gz": IDX,
     "cut.gz": gzip.compress(IDX)[:-10],
-    "garbled.gz": PACKED[:12] + b"\xff" * 8 + PACKED[20:],
+    "garbled.gz": gzip.compress(IDX)[:10] + b"\xff" * 20,
 }
 
 
