@@ -161,12 +161,22 @@ def _read_mnist_like(name: str) -> Dataset:
 
 
 def _read_own(config: DatasetConfig) -> Dataset:
-    """A user's own images, split unless they come in two parts."""
+    """A user's own images, split unless they come in two parts; folders list class after class."""
     parts = read_parts(config)
     if "all" in parts:
         return _split(*parts["all"])
+    if config.name == "folder":
+        parts = {name: _shuffled(*part) for name, part in parts.items()}
     (train, train_labels), (test, test_labels) = parts["train"], parts["test"]
     return Dataset(train, test, train_labels, test_labels)
+
+
+def _shuffled(images: "Tensor", labels: "Tensor | None") -> "tuple[Tensor, Tensor | None]":
+    """In a fixed order by chance, so that any prefix holds all classes."""
+    import torch
+
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
+    return images[order], None if labels is None else labels[order]
 
 
 data = Step(prepare_dataset, "data", settings={"config": "dataset", "source": "dataset files"})

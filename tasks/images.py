@@ -26,11 +26,12 @@ UNSIGNED_BYTE = 8  # IDX code of the element type
 def image_files(folder: Path, below: str = "*") -> list[Path]:
     """The images that a pattern finds in a folder, in order, but for hidden files and folders."""
     found = sorted(path for path in folder.glob(below) if path.suffix.lower() in SUFFIXES)
-    return [path for path in found if not _hidden(path.relative_to(folder))]
+    return [path for path in found if not hidden(path.relative_to(folder))]
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def hidden(path: Path) -> bool:
+    """Whether a relative path is none of a user's images, but its system's."""
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
 def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.dataset_config import Conversion, DatasetConfig
-from tasks.images import convert, image_files, read_idx, read_image
+from tasks.images import convert, hidden, image_files, read_idx, read_image
 from tasks.sources import DatasetError
 
 if TYPE_CHECKING:
@@ -43,7 +43,11 @@ def files_of(config: DatasetConfig) -> dict[str, Files]:
 
 
 def _folder_files(path: Path) -> dict[str, Files]:
-    inside = {entry.name for entry in path.glob("[!.]*") if entry.is_dir()}
+    inside = {
+        entry.name
+        for entry in path.glob("*")
+        if entry.is_dir() and not hidden(entry.relative_to(path))
+    }
     parts = ["train", "test"] if inside == {"train", "test"} else [""]
     found = {}
     for part in parts:

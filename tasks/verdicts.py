@@ -2,8 +2,9 @@
 
 A claim like "a larger latent gives a lower loss" is a chain of comparisons, one for each step from
 a size to the next, and every seed gives each of them one value. The claim is confirmed if all
-intervals lie on its side, refuted if one lies on the other, else undecided. A chain of tests needs
-no correction for their number, for all must hold (an intersection-union test, Berger 1982).
+intervals lie on its side. That needs no correction for their number, for all must hold (an
+intersection-union test, Berger 1982). It is refuted if one lies on the other side though the chance
+of error is divided by their number, for any may do it (Bonferroni). Else it is undecided.
 """
 
 import math
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import computed_field
 
 from models.specs import Value
-from tasks.intervals import estimate
+from tasks.intervals import CONFIDENCE, estimate
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -34,9 +35,9 @@ class Comparison(Value):
 
     label: str
     change: float
-    low: float | None
-    high: float | None
-    unit: Literal["", "%"]
+    low: float | None = None
+    high: float | None = None
+    unit: Literal["", "%"] = ""
     n: int
     effect_size: float | None = None
     p_value: float | None = None
@@ -64,11 +65,14 @@ class Verdict(Value):
     @property
     def outcome(self) -> Outcome:
         """What the intervals say; one seed decides nothing."""
-        sides = {comparison.side(self.sign) for comparison in self.comparisons}
-        if not sides:
+        if not self.comparisons:
             return "not measured"
-        if "against" in sides:
-            return "refuted"
+        limit = (1 - CONFIDENCE) / len(self.comparisons)
+        sides = {comparison.side(self.sign) for comparison in self.comparisons}
+        for one in self.comparisons:
+            certain = one.p_value is None or one.p_value < limit
+            if certain and one.side(self.sign) == "against":
+                return "refuted"
         return "confirmed" if sides == {"for"} else "undecided"
 
     @computed_field  # type: ignore[prop-decorator]
@@ -110,7 +114,7 @@ def steps(
 ) -> tuple[Comparison, ...]:
     """Compare each value of a column with the next one, seed by seed.
 
-    ``rows`` hold one model each, with its seed; what was not measured is left out.
+    ``rows`` hold one model each, with its seed. A step that no seed has on both sides stays open.
     """
     if quantity not in rows:
         return ()
@@ -118,9 +122,11 @@ def steps(
     found = []
     for before, after in pairwise(sorted(table.columns.tolist())):
         both = table[[before, after]].dropna()
+        label = f"{name(before)} to {name(after)}"
         if len(both):
-            label = f"{name(before)} to {name(after)}"
             found.append(compare(label, both[before], both[after], relative))
+        else:
+            found.append(Comparison(label=label, change=0, n=0))
     return tuple(found)
 
 

@@ -1,5 +1,7 @@
 import http.server
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -52,3 +54,19 @@ def test_a_server_that_was_stopped_or_died_is_not_used(home):
     use_running_server()
     assert "PREFECT_API_URL" not in os.environ
     assert not (home / "prefect" / "server.url").exists()
+
+
+def test_the_console_stays_quiet_when_the_database_complains(tmp_path):
+    complain = (
+        "import logging; from flows.engine import prepare_environment; prepare_environment(); "
+        "import prefect.main, sqlalchemy; logging.getLogger('sqlalchemy.pool').error('stopped')"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", complain],
+        env=clean | {"STUDY_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""

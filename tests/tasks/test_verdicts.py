@@ -9,6 +9,7 @@ from pandas import DataFrame, Series, concat
 from scipy import stats
 
 from tasks.verdicts import (
+    Verdict,
     compare,
     correlation_verdicts,
     interpolation_verdicts,
@@ -98,6 +99,24 @@ def test_every_step_of_a_claim_counts(name, table, along, quantity, sign):
     assert outcome(name, table, one_step_even) == "undecided"
     noise = rows(along, quantity, (middle, middle, middle))
     assert outcome(name, table, noise) == "undecided"
+
+
+def test_of_many_steps_one_that_may_be_chance_refutes_nothing():
+    few = compare("a", Series([1.0, 1, 1]), Series([1.15, 1.3, 1.2]), relative=False)
+    assert 0.01 < few.p_value < 0.05
+    claim = {"name": "x", "claim": "", "quantity": "", "sign": -1}
+    assert Verdict(**claim, comparisons=(few,)).outcome == "refuted"
+    falls = compare("b", Series([1.0, 1, 1]), Series([0.5, 0.51, 0.52]), relative=False)
+    assert Verdict(**claim, comparisons=(few, *[falls] * 4)).outcome == "undecided"
+
+
+def test_a_step_that_no_seed_has_on_both_sides_leaves_the_claim_open():
+    made = rows("latent_dim", "final_test_loss", FALLING)
+    apart = made[~((made.latent_dim == made.latent_dim.max()) & (made.seed < 2))]
+    apart = apart[(apart.latent_dim != sorted(made.latent_dim.unique())[1]) | (apart.seed < 2)]
+    found = verdicts(latent_sweep=apart)["larger_latent_lower_test_loss"]
+    assert [one.n for one in found.comparisons] == [2, 0]
+    assert found.outcome == "undecided"
 
 
 @pytest.mark.parametrize(("name", "table", "along", "quantity", "sign"), CLAIMS)
