@@ -36,8 +36,7 @@ def _side(name: str) -> Side:
 def _find(name: str) -> Invocation:
     """The newest invocation of a study that came to an end, or the invocation of that name."""
     for found in invocations():
-        if found.id == name or (
-            found.study == name and found.count("done") + found.count("cached")
-        ):
+        trained = any(one.task == "train" and one.outcome for one in found.tasks.values())
+        if found.moment == name or (found.study == name and found.ended and trained):
             return found
     raise ConfigError(f"{name!r}: nothing ran by that name here; see: study status")

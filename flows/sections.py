@@ -37,17 +37,19 @@ class Graph(Protocol):
 
 def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section, str]:
     """The sections that cannot be had with this dataset, and why."""
-    if set(sections).isdisjoint(NEED_LABELS) or count_classes(config.dataset):
+    if set(sections).isdisjoint(NEED_LABELS):
         return {}
-    return {name: "the dataset has no labels" for name in sections if name in NEED_LABELS}
+    n_classes = count_classes(config.dataset)
+    reason = "the dataset has no labels" if n_classes == 0 else "the dataset has a single class"
+    return {name: reason for name in sections if name in NEED_LABELS and n_classes < 2}
 
 
 def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
     """Everything that these sections need, as far as the dataset has it."""
     if "theory" in sections:
         graph.submit(theory, "exercises")
-    possible = [name for name in sections if name not in left_out(config, sections)]
-    measured = tuple(name for name in possible if name != "theory")
+    without = {"theory", *left_out(config, sections)}
+    measured = tuple(name for name in sections if name not in without)
     if measured:
         submit_measured(graph, config, measured)
 
@@ -126,9 +128,10 @@ def submit_walks(
 ) -> None:
     """Walks between pairs of labels at every latent size, and one picture of those of a seed."""
     steps = config.interpolation.steps
+    pairs = config.interpolation.walks(count_classes(config.dataset))
     walks: dict[int, list[Node]] = {seed: [] for seed in config.seeds}
     for seed in config.seeds:
-        for pair in config.interpolation.walks(count_classes(config.dataset)):
+        for pair in pairs:
             for spec in config.interpolated:
                 label = f"{pair[0]}->{pair[1]}, latent_dim={spec.latent_dim}, seed={seed}"
                 inputs = {"dataset": dataset, "model": models[Training(spec, seed)]}

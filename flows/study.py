@@ -13,7 +13,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.config import SECTIONS, Section, StudyConfig
 from flows.recovery import close_crashed_invocations, guard_server
 from flows.sections import described, submit_report, submit_sections
-from tasks.door import as_task
+from tasks.door import Held, as_task, hold
 from tasks.invocations import InvocationLog
 from tasks.machine import default_width
 from tasks.publish import publish_report
@@ -38,22 +38,22 @@ class LiveGraph:
 
     def __init__(self, session: Session):
         self.session = session
-        self.futures: dict[str, PrefectFuture[Entry]] = {}
+        self.futures: dict[str, PrefectFuture[Held]] = {}
         self.groups: dict[str, list[str]] = {}
 
     def submit(
         self, step: Step, label: str, group: str | None = None, **inputs: Any
-    ) -> PrefectFuture[Entry]:
+    ) -> PrefectFuture[Held]:
         """Submit one task to Prefect; the display and the record follow it."""
         name = f"{step.name}[{label}]"
         self.session.stacks.add(step, name, inputs)
-        future = as_task(step).with_options(task_run_name=name).submit(**inputs)
+        future = as_task(step).with_options(task_run_name=name).submit(**hold(inputs))
         self.futures[name] = future
         self.groups.setdefault(group or step.name, []).append(name)
         future.add_done_callback(lambda done: self._tell(name, done))
         return future
 
-    def _tell(self, name: str, future: PrefectFuture[Entry]) -> None:
+    def _tell(self, name: str, future: PrefectFuture[Held]) -> None:
         future.wait()  # makes the final state known to the future
         state = future.state
         completed = state.is_completed()
@@ -70,7 +70,7 @@ class LiveGraph:
         groups: dict[str, list[Entry]] = {}
         for kind, names in self.groups.items():
             done = [self.futures[n] for n in names if self.futures[n].state.is_completed()]
-            groups[kind] = [future.result() for future in done]
+            groups[kind] = [future.result().entry for future in done]
         missing = {n: f.state for n, f in self.futures.items() if not f.state.is_completed()}
         failed = {name: state for name, state in missing.items() if state.name != "NotReady"}
         failures = [f"{name}: {reason(state)}" for name, state in failed.items()]
@@ -137,7 +137,7 @@ def finish(graph: LiveGraph, config: StudyConfig, sections: tuple[Section, ...])
     page.wait()
     if page.state.is_completed():
         session = graph.session
-        publish_report(config.name, page.result(), groups, session.tracker, session.computed)
+        publish_report(config.name, page.result().entry, groups, session.tracker, session.computed)
     else:
         failures.append(f"report[{config.name}]: {reason(page.state)}")
     return failures

@@ -64,12 +64,18 @@ def _imported(node: ast.stmt) -> Iterator[tuple[str, Name]]:
 
 
 @cache
-def _parse(module: str) -> _Module | None:
+def _text(module: str) -> str | None:
     path = _module_path(module)
-    if path is None:
+    return path.read_text(encoding="utf-8") if path else None
+
+
+@cache
+def _parse(module: str) -> _Module | None:
+    text = _text(module)
+    if text is None:
         return None
     with _parser:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(text)
     _without_docstrings(tree)
     parsed = _Module({}, {}, [])
     for node in ast.walk(tree):  # imports inside functions count as well
@@ -117,7 +123,7 @@ def read_code() -> None:
     """Fix all project code as it is now; an edit from here on is seen by whoever compares."""
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
-            _parse(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            _text(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
 
 @cache
@@ -150,7 +156,7 @@ def _templates(nodes: list[ast.stmt]) -> Iterator[Path]:
     """All templates if the code names one: they include each other, and decide as code does."""
     parts = (part for node in nodes for part in ast.walk(node))
     if any(isinstance(p, ast.Constant) and str(p.value).endswith(".j2") for p in parts):
-        yield from sorted((ROOT / TEMPLATES).iterdir())
+        yield from sorted(p for p in (ROOT / TEMPLATES).iterdir() if p.suffix in {".j2", ".css"})
 
 
 def _sha256(text: str) -> str:

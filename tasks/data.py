@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.dataset_config import OWN, DatasetConfig
+from tasks.images import SIDE
 from tasks.own_images import class_names, files_of, read_parts
 from tasks.sources import DatasetError, ensure
 from tasks.step import Step
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FILE = "dataset.safetensors"
-SIDE = 28
 TEST_SHARE = 0.2
 SPLIT_SEED = 0
 EXAMPLES = 10  # test images that pictures show

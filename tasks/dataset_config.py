@@ -7,12 +7,13 @@ from pydantic import Field, model_validator
 from models.specs import Value
 
 OWN = ("folder", "idx")
+Shape = Literal["stretch", "crop", "pad"]
 
 
 class Conversion(Value):
     """How an image of any size and colour becomes 28x28 grey pixels."""
 
-    shape: Literal["stretch", "crop", "pad"] = Field(
+    shape: Shape = Field(
         "stretch",
         description="What makes a square of it: stretching, the middle, or a border in the "
         "background's colour.",

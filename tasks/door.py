@@ -8,7 +8,7 @@ import errno
 import gc
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -48,14 +48,41 @@ def _worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bo
     return isinstance(error, BaseException) and transient(error)
 
 
+class Held:
+    """An entry on its way through Prefect, which else looks for futures in every value of it."""
+
+    def __init__(self, entry: Entry):
+        self.entry = entry
+
+
+def hold(value: Any) -> Any:
+    """A task's inputs with every entry held."""
+    return _each(value, lambda leaf: Held(leaf) if isinstance(leaf, Entry) else leaf)
+
+
+def release(value: Any) -> Any:
+    """A task's inputs with every entry as it is."""
+    return _each(value, lambda leaf: leaf.entry if isinstance(leaf, Held) else leaf)
+
+
+def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The value with its leaves changed, through lists and mappings."""
+    if isinstance(value, dict):
+        return {name: _each(item, change) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_each(item, change) for item in value]
+    return change(value)
+
+
 @cache
-def as_task(step: Step) -> Task[Any, Entry]:
+def as_task(step: Step) -> Task[Any, Held]:
     """The Prefect task of a step. The flow names each run, and the name is told to the user."""
 
     def door(*arguments: Any, **named: Any) -> Any:
-        inputs = step.signature.bind(*arguments, **named).arguments
+        inputs = release(dict(step.signature.bind(*arguments, **named).arguments))
         entry, cached = perform(step, task_run.name, inputs)
-        return Completed(name="Cached", message="in the store", data=entry) if cached else entry
+        held = Held(entry)
+        return Completed(name="Cached", message="in the store", data=held) if cached else held
 
     door.__signature__ = step.signature  # type: ignore[attr-defined]
     door.__name__ = door.__qualname__ = step.name

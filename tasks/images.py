@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from tasks.dataset_config import Conversion
+    from tasks.dataset_config import Conversion, Shape
 
 SIDE = 28
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
@@ -80,8 +80,12 @@ def read_image(path: Path, conversion: "Conversion") -> "Tensor":
     return convert(tensor, conversion)
 
 
-def read_folder(folder: str | Path) -> "np.ndarray[Any, Any]":
+def read_folder(
+    folder: str | Path, shape: "Shape" = "stretch", invert: bool = False
+) -> "np.ndarray[Any, Any]":
     """Every image in a folder as a model takes it: (n, 1, 28, 28) float32 in [0, 1], by name.
+
+    ``shape`` and ``invert`` are those of the dataset that the model was trained on.
 
     Raises DatasetError if there is none, or one cannot be read.
     """
@@ -92,7 +96,8 @@ def read_folder(folder: str | Path) -> "np.ndarray[Any, Any]":
     paths = image_files(Path(folder))
     if not paths:
         raise DatasetError(f"no images in {Path(folder).absolute()}")
-    images = torch.stack([read_image(path, Conversion()) for path in paths])
+    conversion = Conversion(shape=shape, invert=invert)
+    images = torch.stack([read_image(path, conversion) for path in paths])
     return (images.unsqueeze(1).float() / 255).numpy()
 
 

@@ -48,7 +48,13 @@ def _folder_files(path: Path) -> dict[str, Files]:
         for entry in path.glob("*")
         if entry.is_dir() and not hidden(entry.relative_to(path))
     }
-    parts = ["train", "test"] if inside == {"train", "test"} else [""]
+    parts = ["train", "test"] if {"train", "test"} <= inside else [""]
+    others = inside - set(parts)
+    if parts != [""] and others:
+        raise DatasetError(
+            f"dataset.path: {path.absolute()} holds train and test, and also "
+            f"{', '.join(sorted(others))}; move that elsewhere"
+        )
     found = {}
     for part in parts:
         by_class = image_files(path / part, "*/**/*")

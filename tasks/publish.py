@@ -29,17 +29,20 @@ def publish_report(
     """
     folder = report_page(study).parent
     folder.mkdir(parents=True, exist_ok=True)
+    text = page.path(PAGE).read_text(encoding="utf-8")
+    text = text.replace(INVOCATION, _invocation(tracker, groups, computed))
+    text = RUN_LINK.sub(lambda found: _link(tracker, found[1]), text)
     for name in page.files:
         temporary = folder / f".{name}.{os.getpid()}"  # the same study may end twice at once
         if name == PAGE:
-            text = page.path(name).read_text(encoding="utf-8")
-            text = text.replace(INVOCATION, _invocation(tracker, groups, computed))
-            text = RUN_LINK.sub(lambda found: _link(tracker, found[1]), text)
             temporary.write_text(text, encoding="utf-8")
         else:
             shutil.copy(page.path(name), temporary)
         temporary.replace(folder / name)
-    tracker.log_summary(page, folder / PAGE, groups)
+    for left in folder.iterdir():  # of an earlier run that showed more
+        if not left.name.startswith(".") and left.name not in page.files:
+            left.unlink(missing_ok=True)
+    tracker.log_summary(page, text, groups)
 
 
 def _invocation(tracker: Tracker, groups: dict[str, list[Entry]], computed: set[str]) -> str:

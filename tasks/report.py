@@ -21,6 +21,7 @@ from tasks.verdicts import (
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from pandas import DataFrame
 
 PAGE = "index.html"
 MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
@@ -65,7 +66,7 @@ def write_report(
         **loss_marks(groups),
         groups=groups,
         tables=summaries(tables),
-        seeds=list(dict.fromkeys(config["seeds"])),
+        seeds=config["seeds"],
         verdicts=verdicts,
         folder=folder,
         mean_image=groups["pca"][0].result["test_loss"][0] if groups.get("pca") else None,
@@ -86,12 +87,28 @@ def loss_marks(groups: Groups) -> dict[str, float]:
 
 def judge_claims(tables: Tables) -> list[Verdict]:
     """The verdict on every conclusion of the written study, in its order."""
+    config = tables.config
+    sizes, walked = config["latent_dims"], config["interpolation"]["latent_dims"]
+    latent_sweep = with_gaps(tables.latent_sweep, "latent_dim", sizes)
+    depth_sweep = with_gaps(tables.depth_sweep, "depth", config["depths"])
+    frozen = with_gaps(tables.frozen, "latent_dim", config["transfer"]["latent_dims"] or sizes)
     return [
-        *reconstruction_verdicts(tables.latent_sweep, tables.depth_sweep),
-        *interpolation_verdicts(tables.interpolation),
-        *correlation_verdicts(tables.latent_sweep),
-        *transfer_verdicts(tables.scenarios, tables.frozen),
+        *reconstruction_verdicts(latent_sweep, depth_sweep),
+        *interpolation_verdicts(with_gaps(tables.interpolation, "latent_dim", walked)),
+        *correlation_verdicts(latent_sweep),
+        *transfer_verdicts(tables.scenarios, frozen),
     ]
+
+
+def with_gaps(rows: "DataFrame", column: str, wanted: list[int]) -> "DataFrame":
+    """Rows with an empty one for each wanted value that has none, so that no claim skips it."""
+    from pandas import DataFrame, concat
+
+    missing = [value for value in wanted if len(rows) and value not in set(rows[column])]
+    if not missing:
+        return rows
+    empty = DataFrame({column: missing, "seed": rows.seed.iloc[0]})
+    return concat([rows, empty], ignore_index=True)
 
 
 def summaries(tables: Tables) -> dict[str, list[dict[str, Any]]]:

@@ -14,7 +14,6 @@ Groups = dict[str, list[Entry]]
 Row = dict[str, Any]
 MODEL = ["depth", "latent_dim", "seed"]
 CLASSIFIER = ["scenario", "trained", "output", "optimizer", "label_budget", *MODEL]
-WALK_MEASURES = ["sharpness", "confidence", "nearest_distance"]
 
 
 class Tables(NamedTuple):
@@ -61,7 +60,7 @@ class Tables(NamedTuple):
 
     @property
     def ablation(self) -> "DataFrame":
-        """The classifiers that differ in one choice each from the written study's."""
+        """The classifiers that repeat the written study's choices in every combination."""
         if "ablation" not in self.config["transfer"]["scenarios"]:
             return self.transfer[:0]
         found = self.transfer

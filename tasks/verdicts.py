@@ -41,15 +41,21 @@ class Comparison(Value):
     n: int
     effect_size: float | None = None
     p_value: float | None = None
+    exact: bool = False
 
     def side(self, sign: int) -> Literal["for", "against", "open"]:
         """On which side of no change the interval lies, seen from a claim of that sign."""
-        if self.low is None or self.high is None:
+        if self.low is None or self.high is None or (self.low == self.high and not self.exact):
             return "open"
         low, high = sorted((sign * self.low, sign * self.high))
         if low > 0:
             return "for"
         return "against" if high < 0 else "open"
+
+    def least(self, sign: int) -> float:
+        """The least that the interval leaves for a claim of that sign; nothing known is nothing."""
+        ends = [self.change] if self.low is None or self.high is None else [self.low, self.high]
+        return min(sign * end for end in ends) if self.n else -math.inf
 
 
 class Verdict(Value):
@@ -65,12 +71,12 @@ class Verdict(Value):
     @property
     def outcome(self) -> Outcome:
         """What the intervals say; one seed decides nothing."""
-        if not self.comparisons:
+        if not any(comparison.n for comparison in self.comparisons):
             return "not measured"
         limit = (1 - CONFIDENCE) / len(self.comparisons)
         sides = {comparison.side(self.sign) for comparison in self.comparisons}
         for one in self.comparisons:
-            certain = one.p_value is None or one.p_value < limit
+            certain = one.exact or (one.p_value is not None and one.p_value < limit)
             if certain and one.side(self.sign) == "against":
                 return "refuted"
         return "confirmed" if sides == {"for"} else "undecided"
@@ -78,8 +84,8 @@ class Verdict(Value):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def weakest(self) -> Comparison | None:
-        """The comparison that speaks least for the claim."""
-        return min(self.comparisons, key=lambda one: self.sign * one.change, default=None)
+        """The comparison that speaks least for the claim: by the near end of its interval."""
+        return min(self.comparisons, key=lambda one: one.least(self.sign), default=None)
 
 
 def compare(label: str, before: "Series", after: "Series", relative: bool) -> Comparison:
@@ -116,9 +122,9 @@ def steps(
 
     ``rows`` hold one model each, with its seed. A step that no seed has on both sides stays open.
     """
-    if quantity not in rows:
+    if quantity not in rows or rows[quantity].isna().all():
         return ()
-    table = rows.dropna(subset=[quantity]).pivot(index="seed", columns=along, values=quantity)
+    table = rows.pivot_table(index="seed", columns=along, values=quantity, dropna=False)
     found = []
     for before, after in pairwise(sorted(table.columns.tolist())):
         both = table[[before, after]].dropna()
@@ -177,7 +183,7 @@ def reconstruction_verdicts(latent_sweep: "DataFrame", depth_sweep: "DataFrame")
             quantity="parameters",
             sign=SMALLER,
             comparisons=tuple(
-                one.model_copy(update={"low": one.change, "high": one.change})
+                one.model_copy(update={"low": one.change, "high": one.change, "exact": True})
                 for one in steps(depth_sweep, "depth", "n_parameters", depth, True)
             ),
         ),
@@ -216,6 +222,7 @@ def interpolation_verdicts(walks: "DataFrame") -> list[Verdict]:
 
 def correlation_verdicts(latent_sweep: "DataFrame") -> list[Verdict]:
     """Claim 4, once as the written study computed it and once over live pairs."""
+    pairs = latent_sweep[latent_sweep.latent_dim > 1]  # a single coordinate has none
     ways = {"nan_as_zero": "NaN of dead units as 0, as reported", "live": "pairs of live units"}
     return [
         Verdict(
@@ -223,9 +230,7 @@ def correlation_verdicts(latent_sweep: "DataFrame") -> list[Verdict]:
             claim=f"A larger latent gives less correlated coordinates ({meaning}).",
             quantity="mean |Pearson correlation|",
             sign=SMALLER,
-            comparisons=steps(
-                latent_sweep, "latent_dim", f"mean_abs_correlation_{way}", latent, False
-            ),
+            comparisons=steps(pairs, "latent_dim", f"mean_abs_correlation_{way}", latent, False),
         )
         for way, meaning in ways.items()
     ]
@@ -237,9 +242,11 @@ def transfer_verdicts(classifiers: "DataFrame", frozen: "DataFrame") -> list[Ver
     wanted = classifiers[classifiers.scenario.isin(["head_only", "fine_tune"])]
     for budget, rows in wanted.groupby("label_budget", sort=False):
         table = rows.pivot(index="seed", columns="scenario", values="test_accuracy").dropna()
+        label = f"{budget} labels: frozen to fine-tuned"
         if table.shape[1] == 2 and len(table):
-            label = f"{budget} labels: frozen to fine-tuned"
             pairs.append(compare(label, table.head_only, table.fine_tune, False))
+        else:
+            pairs.append(Comparison(label=label, change=0, n=0))
     return [
         Verdict(
             name="fine_tuning_beats_frozen",

@@ -168,7 +168,9 @@ def test_an_exported_run_is_plain_files(study, tmp_path):
 
 
 def test_two_runs_are_compared_on_a_page(study):
-    result = study("report", "--compare", "smoke", "smoke")
+    shown = study("status", "smoke").stdout
+    oldest = re.findall(r"\d{8}-\d{6}", shown)[-1]
+    result = study("report", "--compare", oldest, "smoke")
     assert result.returncode == 0, result.stderr
     page = html.unescape(Path(result.stdout.strip()).read_text())
     assert "Settings that differ" in page
@@ -181,19 +183,19 @@ def test_two_runs_are_compared_on_a_page(study):
 def test_a_registered_encoder_is_served_and_gives_the_same_latents(study, environment, tmp_path):
     result = study("register", "smoke")
     assert result.returncode == 0, result.stderr
-    assert "models:/latent-study-digits-encoder@d5" in result.stdout
+    assert "models:/latent-study-smoke-encoder@d5" in result.stdout
     again = study("register", "smoke")
     assert again.stdout == result.stdout
     images = np.random.default_rng(0).random((3, 1, 28, 28), dtype=np.float32)
     command = "import json, sys, numpy; from tasks.tracking.models import load_model; "
-    command += "model = load_model('latent-study-digits-encoder@d5'); "
+    command += "model = load_model('latent-study-smoke-encoder@d5'); "
     command += "print(json.dumps(model.predict(numpy.load(sys.argv[1])).tolist()))"
     np.save(tmp_path / "images.npy", images)
     arguments = [sys.executable, "-c", command, str(tmp_path / "images.npy")]
     loaded = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
     latents = np.array(json.loads(loaded.stdout))
     assert latents == pytest.approx(in_process_latents(images), abs=1e-5)
-    with served(environment, "models:/latent-study-digits-encoder@d5") as address:
+    with served(environment, "models:/latent-study-smoke-encoder@d5") as address:
         body = json.dumps({"inputs": images.tolist()}).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{address}/invocations", body, headers)

@@ -79,9 +79,14 @@ def save_model(
 def log_model(client: MlflowClient, run: Run, folder: Path, digest: str) -> LoggedModel:
     """Show a saved model as one of a run, by the folder's name, once only."""
     info, name = run.info, folder.name
-    same = f"source_run_id = '{info.run_id}' AND name = '{name}' AND tags.`{DIGEST}` = '{digest}'"
-    found = client.search_logged_models([info.experiment_id], same)
-    model = next(iter(found), None) or client.create_logged_model(
+    of_name = f"source_run_id = '{info.run_id}' AND name = '{name}'"
+    model = None
+    for found in client.search_logged_models([info.experiment_id], of_name):
+        if found.tags.get(DIGEST) == digest:
+            model = found
+        else:  # of an earlier outcome
+            client.delete_logged_model(found.model_id)
+    model = model or client.create_logged_model(
         info.experiment_id,
         name,
         source_run_id=info.run_id,

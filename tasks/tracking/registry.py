@@ -28,20 +28,22 @@ def register_best(client: MlflowClient, study: str) -> list[Registered]:
     """Register the best models of every latent size, and the best of all, of a study's dataset.
 
     All finished runs on the same images count, whichever study made them: autoencoders by their
-    test loss, classifiers by their test accuracy. Names are ``PREFIX-DATASET-PART``, aliases
-    ``d20`` for latent size 20, and ``best``. Raises LookupError if nothing is there to register.
+    test loss, classifiers by their test accuracy (so these are optimistic for the best). Names are
+    ``PREFIX-STUDY-PART``, aliases ``d20`` for latent size 20, and ``best``.
+    Raises LookupError if nothing is there to register.
     """
     finished = "attributes.status = 'FINISHED'"
-    newest = search_everywhere(client, f"tags.`{STUDY}` = '{study}' AND tags.`{KIND}` = 'model'")
-    if not newest:
-        raise LookupError(f"no model of a study {study!r} is in MLflow")
-    dataset = newest[0].data.params["dataset_sha256"]
-    same = f"{finished} AND params.dataset_sha256 = '{dataset}'"
+    name = study.replace("'", "")
+    parents = search_everywhere(client, f"tags.`{STUDY}` = '{name}' AND tags.`{KIND}` = 'study'")
+    used = [one.dataset for run in parents if run.inputs for one in run.inputs.dataset_inputs]
+    if not used:
+        raise LookupError(f"no study {study!r} with a dataset is in MLflow")
+    same = f"{finished} AND params.dataset_sha256 LIKE '{used[0].digest}%'"
     models = search_everywhere(client, f"{same} AND tags.`{KIND}` = 'model'")
     transfers = search_everywhere(client, f"{same} AND tags.`{KIND}` = 'transfer'")
     found = [
-        *_register(client, models, "final_test_loss", lambda value: value),
-        *_register(client, transfers, "test_accuracy", lambda value: -value),
+        *_register(client, name, models, "final_test_loss", lambda value: value),
+        *_register(client, name, transfers, "test_accuracy", lambda value: -value),
     ]
     if not found:
         raise LookupError(f"the runs of {study!r} hold no models; run it again to log them")
@@ -49,7 +51,11 @@ def register_best(client: MlflowClient, study: str) -> list[Registered]:
 
 
 def _register(
-    client: MlflowClient, runs: list[Run], metric: str, badness: Callable[[float], float]
+    client: MlflowClient,
+    study: str,
+    runs: list[Run],
+    metric: str,
+    badness: Callable[[float], float],
 ) -> Iterator[Registered]:
     usable = [run for run in runs if metric in run.data.metrics and models_of(run)]
     usable.sort(key=lambda run: badness(run.data.metrics[metric]))
@@ -58,9 +64,9 @@ def _register(
         best.setdefault(f"d{run.data.params['latent_dim']}", run)
         best.setdefault(BEST, run)
     for alias, run in best.items():
-        for model_id in models_of(run):
-            model = client.get_logged_model(model_id)
-            parts = (mlflow_config().registered_model, run.data.params["dataset"], model.name)
+        of_run = f"source_run_id = '{run.info.run_id}'"
+        for model in client.search_logged_models([run.info.experiment_id], of_run):
+            parts = (mlflow_config().registered_model, study, model.name)
             version = register_model(client, "-".join(parts), model, alias)
             value = run.data.metrics[metric]
             yield Registered(

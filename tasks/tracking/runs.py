@@ -19,6 +19,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from tasks.home import study_home
 from tasks.mlflow_config import artifact_root, mlflow_config, page_address, tracking_uri
 from tasks.provenance import provenance
+from tasks.report import PAGE
 from tasks.run_plan import RunPlan
 from tasks.store import Entry
 from tasks.tracking.client import (
@@ -38,7 +39,7 @@ from tasks.tracking.client import (
     search_everywhere,
     tracking,
 )
-from tasks.tracking.models import DESCRIPTION, log_model, show_metrics
+from tasks.tracking.models import DESCRIPTION, delete_models, log_model, show_metrics
 from tasks.tracking.notes import NOTES, run_name, study_note
 from tasks.tracking.views import experiment_tags
 
@@ -103,11 +104,11 @@ class Tracker:
         run = f"#/experiments/{self.experiment_id}/runs/{run_id}"
         return f"{page_address()}/{run}"
 
-    def log_summary(self, report: Entry, page: Path, groups: dict[str, list[Entry]]) -> None:
+    def log_summary(self, report: Entry, page: str, groups: dict[str, list[Entry]]) -> None:
         """Show the report's files and numbers, and every model used, on the parent run."""
         assert self.parent_id is not None
         self.client.log_artifacts(self.parent_id, str(report.folder))
-        self.client.log_artifact(self.parent_id, str(page))  # with the links filled in
+        self.client.log_text(self.parent_id, page, PAGE)  # with the links filled in
         numbers = report.result["metrics"] | verdict_numbers(report.result["verdicts"])
         self.client.log_batch(self.parent_id, [_metric(k, v) for k, v in numbers.items()])
         models = groups.get("train", []) + groups.get("reported_encoder", [])
@@ -213,6 +214,7 @@ class Tracker:
                     self.client.set_terminated(run.info.run_id, "FINISHED")
                 return
             if shown is not None and plan.kind:  # computed again with another outcome
+                delete_models(self.client, run)
                 self.client.delete_run(run.info.run_id)
                 del self._runs[plan.key]
                 run = self._open(plan)
@@ -247,10 +249,11 @@ class Tracker:
             self.client.set_terminated(run_id, "FINISHED")
 
     def _describe(self, run_id: str) -> None:
-        data = self.client.get_run(run_id).data
-        note = NOTES.get(data.tags[KIND])
-        if note is not None:
-            self.client.set_tag(run_id, NOTE, note(run_id, data.params, data.metrics))
+        with self._lock:  # several steps log to a run
+            data = self.client.get_run(run_id).data
+            note = NOTES.get(data.tags[KIND])
+            if note is not None:
+                self.client.set_tag(run_id, NOTE, note(run_id, data.params, data.metrics))
 
     def _log_files(self, run: Run, entry: Entry) -> None:
         """Pictures by epoch as a series, folders as models, all else as it is."""
@@ -265,13 +268,16 @@ class Tracker:
                 self.client.log_artifact(run_id, str(path))
         if models:
             show_metrics(self.client, run_id, models)
-        if series and not self.client.list_artifacts(run_id, "images"):
+        if series:
             self._log_series(run_id, series)
 
     def _log_series(self, run_id: str, series: list[tuple[Path, str, int]]) -> None:
         from PIL import Image
 
+        logged = " ".join(file.path for file in self.client.list_artifacts(run_id, "images"))
         for path, name, epoch in series:
+            if f"{name}%step%{epoch}%" in logged:
+                continue
             with Image.open(path) as image:
                 self.client.log_image(run_id, image, key=name, step=epoch, synchronous=True)
 

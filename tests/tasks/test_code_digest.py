@@ -28,6 +28,7 @@ def copied(tmp_path, monkeypatch):
 
 
 def forget():
+    code_digest._text.cache_clear()
     code_digest._parse.cache_clear()
     code_digest.code_parts.cache_clear()
 

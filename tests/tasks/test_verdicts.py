@@ -53,10 +53,14 @@ SWING = 0.05  # by which seeds depart from the mean, every other one upwards
 
 
 def rows(along, quantity, means, seeds=4):
-    """One model per value 1, 2, ... and seed; neighbours depart from the mean to opposite sides."""
+    """One model per depth 1, 2, ... or latent size 2, 3, ..., and seed.
+
+    Neighbours depart from the mean to opposite sides.
+    """
+    first = 2 if along == "latent_dim" else 1
     return DataFrame(
         {along: value, "seed": seed, quantity: mean * (1 + SWING * (-1) ** (seed + value))}
-        for value, mean in enumerate(means, start=1)
+        for value, mean in enumerate(means, start=first)
         for seed in range(seeds)
     )
 
@@ -170,6 +174,13 @@ def test_steps_go_up_in_size_and_over_those_seeds_that_have_both():
         ],
         columns=["latent_dim", "seed", "final_test_loss"],
     )
+    with_9 = verdicts(latent_sweep=made)["larger_latent_lower_test_loss"].comparisons
+    assert [(one.label, one.n) for one in with_9] == [
+        ("d = 1 to d = 5", 1),
+        ("d = 5 to d = 9", 0),  # 9 was not measured, and is not passed over
+        ("d = 9 to d = 20", 0),
+    ]
+    made = made[made.latent_dim != 9]
     first, second = verdicts(latent_sweep=made)["larger_latent_lower_test_loss"].comparisons
     assert (first.label, first.n) == ("d = 1 to d = 5", 1)
     assert (second.label, second.n) == ("d = 5 to d = 20", 1)
@@ -184,9 +195,9 @@ def test_steps_go_up_in_size_and_over_those_seeds_that_have_both():
 
 def test_the_weakest_comparison_speaks_least_for_the_claim():
     falls = verdicts(latent_sweep=rows("latent_dim", "final_test_loss", (0.9, 0.5, 0.4, 0.1)))
-    assert falls["larger_latent_lower_test_loss"].weakest.label == "d = 2 to d = 3"
+    assert falls["larger_latent_lower_test_loss"].weakest.label == "d = 3 to d = 4"
     rises = verdicts(walks=rows("latent_dim", "sharpness", (0.1, 0.4, 0.5, 0.9)))
-    assert rises["larger_latent_sharper_interpolation"].weakest.label == "d = 2 to d = 3"
+    assert rises["larger_latent_sharper_interpolation"].weakest.label == "d = 3 to d = 4"
 
 
 def test_a_relative_change_is_the_mean_ratio_in_per_cent():
