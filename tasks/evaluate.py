@@ -15,7 +15,7 @@ THUMBNAIL = "thumbnail.png"
 
 def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> dict[str, Any]:
     """Test loss, PCA's test loss at the same latent size, dead units; examples, a latent map."""
-    from models.metrics import dead_units, principal_plane
+    from models.metrics import dead_units, epochs_to_converge, principal_plane
     from models.trainers import apply, reconstruction_loss
     from tasks.plots import latent_map, reconstruction_figure, save
 
@@ -28,12 +28,14 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> di
     save_images([originals, pixels], folder / THUMBNAIL, scale=1)
     latents = apply(autoencoder.encoder, images.test_images)
     save(latent_map(principal_plane(latents), images.test_labels), folder / LATENT_MAP)
+    losses = [epoch["test_loss"] for epoch in model.result["history"]]
     latent_dim = model.result["spec"]["latent_dim"]
     return {
         "metrics": {
             "final_test_loss": reconstruction_loss(autoencoder, images.test_images),
             "pca_test_loss": pca.result["test_loss"][latent_dim],
             "dead_units": int(dead_units(latents).sum()),
+            "epochs_to_converge": epochs_to_converge(losses),
         }
     }
 

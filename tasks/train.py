@@ -72,7 +72,6 @@ def _keep(
     from safetensors.torch import save_file
 
     from models.autoencoder import count_parameters
-    from models.metrics import epochs_to_converge
     from tasks.images import save_images
 
     save_file(trained.model.state_dict(), folder / WEIGHTS)
@@ -88,11 +87,7 @@ def _keep(
         **described,
         "history": [epoch._asdict() for epoch in trained.history],
         "parameters": {"n_parameters": count_parameters(trained.model)},
-        "metrics": {
-            "final_train_loss": last.train_loss,
-            "final_test_loss": last.test_loss,
-            "epochs_to_converge": epochs_to_converge([e.test_loss for e in trained.history]),
-        },
+        "metrics": {"final_train_loss": last.train_loss, "final_test_loss": last.test_loss},
     }
 
 

@@ -15,7 +15,10 @@ from tasks.code_digest import ROOT
 from tests.faults.conftest import DONE, executed, kill_group
 
 TRAINING = "train[depth=2, latent_dim=2, seed=0]"
-DEPENDANTS = {f"{step}[depth=2, latent_dim=2, seed=0]" for step in ("evaluate", "correlate")}
+STEPS = ("evaluate", "correlate", "package")
+FROZEN = "scenario=head_only, trained=head, label_budget=64, seed=0, depth=2, latent_dim=2"
+DEPENDANTS = {f"{step}[depth=2, latent_dim=2, seed=0]" for step in STEPS}
+DEPENDANTS |= {f"{step}[{FROZEN}]" for step in ("transfer", "package")}
 
 
 def to_run(planned):
@@ -52,7 +55,7 @@ def test_divergence_fails_one_training_at_once(study):
     )
     assert process.stdout_text.count(f"{name} failed") == 1
     assert "train[depth=3, latent_dim=5, seed=0, recipe=as_reported]" in executed(process)
-    statuses = {run.info.run_name: run.info.status for run in study.runs()}
+    statuses = {run.data.tags["study.task"]: run.info.status for run in study.runs()}
     assert statuses[name] == "FAILED"
     assert "diverged" in study.plan("smoke", *wild)[name]["reasons"][0]
     assert "diverged" in study.run("status").stdout_text
@@ -92,14 +95,14 @@ def test_an_edit_runs_again_exactly_what_uses_it(copied, expected):
     assert "models/metrics.py changed: fit_pca" in planned["pca[digits]"][0]
     copied.run("plan", "smoke", "--check", code=1)
     before = set(executed(copied.run("run", "smoke")))
-    assert {"pca[digits]", *DEPENDANTS} <= before
+    assert {"pca[digits]", "evaluate[depth=2, latent_dim=2, seed=0]"} <= before
     assert not any(name.startswith("train[") for name in before)
     assert copied.fingerprints() == expected
 
 
 def test_a_changed_setting_runs_again_what_it_decides(finished):
     names = to_run(finished.plan("smoke", "--set", "transfer.label_budgets=[32]"))
-    assert {name.partition("[")[0] for name in names} == {"transfer", "report"}
+    assert {name.partition("[")[0] for name in names} == {"transfer", "package", "report"}
     names = to_run(finished.plan("smoke", "--set", "latent_dims=[2, 3, 5]"))
     assert {n for n in names if n.startswith("train")} == {"train[depth=2, latent_dim=3, seed=0]"}
     assert names["train[depth=2, latent_dim=3, seed=0]"] == ["never run"]
@@ -121,7 +124,8 @@ def _api(server, method, path, body=None):
         return json.loads(answer.read() or "null")
 
 
-SWEEP = {TRAINING, f"evaluate[{TRAINING.partition('[')[2]}", "report[smoke]"}
+SWEEP = {TRAINING.replace("train", step) for step in ("train", "evaluate", "package")}
+SWEEP |= {"report[smoke]"}
 
 
 def test_prefect_retries_only_what_failed(study, server, expected):
