@@ -1,7 +1,6 @@
 """``study register``: the best models under names and aliases."""
 
-from rich.console import Console
-from rich.table import Table
+import typer
 
 from models.specs import ConfigError
 from tasks.tracking.client import connect
@@ -14,9 +13,7 @@ def print_registered(study: str) -> None:
         found = register_best(connect(), study)
     except LookupError as error:
         raise ConfigError(f"{error}; see: study status") from None
-    console = Console(highlight=False, soft_wrap=True)
-    table = Table("load as", "version", "score", "run", box=None, pad_edge=False)
+    width = max(len(f"{one.name}@{one.alias}") for one in found)
     for one in found:
-        score = f"{one.metric} {one.value:.4g}"
-        table.add_row(f"models:/{one.name}@{one.alias}", one.version, score, one.run)
-    console.print(table)
+        name = f"models:/{f'{one.name}@{one.alias}':{width}}"
+        typer.echo(f"{name}  version {one.version}, {one.metric} {one.value:.4g}, {one.run}")

@@ -88,7 +88,7 @@ def test_an_edit_runs_again_exactly_what_uses_it(copied, expected):
     assert to_run(copied.plan("smoke")) == {}
     copied.run("plan", "smoke", "--check")
 
-    edited(copied.folder, "models/metrics.py", "return", "pass\n    return")
+    edited(copied.folder, "models/metrics.py", "\n    return", "\n    pass\n    return")
     planned = to_run(copied.plan("smoke"))
     assert {name.partition("[")[0] for name in planned} >= {"pca", "evaluate", "correlate"}
     assert not any(name.startswith("train[") for name in planned)
