@@ -1,6 +1,5 @@
 """The study configuration: one typed, validated value."""
 
-import math
 from itertools import islice, pairwise
 from typing import Annotated, Literal, Self, get_args
 
@@ -21,13 +20,13 @@ from models.specs import (
 )
 from tasks.dataset_config import DatasetConfig
 from tasks.machine import Device, default_width, has_gpu, usable_cores
+from tasks.reported import SWEEP_DEPTH
 
 Section = Literal[
     "latent_sweep", "depth_sweep", "interpolation", "decorrelation", "transfer", "theory"
 ]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 GPU_STACK = 64  # small models that fill a GPU together
-SWEEP_DEPTH = 2  # the written study varies the latent size at two convolution layers
 REPORTED_PAIRS = ((3, 5), (5, 8), (0, 4), (2, 9))
 REPORTED_TRAINING = {
     "optimizer": "adam",
@@ -91,11 +90,6 @@ class TransferConfig(TransferOptions):
         strict=False,
         description="Latent sizes at depth 2 that `head_only` compares; null: those of the study.",
     )
-
-    @property
-    def largest_budget(self) -> LabelBudget:
-        """The most labels that a classifier is trained on."""
-        return max(self.label_budgets, key=lambda n: math.inf if n == "all" else n)
 
 
 class RunnerConfig(Value):

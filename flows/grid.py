@@ -13,6 +13,7 @@ from models.specs import (
     TransferOptions,
     TransferSpec,
     UpdateRule,
+    largest_budget,
 )
 
 UPDATED_PART: dict[Scenario, tuple[Trained, ...]] = {
@@ -101,7 +102,7 @@ def _transfers(config: StudyConfig, seed: int) -> list[Classifier]:
         for part in UPDATED_PART.get(scenario, ())
         for budget in chosen.label_budgets
     ]
-    most = {"label_budget": chosen.largest_budget}
+    most = {"label_budget": largest_budget(chosen.label_budgets)}
     if "head_only" in chosen.scenarios:
         frozen = _classifier(config, seed, scenario="head_only", trained="head", **most)
         wanted += [

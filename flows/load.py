@@ -4,7 +4,6 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from flows.config import SECTIONS, Section, StudyConfig
 from models.specs import ConfigError
+from tasks.canonical import differences
 
 SHIPPED = Path(__file__).parent / "studies"
 
@@ -70,22 +70,14 @@ def command_of(config: StudyConfig, sections: tuple[Section, ...]) -> str:
     if config.name in shipped_studies():
         arguments.append(config.name)
         shipped = load_config(config.name).model_dump(mode="json", exclude={"runner"})
-        for key, value in _changed(shipped, config.model_dump(mode="json", exclude={"runner"})):
+        asked = config.model_dump(mode="json", exclude={"runner"})
+        for key, _, value in differences(shipped, asked):
             arguments += ["--set", f"{key}={json.dumps(value)}"]
     else:
         arguments.append(f"{config.name}.yaml")
     for section in sections if sections != SECTIONS else ():
         arguments += ["--section", section]
     return shlex.join(arguments)
-
-
-def _changed(before: dict[str, Any], after: dict[str, Any], parent: str = "") -> Iterator[Any]:
-    """Dotted key and new value of every setting that differs."""
-    for name, value in after.items():
-        if isinstance(value, dict):
-            yield from _changed(before[name], value, f"{parent}{name}.")
-        elif value != before[name]:
-            yield f"{parent}{name}", value
 
 
 def _override(content: dict[str, Any], override: str) -> None:

@@ -17,8 +17,9 @@ from rich.console import Console
 from flows.config import Section, StudyConfig
 from flows.sections import submit_report, submit_sections
 from tasks import checkpoints, store
+from tasks.canonical import differences
 from tasks.invocations import TaskRecord, invocations
-from tasks.step import Step, leaves
+from tasks.step import Step, leaves, map_leaves
 from tasks.store import Entry
 
 SHOWN_REASONS = 3
@@ -104,13 +105,7 @@ def _more_epochs(asked: dict[str, Any], done: dict[str, Any]) -> float:
 
 def _resolve(value: Any) -> Any:
     """Inputs with the entry of each finished task in its place."""
-    if isinstance(value, _Node):
-        return value.entry
-    if isinstance(value, dict):
-        return {name: _resolve(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_resolve(item) for item in value)
-    return value
+    return map_leaves(value, lambda leaf: leaf.entry if isinstance(leaf, _Node) else leaf)
 
 
 def _last_records(study: str) -> dict[str, list[TaskRecord]]:
@@ -142,20 +137,16 @@ def _changes(
     for name in (name for name in now | before if now.get(name) != before.get(name)):
         nodes = _nodes(submitted.get(name))
         if name in step.settings:
-            found += _differences(step.settings[name], before.get(name), now.get(name))
+            found += [
+                f"{key} {json.dumps(old)} -> {json.dumps(new)}"
+                for key, old, new in differences(
+                    before.get(name), now.get(name), step.settings[name]
+                )
+            ]
         elif all(node.entry for node in nodes):
             names = [node.planned.name for node in nodes][:3]
             found.append(f"{name if name == 'dataset' else ', '.join(names) or name} changed")
     return found + list(code_changes(last.code, step.code))
-
-
-def _differences(key: str, before: Any, after: Any) -> Iterator[str]:
-    """``training.epochs 5 -> 10`` for every leaf that differs."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in before | after:
-            yield from _differences(f"{key}.{name}".lstrip("."), before.get(name), after.get(name))
-    elif before != after:
-        yield f"{key} {json.dumps(before)} -> {json.dumps(after)}"
 
 
 def code_changes(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:

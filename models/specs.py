@@ -1,5 +1,7 @@
 """What to build and how to train it: frozen, validated values with one canonical JSON form."""
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +15,11 @@ LabelBudget = Annotated[int, Field(ge=1)] | Literal["all"]
 Trained = Literal["head", "head_and_encoder"]
 Output = Literal["logits", "softmax"]
 UpdateRule = Literal["adam", "sgd"]
+
+
+def largest_budget(budgets: Sequence[LabelBudget]) -> LabelBudget:
+    """The most labels that a classifier is trained on."""
+    return max(budgets, key=lambda n: math.inf if n == "all" else n)
 
 
 class ConfigError(ValueError):

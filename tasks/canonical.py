@@ -1,7 +1,8 @@
-"""One text and one digest for equal values, the same in every process."""
+"""One text and one digest for equal values, the same in every process; how two differ."""
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -31,3 +32,12 @@ def canonical_text(value: Any) -> str:
 def digest(value: Any) -> str:
     """SHA-256 of the canonical text, in hex."""
     return hashlib.sha256(canonical_text(value).encode()).hexdigest()
+
+
+def differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Dotted key and both values of every leaf in which two nested mappings differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in before | after:
+            yield from differences(before.get(name), after.get(name), f"{key}.{name}".lstrip("."))
+    elif before != after:
+        yield key, before, after

@@ -1,19 +1,17 @@
 """Two invocations of studies side by side, with their differences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tasks.canonical import differences
 from tasks.report import PAGE, judge_claims, render
 from tasks.report_figures import points
-from tasks.tables import Groups, Row, make_tables, over_seeds
+from tasks.tables import CHOICES, SHAPE, Groups, Row, make_tables, over_seeds
 from tasks.verdicts import compare
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-MODEL = ["depth", "latent_dim"]
-CLASSIFIER = ["scenario", "trained", "output", "optimizer", "label_budget", *MODEL]
 
 
 class Side(NamedTuple):
@@ -35,9 +33,9 @@ def write_comparison(folder: Path, first: Side, second: Side) -> Path:
     tables = [make_tables(side.groups, side.config) for side in sides]
     models, transfers = [t.models for t in tables], [t.transfer for t in tables]
     rows = {
-        "test MSE": side_by_side(models, MODEL, "final_test_loss", relative=True),
-        "train MSE": side_by_side(models, MODEL, "final_train_loss", relative=True),
-        "test accuracy": side_by_side(transfers, CLASSIFIER, "test_accuracy", relative=False),
+        "test MSE": side_by_side(models, SHAPE, "final_test_loss", relative=True),
+        "train MSE": side_by_side(models, SHAPE, "final_train_loss", relative=True),
+        "test accuracy": side_by_side(transfers, CHOICES, "test_accuracy", relative=False),
     }
     lines = {
         side.name: points(table.latent_sweep, "latent_dim", "final_test_loss")
@@ -57,7 +55,7 @@ def write_comparison(folder: Path, first: Side, second: Side) -> Path:
     text = render(
         "compare.html.j2",
         names=[side.name for side in sides],
-        settings=list(differences(first.config, second.config)),
+        settings=list(differences(_deciding(first), _deciding(second))),
         verdicts=list(zip(*map(judge_claims, tables), strict=True)),
         rows=rows,
         picture=picture,
@@ -107,12 +105,6 @@ def _of_choice(rows: "DataFrame", by: Sequence[str], choice: tuple[Any, ...], co
     return rows.set_index("seed")[column].dropna()
 
 
-def differences(first: Any, second: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Dotted key and both values of every setting that differs and may change a result."""
-    if key == "runner":
-        return
-    if isinstance(first, dict) and isinstance(second, dict):
-        for name in first | second:
-            yield from differences(first.get(name), second.get(name), f"{key}.{name}".lstrip("."))
-    elif first != second:
-        yield key, first, second
+def _deciding(side: Side) -> dict[str, Any]:
+    """The settings that may change a result."""
+    return {key: value for key, value in side.config.items() if key != "runner"}

@@ -8,7 +8,7 @@ import errno
 import gc
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,7 @@ from tasks.provenance import provenance
 from tasks.run_plan import RunPlan
 from tasks.session import current_session
 from tasks.stacks import Peer
-from tasks.step import Step, compute_exactly, leaves
+from tasks.step import Step, compute_exactly, leaves, map_leaves
 from tasks.store import Entry
 from tasks.tracking.client import TrackingError
 from tasks.workers import WorkerDiedError
@@ -57,21 +57,12 @@ class Held:
 
 def hold(value: Any) -> Any:
     """A task's inputs with every entry held."""
-    return _each(value, lambda leaf: Held(leaf) if isinstance(leaf, Entry) else leaf)
+    return map_leaves(value, lambda leaf: Held(leaf) if isinstance(leaf, Entry) else leaf)
 
 
 def release(value: Any) -> Any:
     """A task's inputs with every entry as it is."""
-    return _each(value, lambda leaf: leaf.entry if isinstance(leaf, Held) else leaf)
-
-
-def _each(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The value with its leaves changed, through lists and mappings."""
-    if isinstance(value, dict):
-        return {name: _each(item, change) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_each(item, change) for item in value]
-    return change(value)
+    return map_leaves(value, lambda leaf: leaf.entry if isinstance(leaf, Held) else leaf)
 
 
 @cache

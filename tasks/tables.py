@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from models.specs import LabelBudget, largest_budget
 from tasks import reported
 from tasks.intervals import estimate
 from tasks.store import Entry
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
 Groups = dict[str, list[Entry]]
 Row = dict[str, Any]
-MODEL = ["depth", "latent_dim", "seed"]
-CLASSIFIER = ["scenario", "trained", "output", "optimizer", "label_budget", *MODEL]
+SHAPE = ["depth", "latent_dim"]
+CHOICES = ["scenario", "trained", "output", "optimizer", "label_budget", *SHAPE]
+MODEL, CLASSIFIER = [*SHAPE, "seed"], [*CHOICES, "seed"]
 
 
 class Tables(NamedTuple):
@@ -68,9 +70,8 @@ class Tables(NamedTuple):
         return found[chosen & (found.label_budget == self._largest_budget)]
 
     @property
-    def _largest_budget(self) -> int | str:
-        budgets = self.config["transfer"]["label_budgets"]
-        return "all" if "all" in budgets else max(budgets)
+    def _largest_budget(self) -> LabelBudget:
+        return largest_budget(self.config["transfer"]["label_budgets"])
 
 
 def make_tables(groups: Groups, config: dict[str, Any]) -> Tables:

@@ -89,11 +89,14 @@ class Verdict(Value):
 
 
 def compare(label: str, before: "Series", after: "Series", relative: bool) -> Comparison:
-    """Compare two columns of values by seed; at least one seed must have both."""
+    """Compare two columns of values by seed; seeds that lack either are left out."""
     import numpy as np
     from scipy import stats
 
-    changes = np.log(after / before) if relative else after - before
+    changes = (after / before).map(math.log) if relative else after - before
+    changes = changes.dropna()
+    if not len(changes):
+        return Comparison(label=label, change=0, n=0)
     found = estimate(changes)
     alike = np.allclose(changes, found.mean, rtol=1e-9, atol=1e-12)  # equal, up to rounding
     spread = 0.0 if alike else float(np.std(changes, ddof=1))
@@ -125,15 +128,10 @@ def steps(
     if quantity not in rows or rows[quantity].isna().all():
         return ()
     table = rows.pivot_table(index="seed", columns=along, values=quantity, dropna=False)
-    found = []
-    for before, after in pairwise(sorted(table.columns.tolist())):
-        both = table[[before, after]].dropna()
-        label = f"{name(before)} to {name(after)}"
-        if len(both):
-            found.append(compare(label, both[before], both[after], relative))
-        else:
-            found.append(Comparison(label=label, change=0, n=0))
-    return tuple(found)
+    return tuple(
+        compare(f"{name(before)} to {name(after)}", table[before], table[after], relative)
+        for before, after in pairwise(sorted(table.columns.tolist()))
+    )
 
 
 def latent(size: object) -> str:
@@ -241,12 +239,10 @@ def transfer_verdicts(classifiers: "DataFrame", frozen: "DataFrame") -> list[Ver
     pairs = []
     wanted = classifiers[classifiers.scenario.isin(["head_only", "fine_tune"])]
     for budget, rows in wanted.groupby("label_budget", sort=False):
-        table = rows.pivot(index="seed", columns="scenario", values="test_accuracy").dropna()
+        table = rows.pivot(index="seed", columns="scenario", values="test_accuracy")
+        table = table.reindex(columns=["head_only", "fine_tune"])
         label = f"{budget} labels: frozen to fine-tuned"
-        if table.shape[1] == 2 and len(table):
-            pairs.append(compare(label, table.head_only, table.fine_tune, False))
-        else:
-            pairs.append(Comparison(label=label, change=0, n=0))
+        pairs.append(compare(label, table.head_only, table.fine_tune, False))
     return [
         Verdict(
             name="fine_tuning_beats_frozen",
