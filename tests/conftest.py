@@ -1,6 +1,9 @@
 """Fixtures for all tests: an own STUDY_HOME for each."""
 
 import os
+import re
+import subprocess
+import sys
 import tempfile
 
 # Prefect reads its settings when it is first imported.
@@ -14,6 +17,8 @@ import pytest  # noqa: E402
 
 from tasks.tracking.client import KIND, STUDY, connect, search_everywhere  # noqa: E402
 
+COMMAND = [sys.executable, "-m", "flows.cli"]
+
 
 def study_runs(study):
     """The parent runs of a study in MLflow, newest first."""
@@ -26,3 +31,36 @@ def home(tmp_path, monkeypatch):
     """A fresh STUDY_HOME, and no data folder."""
     monkeypatch.setenv("STUDY_HOME", str(tmp_path / "results"))
     return tmp_path / "results"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    home = tmp_path_factory.mktemp("a folder") / "results"
+    return {**os.environ, "STUDY_HOME": str(home), "COLUMNS": "200"}
+
+
+@pytest.fixture
+def study(environment, monkeypatch):
+    monkeypatch.setenv("STUDY_HOME", environment["STUDY_HOME"])
+
+    def run(*arguments, **variables):
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
+
+
+def executed(result):
+    return re.findall(r"\] (\w+\[.*?\]) done", result.stdout)
+
+
+def model_runs():
+    client = connect()
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return client.search_runs(experiments, "tags.`study.kind` = 'model'")
