@@ -121,7 +121,10 @@ def read_idx(path: Path) -> "Tensor":
             shape = struct.unpack(f">{axes}I", file.read(4 * axes))
             content = file.read()
     except (OSError, EOFError, struct.error, zlib.error) as error:
-        raise DatasetError(f"dataset.path: {path} is no IDX file: {error}") from None
+        raise DatasetError(
+            f"dataset.path: {path} is no IDX file: {error}; expected a whole file in MNIST's "
+            "format, plain or gzip"
+        ) from None
     if zeros or kind != UNSIGNED_BYTE or len(content) != math.prod(shape) or not content:
         raise DatasetError(
             f"dataset.path: {path} is no IDX file of unsigned bytes, or is cut off: it declares "
