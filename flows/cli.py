@@ -189,6 +189,20 @@ def register(
     print_registered(study)
 
 
+@app.command(epilog="Example: study sync")
+def sync() -> None:
+    """Log to MLflow what earlier runs could not, because it was down or they were killed."""
+    from tasks.tracking.client import TrackingError
+    from tasks.tracking.tracker import sync
+
+    try:
+        invocations = sync()
+    except TrackingError as error:
+        typer.echo(f"study: {error}", err=True)
+        sys.exit(1)
+    typer.echo(f"logged what was left of {invocations} runs" if invocations else "nothing is left")
+
+
 @app.command(epilog="Example: study ui")
 def ui() -> None:
     """Start the pages of MLflow and Prefect on this machine until Ctrl-C."""

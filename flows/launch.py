@@ -1,6 +1,7 @@
 """Start a study's flow from the command line."""
 
 import gc
+import importlib
 import os
 import sys
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 import typer
 
 from flows.config import SECTIONS, Section, StudyConfig
+from flows.embedded_server import EmbeddedServer
 from flows.engine import prepare_environment
 from flows.interrupt import restore_signals, stop_on_signals
 from flows.server import use_running_server
@@ -27,6 +29,9 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     prepare_environment()
     stop_on_signals()
     use_running_server()
+    server = None if "PREFECT_API_URL" in os.environ else EmbeddedServer()
+    if server is not None:
+        os.environ["PREFECT_API_URL"] = server.address
     gc.disable()  # until something is computed; all that is imported takes a quarter less time
     from httpx import HTTPError
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -47,8 +52,9 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     )
     left_out = [section for section in SECTIONS if section not in sections]
     typer.echo(f"study {config.name}" + (f": {', '.join(sections)}" if left_out else ""))
-    if "PREFECT_API_URL" not in os.environ:
-        threading.Thread(target=_start_workers, args=(config, sections), daemon=True).start()
+    if server is not None:
+        threading.Thread(target=_warm_up, args=(config, sections), daemon=True).start()
+        server.wait()
     try:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             state = chosen(**arguments, return_state=True)
@@ -63,8 +69,8 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     _summarize(config, state)
 
 
-def _start_workers(config: StudyConfig, sections: tuple[Section, ...]) -> None:
-    """While the embedded server starts, start the workers if there is anything to compute."""
+def _warm_up(config: StudyConfig, sections: tuple[Section, ...]) -> None:
+    """While the embedded server starts, start workers if there is anything to compute."""
     from flows.plan import make_plan
     from tasks.workers import Workers, start_early
 
@@ -73,6 +79,7 @@ def _start_workers(config: StudyConfig, sections: tuple[Section, ...]) -> None:
         if any(task.action == "run" for task in make_plan(config, sections)):
             workers = Workers(runner.tasks_at_once, runner.threads_per_task, runner.device)
             start_early(workers)
+        importlib.import_module("tasks.tracking.writer")  # MLflow takes a second
 
 
 def _summarize(config: StudyConfig, state: Any) -> None:

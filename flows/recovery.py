@@ -1,13 +1,8 @@
-"""What a process that died leaves open: runs in MLflow and Prefect, and its own Prefect server."""
+"""What a process that died leaves open: its runs in MLflow and Prefect."""
 
-import atexit
-import subprocess
-import sys
 from contextlib import suppress
-from functools import cache
 from uuid import UUID
 
-import psutil
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -22,50 +17,26 @@ from prefect.runtime import flow_run
 from prefect.states import Crashed, State
 
 from tasks.invocations import Invocation, close, unclosed
-from tasks.tracking.client import TrackingError, close_open_runs, connect
+from tasks.tracking.tracker import mark_dead
 
-SERVER_APPLICATION = "prefect.server.api.server:create_app"
-# Reading ends when the other end of the pipe is closed, which no process can prevent by dying.
-WAIT_AND_KILL = "import os, sys; sys.stdin.read(); os.kill(int(sys.argv[1]), 9)"
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED]
 
 
-def guard_server() -> None:
-    """Have the Prefect server that this process started end with it, even after a kill -9."""
-    for child in psutil.Process().children():
-        with suppress(psutil.Error):
-            if any(SERVER_APPLICATION in part for part in child.cmdline()):
-                _guard(child.pid)
-
-
-@cache
-def _guard(server: int) -> None:
-    guard = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", WAIT_AND_KILL, str(server)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    atexit.register(guard.kill)
-
-
 def close_crashed_invocations() -> None:
-    """Mark the runs of processes that died as KILLED in MLflow and Crashed in Prefect.
+    """Mark the runs of processes that died as Crashed in Prefect, and soon as KILLED in MLflow.
 
-    What cannot be reached now is tried again at the next start. Call it inside a flow run.
+    The next tracker does the latter. Call it inside a flow run.
     """
     found_open = list(unclosed())
     # a flow run that is retried belongs to a living process
     living = {found.flow_run_id for found in found_open if found.state == "RUNNING"}
     for found in found_open:
         if found.left_open:
-            with suppress(TrackingError):
-                close_open_runs(connect(), found.id)
-                if found.flow_run_id not in {*living, flow_run.id}:
-                    with get_client(sync_client=True) as client:
-                        _mark_crashed(client, found)
-                close(found)
+            mark_dead(found.id)
+            if found.flow_run_id not in {*living, flow_run.id}:
+                with get_client(sync_client=True) as client:
+                    _mark_crashed(client, found)
+            close(found)
 
 
 def _mark_crashed(client: SyncPrefectClient, found: Invocation) -> None:

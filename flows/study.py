@@ -11,7 +11,7 @@ from prefect.states import Completed, Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.config import SECTIONS, Section, StudyConfig
-from flows.recovery import close_crashed_invocations, guard_server
+from flows.recovery import close_crashed_invocations
 from flows.sections import described, submit_report, submit_sections
 from tasks.door import Held, as_task, hold
 from tasks.invocations import InvocationLog
@@ -20,7 +20,7 @@ from tasks.publish import publish_report
 from tasks.session import Session, open_session
 from tasks.step import Step
 from tasks.store import Entry
-from tasks.tracking.runs import Tracker
+from tasks.tracking.tracker import Tracker
 from tasks.workers import workers_for
 
 OUTCOMES = {"Cached": "cached", "NotReady": "skipped"}
@@ -28,7 +28,6 @@ SELF_EXPLAINING = (
     "CodeChangedError",
     "DatasetError",
     "DivergedError",
-    "TrackingError",
     "WorkerDiedError",
 )
 
@@ -88,7 +87,6 @@ def reason(state: State) -> str:
 
 def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> State:
     """Run these sections, write the report, close the parent run; Failed names what failed."""
-    guard_server()
     close_crashed_invocations()
     log = InvocationLog(config.name, config.model_dump(mode="json"), list(sections))
     log.note(flow_run_id=flow_run.id)
@@ -109,7 +107,7 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
             failures = finish(graph, config, sections)
     except Exception as error:
         log.end("FAILED", str(error))
-        if tracker is not None and tracker.parent_id is not None:
+        if tracker is not None:
             tracker.finish_study("FAILED", {}, {"study.failures": str(error)})
         raise
     except BaseException:  # Prefect turns SIGTERM into an exception

@@ -6,7 +6,6 @@ result of its own, so there is no second copy that could be damaged or out of da
 
 import errno
 import gc
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,7 +28,6 @@ from tasks.session import current_session
 from tasks.stacks import Peer
 from tasks.step import Step, compute_exactly, leaves, map_leaves
 from tasks.store import Entry
-from tasks.tracking.client import TrackingError
 from tasks.workers import WorkerDiedError
 
 RETRIES = 3  # after 1, 2 and 4 seconds
@@ -37,10 +35,8 @@ LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, e
 
 
 def transient(error: BaseException) -> bool:
-    """Whether trying again may help: input and output, a locked database, a lost connection."""
-    if isinstance(error, OSError):
-        return error.errno not in LASTING
-    return isinstance(error, sqlite3.OperationalError | TrackingError)
+    """Whether trying again may help: input and output, a lost connection."""
+    return isinstance(error, OSError) and error.errno not in LASTING
 
 
 def _worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:

@@ -6,15 +6,17 @@ from models.specs import Value
 from tasks.step import Step
 from tasks.store import Entry
 
+DESCRIBED = ("name", "sha256", "n_train", "n_test", "n_classes")
+
 
 class RunPlan(NamedTuple):
-    """Which MLflow run an entry is shown in, and the parameters known before computing."""
+    """The MLflow run of an entry, and the parameters known before computing, as JSON data."""
 
     kind: str
     key: str
     name: str
     parameters: dict[str, Any]
-    dataset: Entry | None
+    dataset: dict[str, Any] | None
 
     @classmethod
     def of(cls, step: Step, key: str, name: str, inputs: dict[str, Any]) -> "RunPlan | None":
@@ -25,11 +27,17 @@ class RunPlan(NamedTuple):
         if step.kind is None:
             return None
         dataset = inputs.get("dataset")
+        described = describe(dataset) if isinstance(dataset, Entry) else None
         parameters: dict[str, Any] = {}
-        if isinstance(dataset, Entry):
-            parameters["dataset"] = dataset.result["name"]
-            parameters["dataset_sha256"] = dataset.result["sha256"]
+        if described is not None:
+            parameters["dataset"] = described["name"]
+            parameters["dataset_sha256"] = described["sha256"]
         for value in inputs.values():
             if isinstance(value, Value):
                 parameters.update(value.model_dump(mode="json"))
-        return cls(step.kind, key, name, parameters, dataset)
+        return cls(step.kind, key, name, parameters, described)
+
+
+def describe(dataset: Entry) -> dict[str, Any]:
+    """What MLflow shows of a prepared dataset."""
+    return {name: dataset.result[name] for name in DESCRIBED}

@@ -10,7 +10,7 @@ from tasks.invocations import InvocationLog
 from tasks.progress import Display
 from tasks.stacks import Stacks
 from tasks.step import Step
-from tasks.tracking.runs import Tracker
+from tasks.tracking.tracker import Tracker
 from tasks.workers import Workers
 
 

@@ -22,8 +22,13 @@ TRAINED_BY, COMMIT, NOTE = "study.trained_by", "study.commit", "mlflow.note.cont
 TASK = "study.task"
 
 
+REFUSALS = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"}
+
+
 class TrackingError(ConnectionError):
-    """MLflow did not take what was logged; trying again later may help."""
+    """MLflow did not take what was logged; unless it is ``refused``, trying again may help."""
+
+    refused = False
 
 
 @contextmanager
@@ -33,7 +38,9 @@ def tracking() -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first = str(error).strip().splitlines()[0]
-        raise TrackingError(f"MLflow did not take what was logged: {first}") from error
+        raised = TrackingError(f"MLflow did not take what was logged: {first}")
+        raised.refused = getattr(error, "error_code", None) in REFUSALS
+        raise raised from error
 
 
 def connect() -> MlflowClient:

@@ -1,11 +1,9 @@
 import errno
-import sqlite3
 
 import pytest
 
 from models.training import DivergedError
 from tasks.door import transient
-from tasks.tracking.client import TrackingError
 from tasks.workers import WorkerDiedError
 
 
@@ -16,8 +14,6 @@ from tasks.workers import WorkerDiedError
         (ConnectionResetError(), True),
         (TimeoutError(), True),
         (FileNotFoundError(errno.ENOENT, "gone in the middle"), True),
-        (sqlite3.OperationalError("database is locked"), True),
-        (TrackingError("MLflow did not take what was logged"), True),
         (OSError(errno.ENOSPC, "no space left on device"), False),
         (PermissionError(errno.EACCES, "not allowed"), False),
         (DivergedError("diverged at epoch 3"), False),

@@ -1,6 +1,7 @@
 import pytest
 from mlflow.entities import LoggedModelOutput
 
+from tasks import store
 from tasks.run_plan import RunPlan
 from tasks.store import Entry
 from tasks.tracking.client import (
@@ -8,11 +9,14 @@ from tasks.tracking.client import (
     KEY,
     KIND,
     TRAINED_BY,
+    TrackingError,
     close_open_runs,
     connect,
     delete_runs,
+    search_everywhere,
 )
-from tasks.tracking.runs import Tracker
+from tasks.tracking.tracker import Tracker, mark_dead, sync
+from tests.servers import TrackingServer
 
 
 @pytest.fixture
@@ -56,41 +60,128 @@ def test_only_what_a_dead_invocation_was_filling_is_closed(client):
     assert client.get_run(alive).info.status == "RUNNING"
 
 
+HISTORY = [{"epoch": n, "train_loss": 0.1, "test_loss": 0.2, "learning_rate": 0.01} for n in (1, 2)]
+PLAN = RunPlan("model", "key", "train[x]", {"depth": 2, "latent_dim": 3}, None)
+ENTRY = Entry(
+    task="train",
+    key="key",
+    name="train[x]",
+    seconds=1,
+    result={
+        "history": HISTORY,
+        "metrics": {"final_test_loss": 0.2},
+        "parameters": {"n_parameters": 9},
+    },
+    provenance={"commit": "c"},
+    inputs={},
+    code={},
+    files={},
+)
+STUDY = {"name": "once", "training": {"epochs": 2}}
+
+
+def only_run(client, kind="model"):
+    (run,) = search_everywhere(client, f"tags.`{KIND}` = '{kind}'")
+    return run
+
+
+def assert_logged_once(client):
+    run = only_run(client)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"depth": "2", "latent_dim": "3", "n_parameters": "9"}
+    for name, steps in (("train_loss", [1, 2]), ("final_test_loss", [0])):
+        found = client.get_metric_history(run.info.run_id, name)
+        assert [metric.step for metric in found] == steps
+
+
 def test_a_run_is_complete_and_logged_once_whatever_came_between(client):
     tracker = Tracker("once", "invocation")
-    tracker.start_study({"name": "once", "training": {"epochs": 2}})
-    plan = RunPlan("model", "key", "train[x]", {"depth": 2, "latent_dim": 3}, None)
-    history = [
-        {"epoch": n, "train_loss": 0.1, "test_loss": 0.2, "learning_rate": 0.01} for n in (1, 2)
-    ]
-    result = {"history": history, "metrics": {"final_test_loss": 0.2}}
-    result["parameters"] = {"n_parameters": 9}
-    described = {"task": "train", "key": "key", "name": "train[x]", "seconds": 1}
-    nothing = {"inputs": {}, "code": {}, "files": {}}
-    entry = Entry(result=result, provenance={"commit": "c"}, **described, **nothing)
+    tracker.start_study(STUDY)
 
-    def run():
-        return tracker.client.get_run(tracker.find("key").info.run_id)
+    def status():
+        assert tracker.wait()
+        return only_run(client).info.status
 
-    tracker.begin(plan)
-    tracker.log_epoch(plan, history[0])
-    tracker.log_epoch(plan, history[0])
-    tracker.fail(plan)
-    assert run().info.status == "FAILED"
-    tracker.begin(plan)
-    assert run().info.status == "RUNNING"
-    tracker.log_entry(plan, entry)
-    assert run().info.status == "FINISHED"
+    tracker.begin(PLAN)
+    tracker.log_epoch(PLAN, HISTORY[0])
+    tracker.log_epoch(PLAN, HISTORY[0])
+    tracker.fail(PLAN)
+    assert status() == "FAILED"
+    tracker.begin(PLAN)
+    assert status() == "RUNNING"
+    tracker.log_entry(PLAN, ENTRY)
+    assert status() == "FINISHED"
 
-    tracker.begin(plan)  # computed again on request, and failing
-    tracker.fail(plan)
-    assert run().info.status == "FINISHED"
-    tracker.client.set_terminated(run().info.run_id, "KILLED")  # a kill just before the end
+    tracker.begin(PLAN)  # computed again on request, and failing
+    tracker.fail(PLAN)
+    assert status() == "FINISHED"
+    client.set_terminated(only_run(client).info.run_id, "KILLED")  # a kill just before the end
     other = Tracker("once", "another invocation")
-    other.log_entry(plan, entry)
-    tracker.log_entry(plan, entry)
-    assert run().info.status == "FINISHED"
-    assert run().data.params == {"depth": "2", "latent_dim": "3", "n_parameters": "9"}
-    for name, steps in (("train_loss", [1, 2]), ("final_test_loss", [0])):
-        found = tracker.client.get_metric_history(run().info.run_id, name)
-        assert [metric.step for metric in found] == steps
+    other.log_entry(PLAN, ENTRY)
+    tracker.log_entry(PLAN, ENTRY)
+    assert other.wait()
+    assert status() == "FINISHED"
+    assert_logged_once(client)
+    tracker.finish_study("FINISHED", {"tasks_done": 1}, {})
+    assert sync() == 0  # nothing is left, and the other one is at work
+
+
+@pytest.fixture
+def server(home):
+    """A tracking server that can be stopped and started again; its address is in use."""
+    with TrackingServer(home) as found:
+        yield found
+
+
+def test_what_an_outage_kept_from_mlflow_is_logged_later_once(server, monkeypatch):
+    monkeypatch.setattr("tasks.tracking.tracker.PATIENCE_SECONDS", 0.5)
+    with store.workspace(ENTRY.task, ENTRY.key) as folder:
+        store.publish(folder, ENTRY)
+    tracker = Tracker("once", "invocation")
+    tracker.start_study(STUDY)
+    tracker.begin(PLAN)
+    tracker.log_epoch(PLAN, HISTORY[0])
+    assert tracker.wait()
+    server.stop()
+    tracker.log_epoch(PLAN, HISTORY[1])
+    tracker.log_entry(PLAN, ENTRY)
+    with pytest.warns(match="not in MLflow yet.*study sync"):
+        tracker.finish_study("FINISHED", {"tasks_done": 1}, {"study.failures": ""})
+
+    with pytest.raises(TrackingError):
+        sync()
+    server.start()
+    assert sync() == 1
+    assert sync() == 0
+    client = connect()
+    assert_logged_once(client)
+    parent = only_run(client, "study")
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics == {"tasks_done": 1}
+
+
+def test_a_server_that_comes_back_gets_all_of_it_during_the_run(server):
+    server.stop()
+    tracker = Tracker("once", "invocation")
+    tracker.start_study(STUDY)
+    tracker.begin(PLAN)
+    server.start()
+    tracker.log_entry(PLAN, ENTRY)
+    tracker.finish_study("FINISHED", {}, {})
+    assert_logged_once(connect())
+    assert sync() == 0
+
+
+def test_runs_of_a_dead_process_are_closed_by_the_next(client, monkeypatch):
+    dead = Tracker("once", "dead")
+    dead.start_study(STUDY)
+    dead.begin(PLAN)
+    assert dead.wait()
+    dead._spool.leave()
+    mark_dead("dead")
+    after = Tracker("once", "after")
+    after.start_study(STUDY)
+    assert after.wait()
+    assert only_run(client).info.status == "KILLED"
+    statuses = {r.info.status for r in search_everywhere(client, f"tags.`{KIND}` = 'study'")}
+    assert statuses == {"KILLED", "RUNNING"}

@@ -1,0 +1,80 @@
+"""A Prefect server for one command, on a socket that the command opened, and no longer than it.
+
+Prefect can start one by itself, but only once all of Prefect is imported, and a kill -9 of the
+command leaves that one behind.
+"""
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+from models.specs import ConfigError
+
+START_SECONDS = 120
+STOP_SECONDS = 5
+
+
+class EmbeddedServer:
+    """Starts at once, in a process of its own; ``address`` is where its API will answer."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.address = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "flows.embedded_server", str(listening.fileno())],
+                pass_fds=[listening.fileno()],
+                stdin=subprocess.PIPE,  # ends with this process, however that ends
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        atexit.register(self.stop)
+
+    def wait(self) -> None:
+        """Wait until it answers. Raises ConfigError if it ends, or takes two minutes."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.address}/health", timeout=START_SECONDS):
+                    return
+            except OSError:  # it ended
+                time.sleep(0.1)
+        self.stop()
+        assert self._process.stderr is not None
+        said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        why = f": {said[-1]}" if said else ""
+        raise ConfigError(f"Prefect's embedded server did not start{why}")
+
+    def stop(self) -> None:
+        """End it when it has written down what it was told."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve Prefect's API on the socket with this descriptor until the other side ends."""
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    application = create_app(ephemeral=True, final=True)
+    server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="on"))
+    server.run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+
+
+if __name__ == "__main__":
+    main()
