@@ -1,5 +1,6 @@
 """The ``study`` command."""
 
+import os
 import sys
 import warnings
 import webbrowser
@@ -45,6 +46,9 @@ def main() -> None:
     except ConfigError as error:
         typer.echo(f"study: {error}", err=True)
         sys.exit(2)
+    except BrokenPipeError:  # as in `study status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 @app.command(epilog="Example: study run mnist --set training.epochs=2 --set seeds=[0,1]")

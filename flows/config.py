@@ -1,6 +1,7 @@
 """The study configuration: one typed, validated value."""
 
-from itertools import islice, pairwise
+from collections.abc import Sequence
+from itertools import chain, islice, pairwise
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
@@ -53,20 +54,20 @@ class InterpolationConfig(Value):
         None,
         strict=False,
         description="Labels to walk between; null: the written study's, or four neighbours where "
-        "there are fewer than ten classes; empty leaves the section out.",
+        "one of its labels is missing; empty leaves the section out.",
     )
     latent_dims: tuple[LatentDim, ...] = Field(
         (20, 100), strict=False, description="Latent sizes to compare."
     )
     steps: int = Field(11, ge=3, le=100, description="Images per walk, both ends included.")
 
-    def walks(self, n_classes: int) -> tuple[tuple[int, int], ...]:
-        """The labels to walk between in a dataset of so many classes."""
+    def walks(self, labels: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """The labels to walk between in a dataset with these, in order."""
         if self.pairs is not None:
             return self.pairs
-        if n_classes >= 10:
+        if set(labels).issuperset(chain(*REPORTED_PAIRS)):
             return REPORTED_PAIRS
-        return tuple(islice(pairwise(range(n_classes)), len(REPORTED_PAIRS)))
+        return tuple(islice(pairwise(labels), len(REPORTED_PAIRS)))
 
 
 class TransferConfig(TransferOptions):
@@ -78,7 +79,10 @@ class TransferConfig(TransferOptions):
         description="What is trained from what; empty leaves the section out.",
     )
     label_budgets: tuple[LabelBudget, ...] = Field(
-        (100, 1000, "all"), strict=False, min_length=1, description="Labelled images to train on."
+        (100, 1000, "all"),
+        strict=False,
+        min_length=1,
+        description="Labelled images to train on; all if there are fewer.",
     )
     reported_epochs: int = Field(
         2, ge=1, le=10_000, description="Epochs of `as_reported`; longer training slowly escapes."

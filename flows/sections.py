@@ -12,7 +12,7 @@ from flows.grid import Classifier, Training, autoencoders, classifiers, judge
 from flows.load import command_of
 from flows.work import training_work, transfer_work
 from tasks.correlate import correlate
-from tasks.data import count_classes, data, source_fingerprint
+from tasks.data import data, labels_in, source_fingerprint
 from tasks.evaluate import evaluate
 from tasks.interpolate import interpolate, interpolation_grid
 from tasks.package import package
@@ -39,9 +39,9 @@ def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section
     """The sections that cannot be had with this dataset, and why."""
     if set(sections).isdisjoint(NEED_LABELS):
         return {}
-    n_classes = count_classes(config.dataset)
-    reason = "the dataset has no labels" if n_classes == 0 else "the dataset has a single class"
-    return {name: reason for name in sections if name in NEED_LABELS and n_classes < 2}
+    labels = labels_in(config.dataset)
+    reason = "the dataset has a single class" if labels else "the dataset has no labels"
+    return {name: reason for name in sections if name in NEED_LABELS and len(labels) < 2}
 
 
 def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
@@ -128,7 +128,7 @@ def submit_walks(
 ) -> None:
     """Walks between pairs of labels at every latent size, and one picture of those of a seed."""
     steps = config.interpolation.steps
-    pairs = config.interpolation.walks(count_classes(config.dataset))
+    pairs = config.interpolation.walks(labels_in(config.dataset))
     walks: dict[int, list[Node]] = {seed: [] for seed in config.seeds}
     for seed in config.seeds:
         for pair in pairs:

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tasks import own_images
 from tasks.dataset_config import OWN, DatasetConfig
 from tasks.images import SIDE
 from tasks.own_images import class_names, files_of, read_parts
@@ -56,6 +57,11 @@ def load_dataset(entry: Entry) -> Dataset:
 def count_classes(config: DatasetConfig) -> int:
     """How many classes the labels tell apart, 0 without labels."""
     return len(class_names(config)) if config.name in OWN else 10
+
+
+def labels_in(config: DatasetConfig) -> list[int]:
+    """The labels that occur, in order; none without labels."""
+    return own_images.labels_in(config) if config.name in OWN else list(range(10))
 
 
 def source_fingerprint(config: DatasetConfig) -> str:

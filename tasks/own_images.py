@@ -81,11 +81,18 @@ def class_names(config: DatasetConfig) -> list[str]:
     if config.name == "folder":
         found = [set(part.classes) for part in parts.values()]
         return sorted(set.union(*found)) if all(found) else []
-    files = [part.labels for part in parts.values()]
+    return [str(label) for label in range(max(labels_in(config), default=-1) + 1)]
+
+
+def labels_in(config: DatasetConfig) -> list[int]:
+    """The labels that occur, in order; none if a part has no labels."""
+    if config.name == "folder":
+        return list(range(len(class_names(config))))
+    files = [part.labels for part in files_of(config).values()]
     if None in files:
         return []
-    highest = max(int(read_idx(file).max()) for file in files if file is not None)
-    return [str(label) for label in range(highest + 1)]
+    found = [set(read_idx(file).ravel().tolist()) for file in files if file is not None]
+    return sorted(set.union(*found))
 
 
 def read_parts(config: DatasetConfig) -> "dict[str, tuple[Tensor, Tensor | None]]":

@@ -17,11 +17,17 @@ from rich.progress import (
 LINES_PER_TASK = 5  # epochs told per task where the output is no terminal
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Nobody reads any more, as in ``study run | head``; the study goes on."""
+        self.quiet = True
+
+
 class Display:
     """Follows the tasks of one invocation; every method may be called from any thread."""
 
     def __init__(self, console: Console | None = None):
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or _Console(highlight=False, soft_wrap=True)
         self.live = self.console.is_terminal
         self.started = time.monotonic()
         self.counts = {"done": 0, "cached": 0, "failed": 0, "skipped": 0}

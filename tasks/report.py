@@ -67,6 +67,7 @@ def write_report(
         groups=groups,
         tables=summaries(tables),
         seeds=config["seeds"],
+        first=pictured_seed(groups, config["seeds"]),
         verdicts=verdicts,
         folder=folder,
         mean_image=groups["pca"][0].result["test_loss"][0] if groups.get("pca") else None,
@@ -182,6 +183,12 @@ def of_seed(entries: Iterable[Entry], seed: int) -> list[Entry]:
     """The entries of one seed, for pictures: by depth and latent size where they have one."""
     chosen = [entry for entry in entries if f"seed={seed}" in label(entry.name).split(", ")]
     return sorted(chosen, key=lambda entry: [int(n) for n in SHAPE.findall(entry.name)])
+
+
+def pictured_seed(groups: Groups, seeds: list[int]) -> int:
+    """The first seed of which there is a model."""
+    models = groups.get("train", [])
+    return next((seed for seed in seeds if of_seed(models, seed)), seeds[0])
 
 
 def label(name: str) -> str:

@@ -113,13 +113,13 @@ def test_a_command_names_what_differs_from_the_shipped_study(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pairs", "n_classes", "expected"),
+    ("pairs", "labels", "expected"),
     [
-        (None, 10, ((3, 5), (5, 8), (0, 4), (2, 9))),
-        (None, 3, ((0, 1), (1, 2))),
-        (None, 8, ((0, 1), (1, 2), (2, 3), (3, 4))),
-        (((1, 7),), 10, ((1, 7),)),
+        (None, range(10), ((3, 5), (5, 8), (0, 4), (2, 9))),
+        (None, [3, 5, 8], ((3, 5), (5, 8))),
+        (None, range(8), ((0, 1), (1, 2), (2, 3), (3, 4))),
+        (((1, 7),), range(10), ((1, 7),)),
     ],
 )
-def test_walks_are_between_labels_that_there_are(pairs, n_classes, expected):
-    assert InterpolationConfig(pairs=pairs).walks(n_classes) == expected
+def test_walks_are_between_labels_that_there_are(pairs, labels, expected):
+    assert InterpolationConfig(pairs=pairs).walks(labels) == expected
