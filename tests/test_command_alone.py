@@ -26,20 +26,43 @@ def test_theory_alone_needs_no_data(study):
     assert ">fails</td>" not in page
 
 
-def test_images_without_labels_run_all_that_needs_none(study, tmp_path):
-    noise = np.random.default_rng(0)
-    for index in range(40):
-        pixels = noise.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f"{index:02d}.png")
-    own = {"name": "own", "dataset": {"name": "folder", "path": str(tmp_path), "shape": "pad"}}
-    own |= {"latent_dims": [2], "depths": [1], "depth_latent_dim": 2, "training": {"epochs": 1}}
-    file = tmp_path / "own.yaml"
-    file.write_text(json.dumps(own))
-    result = study("run", str(file))
-    assert result.returncode == 0, result.stderr
-    assert {name.partition("[")[0] for name in executed(result)} == {
-        *("data", "train", "pca", "package", "evaluate", "correlate", "report")
-    }
+@pytest.fixture
+def own_images(study, tmp_path):
+    """Runs a small study of 40 random images, in one folder or in one for each class."""
+
+    def run(classes):
+        noise = np.random.default_rng(0)
+        for index in range(40):
+            folder = tmp_path / "images" / classes[index % len(classes)]
+            folder.mkdir(parents=True, exist_ok=True)
+            pixels = noise.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{index:02d}.png")
+        dataset = {"name": "folder", "path": str(tmp_path / "images"), "shape": "pad"}
+        own = {"name": "own", "dataset": dataset, "training": {"epochs": 1}}
+        own |= {"latent_dims": [2], "depths": [1], "depth_latent_dim": 2}
+        own |= {"interpolation": {"latent_dims": [2]}}
+        own |= {"transfer": {"scenarios": ["head_only"], "label_budgets": ["all"], "epochs": 1}}
+        file = tmp_path / "own.yaml"
+        file.write_text(json.dumps(own))
+        result = study("run", str(file))
+        assert result.returncode == 0, result.stderr
+        return {name.partition("[")[0] for name in executed(result)}
+
+    return run
+
+
+UNLABELLED = {"data", "train", "pca", "package", "evaluate", "correlate", "report"}
+
+
+def test_images_in_folders_run_all_that_labels_allow(own_images):
+    labelled = {"transfer", "interpolate", "interpolation_grid"}
+    assert own_images(["crosses", "noughts"]) - {"theory"} == UNLABELLED | labelled
+    page = html.unescape(report_page("own").read_text())
+    assert "left out" not in page
+
+
+def test_images_without_labels_run_all_that_needs_none(own_images):
+    assert own_images([""]) - {"theory"} == UNLABELLED
     page = html.unescape(report_page("own").read_text())
     assert "Section interpolation is left out: the dataset has no labels." in page
     assert "reported" not in page.partition("Verdicts")[2].partition("Latent size")[2][:2_000]
