@@ -92,7 +92,7 @@ class Tracker:
             left = self._queue.unfinished_tasks
             why = f" ({self.trouble})" if self.trouble else ""
             warnings.warn(
-                f"{left} results are not in MLflow yet{why}; the next run logs them, "
+                f"{left} things to log are not in MLflow yet{why}; the next run logs them, "
                 "or: study sync",
                 stacklevel=2,
             )
@@ -110,10 +110,16 @@ class Tracker:
         return True
 
     def addresses(self, keys: set[str]) -> dict[str, str]:
-        """Where MLflow shows the runs of entries with these keys, and the parent run as ``""``."""
-        if not self.wait() or self._writer is None:
-            return {}
-        return self._writer.addresses(keys)
+        """Where MLflow shows the runs of entries with these keys, and the parent run as ``""``.
+
+        Nothing while it does not answer.
+        """
+        from tasks.tracking.client import TrackingError
+
+        if self.wait() and self._writer is not None:
+            with suppress(TrackingError):
+                return self._writer.addresses(keys)
+        return {}
 
     def interrupt(self) -> None:
         """Close every run of this invocation that is still open as KILLED, now or later."""
@@ -127,6 +133,7 @@ class Tracker:
             close_open_runs(connect(), self.invocation)
             if complete:
                 self._spool.remove()
+        self._spool.leave()
 
     def _put(self, do: str, kept: bool = True, **arguments: Any) -> None:
         if "plan" in arguments:
