@@ -204,7 +204,8 @@ def sync() -> None:
     except TrackingError as error:
         typer.echo(f"study: {error}", err=True)
         sys.exit(1)
-    typer.echo(f"logged what was left of {invocations} runs" if invocations else "nothing is left")
+    left = f"what {invocations} earlier run{'s' if invocations > 1 else ''} left is logged"
+    typer.echo(left if invocations else "nothing is left to log")
 
 
 @app.command(epilog="Example: study ui")

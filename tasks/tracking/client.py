@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 from mlflow.entities import Run
@@ -38,6 +39,9 @@ def tracking() -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first = str(error).strip().splitlines()[0]
+        if "Max retries exceeded" in first:
+            server = urlsplit(tracking_uri())
+            first = f"{server.hostname}:{server.port} does not answer"
         raised = TrackingError(f"MLflow did not take what was logged: {first}")
         raised.refused = getattr(error, "error_code", None) in REFUSALS
         raise raised from error
