@@ -196,11 +196,11 @@ def register(
 @app.command(epilog="Example: study sync")
 def sync() -> None:
     """Log to MLflow what earlier runs could not, because it was down or they were killed."""
+    from tasks.tracking import tracker
     from tasks.tracking.client import TrackingError
-    from tasks.tracking.tracker import sync
 
     try:
-        invocations = sync()
+        invocations = tracker.sync()
     except TrackingError as error:
         typer.echo(f"study: {error}", err=True)
         sys.exit(1)

@@ -9,9 +9,9 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 
 from models.specs import ConfigError
@@ -24,6 +24,8 @@ class EmbeddedServer:
     """Starts at once, in a process of its own; ``address`` is where its API will answer."""
 
     def __init__(self) -> None:
+        # a file and no pipe, which would fill and block it; it goes with this object
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.address = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
             self._process = subprocess.Popen(
@@ -31,7 +33,7 @@ class EmbeddedServer:
                 pass_fds=[listening.fileno()],
                 stdin=subprocess.PIPE,  # ends with this process, however that ends
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
+                stderr=self._said,
                 start_new_session=True,
             )
         atexit.register(self.stop)
@@ -46,8 +48,8 @@ class EmbeddedServer:
             except OSError:  # it ended
                 time.sleep(0.1)
         self.stop()
-        assert self._process.stderr is not None
-        said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace").strip().splitlines()
         why = f": {said[-1]}" if said else ""
         raise ConfigError(f"Prefect's embedded server did not start{why}")
 

@@ -5,8 +5,6 @@ loses at most the line that was being written. A lock held for the invocation's 
 one from one whose process died.
 """
 
-import json
-import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -14,10 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
+from tasks import json_lines
 from tasks.home import study_home
+from tasks.locks import held_if_free
 
 State = Literal["RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
 
@@ -74,6 +74,10 @@ def _folder() -> Path:
     return study_home() / "invocations"
 
 
+def _path(identifier: str) -> Path:
+    return _folder() / f"{identifier}.jsonl"
+
+
 def _lock(identifier: str) -> FileLock:
     return FileLock(_folder() / f"{identifier}.lock", thread_local=False)
 
@@ -92,7 +96,7 @@ class InvocationLog:
 
     def note(self, **fields: Any) -> None:
         """Add to the record."""
-        _append(self.id, fields)
+        json_lines.append(_path(self.id), fields)
 
     def task(self, name: str, **fields: Any) -> None:
         """Add to the record of one task."""
@@ -105,24 +109,10 @@ class InvocationLog:
         Path(self._held.lock_file).unlink(missing_ok=True)
 
 
-def _append(identifier: str, fields: dict[str, Any]) -> None:
-    line = ("\n" + json.dumps(fields)).encode()  # a torn line before stays apart
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    descriptor = os.open(_folder() / f"{identifier}.jsonl", flags, 0o644)
-    try:
-        os.write(descriptor, line)  # one call: lines of several threads never mix
-    finally:
-        os.close(descriptor)
-
-
 def _read(path: Path) -> Invocation | None:
     merged: dict[str, Any] = {"tasks": {}}
     try:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                fields = json.loads(line)
-            except ValueError:  # empty, or torn by a kill
-                continue
+        for fields in json_lines.read(path):
             for name, task in fields.pop("tasks", {}).items():
                 merged["tasks"].setdefault(name, {}).update(task)
             merged.update(fields)
@@ -132,13 +122,8 @@ def _read(path: Path) -> Invocation | None:
 
 
 def _alive(identifier: str) -> bool:
-    lock = _lock(identifier)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    with held_if_free(_lock(identifier)) as free:
+        return not free
 
 
 def _current(path: Path) -> Invocation | None:
@@ -176,5 +161,6 @@ def unclosed() -> Iterator[Invocation]:
 def close(found: Invocation) -> None:
     """Write down that the runs of a dead invocation are closed, so that it is looked at once."""
     message = found.message or "its process ended without a word"
-    _append(found.id, {"state": found.state, "message": message, "ended": time.time()})
+    fields = {"state": found.state, "message": message, "ended": time.time()}
+    json_lines.append(_path(found.id), fields)
     Path(_lock(found.id).lock_file).unlink(missing_ok=True)

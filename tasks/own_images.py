@@ -91,8 +91,8 @@ def labels_in(config: DatasetConfig) -> list[int]:
     files = [part.labels for part in files_of(config).values()]
     if None in files:
         return []
-    found = [set(read_idx(file).ravel().tolist()) for file in files if file is not None]
-    return sorted(set.union(*found))
+    found = [read_idx(file).unique().tolist() for file in files if file is not None]
+    return sorted(set().union(*found))
 
 
 def read_parts(config: DatasetConfig) -> "dict[str, tuple[Tensor, Tensor | None]]":

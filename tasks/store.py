@@ -12,15 +12,16 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from tasks.canonical import digest
 from tasks.home import study_home
+from tasks.locks import held_if_free
 
 MANIFEST = "manifest.json"
 
@@ -104,7 +105,7 @@ def set_aside(path: Path, problem: str) -> None:
 
 
 def _lock(task: str, key: str) -> FileLock:
-    """The lock of a key. It is the operating system's, so it dies with its holder."""
+    """The lock of a key."""
     folder = study_home() / "store" / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{task}-{key}.lock", thread_local=False)
@@ -117,19 +118,9 @@ def locked(task: str, key: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def locked_if_free(task: str, key: str) -> Iterator[bool]:
+def locked_if_free(task: str, key: str) -> AbstractContextManager[bool]:
     """Hold the lock of a key unless somebody does already; whether it is held."""
-    lock = _lock(task, key)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    return held_if_free(_lock(task, key))
 
 
 def flush(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Real servers for tests."""
+"""Real servers for tests and benchmarks."""
 
 import os
 import signal
@@ -7,13 +7,55 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 
-START_SECONDS = 90
+START_SECONDS = 120
 
 
 def free_port():
+    """A port of the loopback address that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
+
+
+def start(command, question, environment):
+    """Start a server and wait until it answers at the address ``question``; its process."""
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(question, timeout=2).close()
+            return process
+        except OSError:
+            time.sleep(0.2)
+    end(process)
+    raise RuntimeError(f"{' '.join(command)} did not start")
+
+
+def end(process, number=signal.SIGKILL):
+    """End a server with everything that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+    process.wait(timeout=20)
+
+
+def start_prefect(home):
+    """A Prefect server with its files below a folder: its process and its API's address."""
+    port = free_port()
+    api = f"http://127.0.0.1:{port}/api"
+    variables = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": api,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    return start(command, f"{api}/health", os.environ | variables), api
 
 
 class TrackingServer:
@@ -22,12 +64,15 @@ class TrackingServer:
     ``MLFLOW_TRACKING_URI`` names it from the start to the end of the ``with`` block.
     """
 
-    def __init__(self, folder, store=None):
-        self.port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
-        self.store = store or f"sqlite:///{folder / 'server.db'}"
-        self.artifacts = folder / "server-artifacts"
+    def __init__(self, folder):
         folder.mkdir(parents=True, exist_ok=True)
+        port = free_port()
+        self.address = f"http://127.0.0.1:{port}"
+        self._command = [
+            *(sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"),
+            *("--backend-store-uri", f"sqlite:///{folder / 'server.db'}"),
+            *("--artifacts-destination", str(folder / "server-artifacts")),
+        ]
         self._process = None
 
     def __enter__(self):
@@ -40,27 +85,11 @@ class TrackingServer:
         del os.environ["MLFLOW_TRACKING_URI"]
 
     def start(self):
-        arguments = ["--backend-store-uri", self.store, "--artifacts-destination"]
-        arguments += [str(self.artifacts), "--port", str(self.port), "--workers", "1"]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *arguments],
-            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{self.address}/health", timeout=2).close()
-                return
-            except OSError:
-                time.sleep(0.2)
-        raise TimeoutError(f"no answer from {self.address}")
+        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        self._process = start(self._command, f"{self.address}/health", environment)
 
     def stop(self):
-        """End it at once, with everything that it started."""
+        """End it at once, as a kill does."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            end(self._process)
             self._process = None

@@ -2,16 +2,12 @@
 
 import html
 import json
-import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +21,7 @@ from tasks.home import report_page
 from tasks.tracking.client import connect
 from tasks.train import load_model
 from tests.conftest import executed, model_runs, study_runs
+from tests.servers import end, free_port, start
 
 TRAIN = "train[depth=2, latent_dim=2, seed=0]"
 
@@ -181,36 +178,20 @@ def in_process_latents(images):
 @contextmanager
 def served(environment, model):
     """A model behind ``mlflow models serve``; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{(port := free_port())}"
     programs = str(Path(sys.executable).parent)
-    tracking = f"sqlite:///{environment['STUDY_HOME']}/mlflow.db"
-    process = subprocess.Popen(
-        [
-            *(f"{programs}/mlflow", "models", "serve", "-m", model),
-            *("--env-manager", "local", "--port", str(port)),
-        ],
-        env=environment
-        | {
-            "MLFLOW_TRACKING_URI": tracking,
-            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-            "PATH": f"{programs}:{environment['PATH']}",
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    variables = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{environment['STUDY_HOME']}/mlflow.db",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "PATH": f"{programs}:{environment['PATH']}",
+    }
+    command = [f"{programs}/mlflow", "models", "serve", "-m", model]
+    command += ["--env-manager", "local", "--port", str(port)]
+    process = start(command, f"{address}/ping", environment | variables)
     try:
-        for _ in range(600):
-            with suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
-                break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        yield address
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        end(process)
 
 
 def test_a_section_runs_by_itself_on_what_is_trained(study):

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from functools import partial
 from urllib.parse import urlsplit
 
-from filelock import FileLock
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.home import study_home
+from tasks.locks import mlflow_lock
 from tasks.mlflow_config import tracking_uri
 from tasks.tracking.models import delete_models
 
@@ -37,6 +37,8 @@ def tracking() -> Iterator[None]:
     """What MLflow and its database raise, as one error with one line."""
     try:
         yield
+    except TrackingError:
+        raise
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first = str(error).strip().splitlines()[0]
         if "Max retries exceeded" in first:
@@ -53,7 +55,7 @@ def connect() -> MlflowClient:
     home.mkdir(parents=True, exist_ok=True)
     client = MlflowClient(uri)
     if uri.startswith("sqlite:///"):
-        with FileLock(home / "mlflow.lock"):
+        with mlflow_lock():
             client.search_experiments(max_results=1)
             with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
                 database.execute("PRAGMA journal_mode=WAL")

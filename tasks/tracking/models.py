@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 from mlflow.entities import (
     LoggedModel,
     LoggedModelOutput,
@@ -29,7 +28,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
-from tasks.home import study_home
+from tasks.locks import mlflow_lock
 from tasks.mlflow_config import tracking_uri
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def models_of(run: Run) -> list[str]:
 
 def register_model(client: MlflowClient, name: str, model: LoggedModel, alias: str) -> ModelVersion:
     """Point an alias of a registered model at this logged model; a version of it is made once."""
-    with FileLock(study_home() / "mlflow.lock"):
+    with mlflow_lock():
         try:
             client.create_registered_model(name)
         except MlflowException as error:

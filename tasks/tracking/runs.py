@@ -8,11 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from tasks.home import study_home
+from tasks.locks import mlflow_lock
 from tasks.run_plan import RunPlan
 from tasks.store import Entry
 from tasks.tracking.client import (
@@ -57,7 +56,7 @@ def log_datasets(client: MlflowClient, run_id: str, datasets: list[dict[str, Any
         )
         for one in datasets
     ]
-    with FileLock(study_home() / "mlflow.lock"):
+    with mlflow_lock():
         client.log_inputs(run_id, inputs)
 
 
@@ -129,7 +128,7 @@ class EntryRuns:
         """The run of this plan, created if there is none yet."""
         run = self._runs.get(plan.key)
         if run is None:
-            with FileLock(study_home() / "mlflow.lock"):
+            with mlflow_lock():
                 run = self.find(plan.key) or self._create(plan, at)
         run_id = run.info.run_id
         if plan.parameters.keys() - run.data.params.keys():

@@ -5,15 +5,16 @@ neither an outage nor a kill loses any. A lock held for the invocation's life te
 being filled from one that was left.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
+from tasks import json_lines
 from tasks.home import study_home
+from tasks.locks import held_if_free
 
 Operation = dict[str, Any]
 
@@ -34,15 +35,10 @@ class Spool:
     @contextmanager
     def taken(self) -> Iterator[bool]:
         """Hold the file, unless another process does; whether it is held."""
-        try:
-            self._held.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            self.leave()
+        with held_if_free(self._held) as held:
+            yield held
+        if held:
+            self._tidy()
 
     def take(self) -> None:
         """Hold the file for as long as this process lives."""
@@ -51,23 +47,19 @@ class Spool:
     def leave(self) -> None:
         """Let others log what is left, if there is any."""
         self._held.release()
+        self._tidy()
+
+    def _tidy(self) -> None:
         if not self.path.exists():
             Path(self._held.lock_file).unlink(missing_ok=True)
 
     def add(self, operation: Operation) -> None:
-        """Write down one operation. Call it from one thread."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"\n{json.dumps(operation)}")  # a torn line before stays apart
+        """Write down one operation."""
+        json_lines.append(self.path, operation)
 
     def read(self) -> list[Operation]:
-        """All of them; a line that a kill has torn was not tried."""
-        found = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                continue
-        return found
+        """All of them; one that a kill has torn was not tried."""
+        return list(json_lines.read(self.path))
 
     def remove(self) -> None:
         """All of it is in MLflow."""

@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from filelock import FileLock
 from mlflow.entities import Metric, RunTag
 
-from tasks.home import study_home
+from tasks.locks import mlflow_lock
 from tasks.mlflow_config import artifact_root, mlflow_config, page_address, tracking_uri
 from tasks.publish import filled_page
 from tasks.report import PAGE
@@ -33,16 +32,6 @@ from tasks.tracking.spool import Operation
 from tasks.tracking.views import experiment_tags
 
 FindEntry = Callable[[list[str]], Entry | None]
-OPERATIONS = {
-    "start_study",
-    "begin",
-    "log_epoch",
-    "log_entry",
-    "fail",
-    "log_summary",
-    "finish_study",
-    "close",
-}
 
 
 class Writer:
@@ -54,20 +43,34 @@ class Writer:
             self.study, self.invocation, self.find_entry = study, invocation, find_entry
             self.experiment_id, self._tags = self._experiment()
             self.runs = EntryRuns(self.client, self.experiment_id, study)
-            self.parent_id = self._parent()
+            self.runs.parent_id = self._parent()
+        self._operations: dict[str, Callable[..., None]] = {
+            "start_study": self.start_study,
+            "begin": self.runs.begin,
+            "log_epoch": self.runs.log_epoch,
+            "log_entry": self.log_entry,
+            "fail": self.runs.fail,
+            "log_summary": self.log_summary,
+            "finish_study": self.finish_study,
+            "close": self.close,
+        }
+
+    @property
+    def parent_id(self) -> str | None:
+        """The parent run of the invocation, once it is open."""
+        return self.runs.parent_id
 
     def apply(self, operation: Operation) -> None:
-        """Carry out one operation, a method's name in ``do`` and its arguments.
+        """Carry out one operation, its name in ``do``, with its arguments.
 
-        Raises TrackingError if MLflow does not take it.
+        Raises TrackingError if MLflow does not take it, KeyError if there is no such operation.
         """
-        if operation["do"] not in OPERATIONS:
-            raise ValueError(f"no such operation: {operation['do']!r}")
+        carry_out = self._operations[operation["do"]]
         arguments = {name: value for name, value in operation.items() if name != "do"}
         if "plan" in arguments:
             arguments["plan"] = RunPlan(**arguments["plan"])
         with tracking():
-            getattr(self, operation["do"])(**arguments)
+            carry_out(**arguments)
 
     def addresses(self, keys: set[str]) -> dict[str, str]:
         """Where MLflow shows the runs of entries with these keys, and the parent run as ``""``."""
@@ -82,7 +85,7 @@ class Writer:
 
     def _experiment(self) -> tuple[str, dict[str, str]]:
         name = mlflow_config().experiment_prefix + self.study
-        with FileLock(study_home() / "mlflow.lock"):
+        with mlflow_lock():
             found = self.client.get_experiment_by_name(name)
             if found is None:
                 root = artifact_root()
@@ -96,8 +99,7 @@ class Writer:
     def _parent(self) -> str | None:
         """The parent run, if it was opened already."""
         found = search_everywhere(self.client, f"tags.`{INVOCATION}` = '{self.invocation}'")
-        self.runs.parent_id = found[0].info.run_id if found else None
-        return self.runs.parent_id
+        return found[0].info.run_id if found else None
 
     def start_study(self, parameters: dict[str, Any], source: dict[str, str], at: int) -> None:
         """Open the parent run of this invocation; ``source`` are tags of every new run."""
@@ -106,25 +108,13 @@ class Writer:
             if self._tags.get(name) != value:
                 self.client.set_experiment_tag(self.experiment_id, name, value)
         self.runs.source = source
-        if self.parent_id is None:
+        parent = self.parent_id
+        if parent is None:
             tags = {KIND: "study", STUDY: self.study, INVOCATION: self.invocation, **source}
-            run = self.client.create_run(
-                self.experiment_id, at, tags=tags, run_name=f"{self.study} {clock(at)}"
-            )
-            self.parent_id = self.runs.parent_id = run.info.run_id
-        self.client.log_batch(self.parent_id, params=as_parameters(parameters))
-
-    def begin(self, plan: RunPlan, at: int) -> None:
-        """A computation starts."""
-        self.runs.begin(plan, at)
-
-    def log_epoch(self, plan: RunPlan, event: dict[str, Any], at: int) -> None:
-        """One epoch's losses."""
-        self.runs.log_epoch(plan, event, at)
-
-    def fail(self, plan: RunPlan, status: str, at: int) -> None:
-        """A computation failed."""
-        self.runs.fail(plan, status, at)
+            name = f"{self.study} {clock(at)}"
+            run = self.client.create_run(self.experiment_id, at, tags=tags, run_name=name)
+            parent = self.runs.parent_id = run.info.run_id
+        self.client.log_batch(parent, params=as_parameters(parameters))
 
     def log_entry(self, plan: RunPlan, entry: list[str], fingerprint: str, at: int) -> None:
         """An entry is there; one that is gone again is not shown."""

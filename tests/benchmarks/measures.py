@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import psutil
 from tasks.home import study_data
 from tasks.reported import TEST_LOSS
 from tests.benchmarks.contestants import CONTESTANTS
+from tests.servers import end, start_prefect
 
 STUDY = [sys.executable, "-m", "flows.cli"]
 SWEEP = ["run", "mnist", "--section", "latent_sweep"]
@@ -27,7 +29,6 @@ SHORT |= {"dataset.train_limit": 40_000}
 ONE_EPOCH = [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
 CORES = len(os.sched_getaffinity(0))
 BATCHES = 100
-WAIT_SECONDS = 120
 
 
 class Sample(NamedTuple):
@@ -158,34 +159,11 @@ def overhead() -> Samples:
 @contextmanager
 def prefect_server(home: Path) -> Iterator[str]:
     """A Prefect server of its own; its API's address."""
-    import socket
-    import urllib.request
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    variables = {"PREFECT_HOME": str(home / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
-        env=os.environ | variables,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    api = f"http://127.0.0.1:{port}/api"
+    process, api = start_prefect(home / "prefect")
     try:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while True:
-            try:
-                urllib.request.urlopen(f"{api}/health", timeout=2).close()
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
         yield api
     finally:
-        server.terminate()
-        server.wait()
+        end(process, signal.SIGTERM)
 
 
 def memory() -> Samples:

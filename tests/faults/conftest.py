@@ -5,12 +5,8 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -19,6 +15,7 @@ from filelock import FileLock
 from tasks import store
 from tasks.invocations import invocations
 from tasks.tracking.client import connect, search_everywhere
+from tests.servers import end, start_prefect
 
 PYTHON = sys.executable
 # One worker process starts sooner than two, and computes the same as each of two.
@@ -123,37 +120,9 @@ def kill_group(process):
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """Address of a Prefect server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    api = f"http://127.0.0.1:{port}/api"
-    process = subprocess.Popen(
-        [PYTHON, "-m", "prefect", "server", "start", "--port", str(port)],
-        env={
-            **os.environ,
-            "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-            "PREFECT_API_URL": api,
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 90
-    while not _answers(f"{api}/health"):
-        assert process.poll() is None
-        assert time.monotonic() < deadline, "the Prefect server does not start"
-        time.sleep(0.3)
+    process, api = start_prefect(tmp_path_factory.mktemp("prefect"))
     yield api
-    os.killpg(process.pid, signal.SIGTERM)
-    process.wait(timeout=20)
-
-
-def _answers(address):
-    try:
-        with urllib.request.urlopen(address, timeout=2):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
+    end(process, signal.SIGTERM)
 
 
 @pytest.fixture(scope="session")

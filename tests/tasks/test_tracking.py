@@ -172,7 +172,7 @@ def test_a_server_that_comes_back_gets_all_of_it_during_the_run(server):
     assert sync() == 0
 
 
-def test_runs_of_a_dead_process_are_closed_by_the_next(client, monkeypatch):
+def test_runs_of_a_dead_process_are_closed_by_the_next(client):
     dead = Tracker("once", "dead")
     dead.start_study(STUDY)
     dead.begin(PLAN)
