@@ -6,6 +6,7 @@ command leaves that one behind.
 
 import atexit
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import urllib.request
 
 from models.specs import ConfigError
 
+ERROR_LINE = re.compile(r"^[\w.]+(?:Error|Exception): .*", re.MULTILINE)
 START_SECONDS = 120
 STOP_SECONDS = 5
 
@@ -49,9 +51,12 @@ class EmbeddedServer:
                 time.sleep(0.1)
         self.stop()
         self._said.seek(0)
-        said = self._said.read().decode(errors="replace").strip().splitlines()
-        why = f": {said[-1]}" if said else ""
-        raise ConfigError(f"Prefect's embedded server did not start{why}")
+        said = self._said.read().decode(errors="replace").strip()
+        why = [*ERROR_LINE.findall(said), *said.splitlines()[-1:], "it said nothing"][0]
+        raise ConfigError(
+            f"Prefect's embedded server did not start ({why}); if its database is damaged, move "
+            f"{os.environ['PREFECT_HOME']} away: it holds past runs for Prefect's page, no results"
+        )
 
     def stop(self) -> None:
         """End it when it has written down what it was told."""
