@@ -32,8 +32,7 @@ class BatchNormReLU:
     """Batch norm over images and pixels of channels-last maps, then ReLU.
 
     The map before it, ``layer``, leaves out its bias, which batch norm takes away again: only the
-    running mean shows it. Sums over a chunk are products with ones, and chunks are merged as Chan,
-    Golub and LeVeque (1979) do.
+    running mean shows it. Chunks are merged as Chan, Golub and LeVeque (1979) do.
     """
 
     def __init__(
@@ -76,7 +75,6 @@ class BatchNormReLU:
         """Mean and squared deviations of a chunk."""
         values = self._per_pixel(z)
         models, count, channels = values.shape
-        ones = memory.get("ones", models, 1, count).fill_(1)
         deviations = memory.get("deviations", models, count, channels)
         mean, squares = self._row(), self._row()
         self._moments.append((mean, squares))
@@ -84,9 +82,9 @@ class BatchNormReLU:
         self._weights = mean.new_tensor(self._counts).view(-1, 1, 1, 1) / sum(self._counts)
 
         def move() -> None:
-            torch.baddbmm(mean, ones, values, beta=0, alpha=1 / count, out=mean)
+            torch.mean(values, 1, keepdim=True, out=mean)
             torch.sub(values, mean, out=deviations)
-            torch.bmm(ones, deviations.square_(), out=squares)
+            torch.sum(deviations.square_(), 1, keepdim=True, out=squares)
 
         return move
 
@@ -125,16 +123,15 @@ class BatchNormReLU:
         """d = gradient behind ReLU, and its sums over a chunk."""
         gradients = self._per_pixel(d)
         models, count, channels = gradients.shape
-        ones = memory.get("ones", models, 1, count).fill_(1)
         products = memory.get("deviations", models, count, channels)
         sum_d, sum_dz = self._row(), self._row()
         self._sums.append((sum_d, sum_dz))
 
         def move() -> None:
             _relu_gradient(grad_a, a, 0, grad_input=d)
-            torch.bmm(ones, gradients, out=sum_d)
+            torch.sum(gradients, 1, keepdim=True, out=sum_d)
             torch.mul(d, z, out=products.view_as(d))
-            torch.bmm(ones, products, out=sum_dz)
+            torch.sum(products, 1, keepdim=True, out=sum_dz)
 
         return move
 

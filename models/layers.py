@@ -12,7 +12,7 @@ from models.parameters import Parameters
 from models.window import Window
 
 IMAGE = (1, 28, 28)  # channels, height, width of what a first convolution takes
-LONGEST_BLOCK = 2  # positions that share a patch of a one-channel map; 2 to 4 measure alike
+LONGEST_BLOCK = 4  # positions that share a patch of a one-channel map; 4 and 6 measure alike
 Shape = tuple[int, ...]  # of one image's values as torch has them: (features,) or (c, h, w)
 
 

@@ -116,9 +116,9 @@ class Convolution:
         models, outputs = weight[0].shape[:2]
         self.window = window
         self._matrix = weight[0].new_zeros(models, window.patch_size, window.block * outputs)
-        self._gradient = torch.zeros_like(self._matrix)
+        self._gradient = weight[0].new_zeros(models, window.block * outputs, window.patch_size)
         self._place = window.places(self._matrix, outputs)
-        self._gradient_place = window.places(self._gradient, outputs)
+        self._gradient_place = window.places(self._gradient.transpose(1, 2), outputs)
         self._weight, self._weight_gradient = (t.permute(0, 3, 4, 2, 1) for t in weight)
 
     def prepare(self) -> None:
@@ -154,7 +154,7 @@ class Convolution:
 
         def backward() -> None:
             patches.gather()
-            self._gradient.baddbmm_(values.transpose(1, 2), grad_products, beta=kept)
+            self._gradient.baddbmm_(grad_products.transpose(1, 2), values, beta=kept)
             if grad_input is not None:
                 torch.bmm(grad_products, self._matrix.transpose(1, 2), out=grad_values)
                 grad_patches.scatter()
@@ -187,7 +187,7 @@ class TransposedConvolution(Convolution):
 
         def backward() -> None:
             grad_patches.gather()
-            self._gradient.baddbmm_(values.transpose(1, 2), factors, beta=kept)
+            self._gradient.baddbmm_(factors.transpose(1, 2), values, beta=kept)
             if grad_input is not None:
                 torch.bmm(values, self._matrix, out=grad_factors)
 

@@ -19,8 +19,9 @@ from models.losses import CrossEntropy, SquaredError
 from models.maps import Chunk, Dense
 from models.memory import Memory, Move
 from models.parameters import Parameters
+from models.products import fast_products
 
-CHUNK = 32  # images whose largest maps fit the second-level cache of a core
+CHUNK = 64  # images whose largest maps fit the second-level cache of a core
 
 
 def chunks_of(layer: Layer, n: int, device: torch.device) -> list[slice]:
@@ -93,8 +94,9 @@ class TrainingStep:
             self._run()
 
     def _run(self) -> None:
-        for move in self._moves:
-            move()
+        with fast_products():
+            for move in self._moves:
+                move()
 
     def _passes(self, index: int, n: int) -> tuple[list[Move], list[Move]]:
         """The pass into a layer's values, and the one back to those before it."""
@@ -162,8 +164,9 @@ class Inference:
                 self._bound[size] = self._bind(size)
             taken, prepare, moves, given = self._bound[size]
             fill(taken, part.unsqueeze(0))
-            for move in moves if size in prepared else prepare + moves:
-                move()
+            with fast_products():
+                for move in moves if size in prepared else prepare + moves:
+                    move()
             prepared.add(size)
             yield taken, given
 

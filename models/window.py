@@ -58,16 +58,16 @@ class Window:
 
         A view (models, block, kernel, kernel, channels, outputs); all else in a matrix is zero.
         """
-        column = self.channels * self.block * outputs
+        model, row, column = matrix.stride()
         return matrix.as_strided(
             (len(matrix), self.block, self.kernel, self.kernel, self.channels, outputs),
             (
-                matrix.stride(0),
-                self.stride * column + outputs,
-                self.width * column,
+                model,
+                self.stride * self.channels * row + outputs * column,
+                self.width * self.channels * row,
+                self.channels * row,
+                row,
                 column,
-                self.block * outputs,
-                1,
             ),
         )
 
