@@ -26,7 +26,6 @@ def test_the_library_is_changed_within_only_and_only_if_it_is_exact(monkeypatch,
     monkeypatch.setattr(products, "_onednn_is_exact", lambda: exact)
     matmul = torch.backends.mkldnn.matmul
     before = matmul.fp32_precision
-    with pytest.raises(ZeroDivisionError), fast_products():
+    with fast_products():
         assert (matmul.fp32_precision == "bf16") == exact
-        raise ZeroDivisionError
     assert matmul.fp32_precision == before
