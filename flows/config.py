@@ -99,11 +99,20 @@ class TransferConfig(TransferOptions):
 class RunnerConfig(Value):
     """Where the computing runs; changes no result beyond rounding, so it is in no cache key."""
 
+    kind: Literal["local", "dask"] = Field(
+        "local", description="Worker processes on this machine, or the workers of a Dask cluster."
+    )
+    address: str | None = Field(
+        None,
+        pattern=r"^(tcp|tls|ws|wss|inproc)://[^@\s]+$",
+        description="The scheduler of a Dask cluster, for example tcp://10.0.0.1:8786.",
+    )
+
     width: int | None = Field(
         None, ge=1, le=256, description="Tasks side by side; null: one per core, at most 4."
     )
     threads: int | None = Field(
-        None, ge=1, le=256, description="Threads per task; null: cores / width."
+        None, ge=1, le=256, description="Threads per task; null: cores / width, on Dask 1."
     )
     device: Device = Field(
         "auto", description="Where models are trained; auto: on the GPU if there is one."
@@ -116,6 +125,15 @@ class RunnerConfig(Value):
         "1 on a CPU.",
     )
 
+    @model_validator(mode="after")
+    def _where(self) -> Self:
+        if (self.kind == "dask") != (self.address is not None):
+            raise ValueError(
+                f"runner.kind: {self.kind!r} with runner.address: {self.address!r}; "
+                "dask needs the address of a scheduler, local takes none"
+            )
+        return self
+
     @property
     def tasks_at_once(self) -> int:
         """The width, by the machine's cores if it is left open."""
@@ -124,11 +142,14 @@ class RunnerConfig(Value):
     @property
     def threads_per_task(self) -> int:
         """The threads, by the machine's cores if they are left open."""
-        return self.threads or max(1, usable_cores() // self.tasks_at_once)
+        alone = 1 if self.kind == "dask" else max(1, usable_cores() // self.tasks_at_once)
+        return self.threads or alone
 
     @property
     def models_at_once(self) -> int:
         """The size of a stack, by the device if it is left open."""
+        if self.kind == "dask":
+            return 1  # each goes where a slot is free
         on_gpu = self.device == "cuda" or (self.device == "auto" and has_gpu())
         return self.stack or (GPU_STACK if on_gpu else 1)
 

@@ -14,6 +14,7 @@ from flows.config import SECTIONS, Section, StudyConfig
 from flows.embedded_server import EmbeddedServer
 from flows.engine import prepare_environment
 from flows.interrupt import restore_signals, stop_on_signals
+from flows.runners import check_cluster
 from flows.server import use_running_server
 from models.specs import ConfigError
 from tasks.home import report_page
@@ -29,13 +30,13 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     prepare_environment()
     stop_on_signals()
     use_running_server()
+    check_cluster(config.runner)
     server = None if "PREFECT_API_URL" in os.environ else EmbeddedServer()
     if server is not None:
         os.environ["PREFECT_API_URL"] = server.address
     gc.disable()  # until something is computed; all that is imported takes a quarter less time
     from httpx import HTTPError
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-    from prefect.task_runners import ThreadPoolTaskRunner
 
     from flows.study import SECTION_FLOWS  # prefect takes seconds to import
     from flows.study import study as whole_study
@@ -46,10 +47,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
         chosen = SECTION_FLOWS[sections[0]]
     else:
         arguments["sections"] = list(sections)
-    chosen = chosen.with_options(
-        task_runner=ThreadPoolTaskRunner(max_workers=config.runner.tasks_at_once),
-        flow_run_name=config.name,
-    )
+    chosen = chosen.with_options(flow_run_name=config.name)
     left_out = [section for section in SECTIONS if section not in sections]
     typer.echo(f"study {config.name}" + (f": {', '.join(sections)}" if left_out else ""))
     if server is not None:
@@ -76,7 +74,8 @@ def _warm_up(config: StudyConfig, sections: tuple[Section, ...]) -> None:
 
     runner = config.runner
     with suppress(Exception):  # what is wrong here is wrong, and told, in the run as well
-        if any(task.action == "run" for task in make_plan(config, sections)):
+        plan = make_plan(config, sections) if runner.kind == "local" else []
+        if any(task.action == "run" for task in plan):
             workers = Workers(runner.tasks_at_once, runner.threads_per_task, runner.device)
             start_early(workers)
         importlib.import_module("tasks.tracking.writer")  # MLflow takes a second

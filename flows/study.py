@@ -8,20 +8,19 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner
 
 from flows.config import SECTIONS, Section, StudyConfig
 from flows.recovery import close_crashed_invocations
+from flows.runners import engines
 from flows.sections import described, submit_report, submit_sections
 from tasks.door import Held, as_task, hold
 from tasks.invocations import InvocationLog
-from tasks.machine import default_width
 from tasks.publish import publish_report
 from tasks.session import Session, open_session
 from tasks.step import Step
 from tasks.store import Entry
 from tasks.tracking.tracker import Tracker
-from tasks.workers import workers_for
 
 OUTCOMES = {"Cached": "cached", "NotReady": "skipped"}
 SELF_EXPLAINING = (
@@ -35,8 +34,8 @@ SELF_EXPLAINING = (
 class LiveGraph:
     """The tasks of one invocation as Prefect runs them."""
 
-    def __init__(self, session: Session):
-        self.session = session
+    def __init__(self, session: Session, runner: TaskRunner[Any]):
+        self.session, self.runner = session, runner
         self.futures: dict[str, PrefectFuture[Held]] = {}
         self.groups: dict[str, list[str]] = {}
 
@@ -46,7 +45,8 @@ class LiveGraph:
         """Submit one task to Prefect; the display and the record follow it."""
         name = f"{step.name}[{label}]"
         self.session.stacks.add(step, name, inputs)
-        future = as_task(step).with_options(task_run_name=name).submit(**hold(inputs))
+        task = as_task(step, self.session.workers.errand).with_options(task_run_name=name)
+        future = self.runner.submit(task, parameters=hold(inputs))
         self.futures[name] = future
         self.groups.setdefault(group or step.name, []).append(name)
         future.add_done_callback(lambda done: self._tell(name, done))
@@ -97,10 +97,12 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
         tracker = Tracker(config.name, log.id)
         tracker.start_study(described(config, sections))
         gc.freeze()  # what was imported stays
-        runner = config.runner
-        workers = workers_for(runner.tasks_at_once, runner.threads_per_task, runner.device)
-        with open_session(workers, tracker, log, forced, runner.models_at_once) as session:
-            graph = LiveGraph(session)
+        stack = config.runner.models_at_once
+        with (
+            engines(config.runner, log.id, forced) as (runner, workers),
+            open_session(workers, tracker, log, forced, stack) as session,
+        ):
+            graph = LiveGraph(session, runner)
             submit_sections(graph, config, sections)
             session.stacks.complete()
             session.display.expect(len(graph.futures) + 1)  # and the report
@@ -141,10 +143,7 @@ def finish(graph: LiveGraph, config: StudyConfig, sections: tuple[Section, ...])
     return failures
 
 
-task_runner: Any = ThreadPoolTaskRunner(max_workers=default_width())
-
-
-@flow(name="study", task_runner=task_runner, persist_result=False)
+@flow(name="study", persist_result=False)
 def study(
     config: StudyConfig,
     sections: list[Section] = list(SECTIONS),  # noqa: B006
@@ -160,7 +159,7 @@ def study(
 def section_flow(section: Section) -> Any:
     """A flow of one section; it reuses what is trained and trains what it needs."""
 
-    @flow(name=section.replace("_", "-"), task_runner=task_runner, persist_result=False)
+    @flow(name=section.replace("_", "-"), persist_result=False)
     def one_section(config: StudyConfig, force: list[str] = []) -> State:  # noqa: B006
         return run_sections(config, (section,), force)
 

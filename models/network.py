@@ -19,7 +19,7 @@ from models.losses import CrossEntropy, SquaredError
 from models.maps import Chunk, Dense
 from models.memory import Memory, Move
 from models.parameters import Parameters
-from models.products import fast_products
+from models.products import use_fast_products
 
 CHUNK = 64  # images whose largest maps fit the second-level cache of a core
 
@@ -56,6 +56,7 @@ class TrainingStep:
     def __init__(
         self, parameters: Parameters, module: nn.Module, n: int, loss: CrossEntropy | None = None
     ):
+        use_fast_products()
         like = parameters.gradients
         models = len(parameters)
         self._layers = layers_of(module, parameters)
@@ -94,9 +95,8 @@ class TrainingStep:
             self._run()
 
     def _run(self) -> None:
-        with fast_products():
-            for move in self._moves:
-                move()
+        for move in self._moves:
+            move()
 
     def _passes(self, index: int, n: int) -> tuple[list[Move], list[Move]]:
         """The pass into a layer's values, and the one back to those before it."""
@@ -148,6 +148,7 @@ class Inference:
     """What a stack of equal networks gives in evaluation mode."""
 
     def __init__(self, parameters: Parameters, module: nn.Module):
+        use_fast_products()
         self._parameters, self._module = parameters, module
         self._bound: dict[int, tuple[Tensor, list[Move], list[Move], Tensor]] = {}
 
@@ -164,9 +165,8 @@ class Inference:
                 self._bound[size] = self._bind(size)
             taken, prepare, moves, given = self._bound[size]
             fill(taken, part.unsqueeze(0))
-            with fast_products():
-                for move in moves if size in prepared else prepare + moves:
-                    move()
+            for move in moves if size in prepared else prepare + moves:
+                move()
             prepared.add(size)
             yield taken, given
 

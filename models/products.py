@@ -5,39 +5,34 @@ asks oneDNN, which uses all of it, where a product may round its factors to bflo
 made for that, oneDNN has nothing to gain from rounding and does not; a product tells.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 
 import torch
 
-
-@contextmanager
-def fast_products() -> Iterator[None]:
-    """Multiply with oneDNN in here where that is exact to float32, else as before."""
-    if not _onednn_is_exact():
-        yield
-        return
-    with _rounding_allowed():
-        yield
+_turn = Lock()
 
 
-@contextmanager
-def _rounding_allowed() -> Iterator[None]:
-    matmul = torch.backends.mkldnn.matmul
-    before = matmul.fp32_precision
-    matmul.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        matmul.fp32_precision = before
+def use_fast_products() -> bool:
+    """Have oneDNN multiply in this process if it keeps float32's precision; whether it does."""
+    with _turn:
+        return _switch()
 
 
 @cache
-def _onednn_is_exact() -> bool:
-    """Whether oneDNN keeps the digits that bfloat16 has no room for."""
+def _switch() -> bool:
     if not torch.backends.mkldnn.is_available():
         return False
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
+    if not _is_exact():
+        matmul.fp32_precision = before
+        return False
+    return True
+
+
+def _is_exact() -> bool:
+    """Whether a product keeps digits that bfloat16 has no room for."""
     values = torch.full((256, 256), 1 + 2**-20)
-    with _rounding_allowed():
-        return torch.equal(values @ torch.eye(256), values)
+    return torch.equal(values @ torch.eye(256), values)

@@ -8,7 +8,7 @@ import errno
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from prefect.states import Completed
 from prefect.tasks import exponential_backoff
 
 from tasks import checkpoints, store
+from tasks.errand import Errand
 from tasks.failpoints import fail_point, kill_point
 from tasks.provenance import provenance
 from tasks.run_plan import RunPlan
@@ -62,12 +63,18 @@ def release(value: Any) -> Any:
 
 
 @cache
-def as_task(step: Step) -> Task[Any, Held]:
-    """The Prefect task of a step. The flow names each run, and the name is told to the user."""
+def as_task(step: Step, errand: Errand | None = None) -> Task[Any, Held]:
+    """The Prefect task of a step. The flow names each run, and the name is told to the user.
+
+    With an errand it is one for a worker on which the invocation does not run.
+    """
+    code = step.code
 
     def door(*arguments: Any, **named: Any) -> Any:
         inputs = release(dict(step.signature.bind(*arguments, **named).arguments))
-        entry, cached = perform(step, task_run.name, inputs)
+        name = task_run.name
+        with errand.session(name, step, code) if errand else nullcontext():
+            entry, cached = perform(step, name, inputs)
         held = Held(entry)
         return Completed(name="Cached", message="in the store", data=held) if cached else held
 
@@ -155,7 +162,13 @@ def _restore_upstream(inputs: dict[str, Any]) -> None:
     """Compute again what was deleted or damaged since this invocation saw it."""
     for entry in leaves(inputs):
         if isinstance(entry, Entry) and store.inspect(entry.task, entry.key)[0] is None:
-            perform(*current_session().performed[entry.key])
+            performed = current_session().performed
+            if entry.key not in performed:
+                raise FileNotFoundError(
+                    f"{entry.name} is not in {store.entry_folder(entry.task, entry.key)}; does "
+                    "STUDY_HOME name the same folder on every machine?"
+                )
+            perform(*performed[entry.key])
 
 
 def _compute(step: Step, jobs: list[Job]) -> Entry:

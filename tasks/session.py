@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,6 @@ from tasks.progress import Display
 from tasks.stacks import Stacks
 from tasks.step import Step
 from tasks.tracking.tracker import Tracker
-from tasks.workers import Workers
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Session:
     were; ``performed`` tells how to compute an entry of this invocation again, by its key.
     """
 
-    workers: Workers
+    workers: Any  # Workers, or what stands for them on or before a cluster
     display: Display
     tracker: Tracker
     log: InvocationLog
@@ -33,13 +33,25 @@ class Session:
 
 
 _current: Session | None = None
+_of_task: ContextVar[Session | None] = ContextVar("_of_task", default=None)
 
 
 def current_session() -> Session:
-    """The session of the running flow. Raises RuntimeError outside a study flow."""
-    if _current is None:
+    """The session of the running flow or task. Raises RuntimeError outside a study flow."""
+    session = _of_task.get() or _current
+    if session is None:
         raise RuntimeError("tasks run inside a study flow; start one with 'study run'")
-    return _current
+    return session
+
+
+@contextmanager
+def task_session(session: Session) -> Iterator[None]:
+    """In here, in this thread, the session is that of one task for an invocation elsewhere."""
+    token = _of_task.set(session)
+    try:
+        yield
+    finally:
+        _of_task.reset(token)
 
 
 def interrupt() -> Session | None:
@@ -51,7 +63,7 @@ def interrupt() -> Session | None:
 
 @contextmanager
 def open_session(
-    workers: Workers, tracker: Tracker, log: InvocationLog, forced: set[str], stack: int = 1
+    workers: Any, tracker: Tracker, log: InvocationLog, forced: set[str], stack: int = 1
 ) -> Iterator[Session]:
     """Put the engines to use and stop the workers, whatever happens between.
 
@@ -61,6 +73,8 @@ def open_session(
     read_code()  # before any worker starts, so that no worker runs other code than the keys say
     with Display() as display:
         _current = Session(workers, display, tracker, log, forced, Stacks(stack))
+        if workers.errand is not None:
+            workers.listen(_current)
         try:
             yield _current
         finally:

@@ -67,18 +67,25 @@ class CodeChangedError(RuntimeError):
     """The code on disk is not the code that a key was made of."""
 
 
-def compute_exactly(compute: Compute, code: dict[str, str], arguments: dict[str, Any]) -> Any:
-    """Compute with exactly this code, or not at all; runs in a worker process.
+def code_difference(compute: Compute, code: dict[str, str]) -> list[str]:
+    """The definitions, of those that the computation reaches, that this process has otherwise.
 
-    Everything that the computation reaches is imported first, so that an edit while the study runs
-    can't slip in later. Raises CodeChangedError if the files hold other code than the key's.
+    Everything that it reaches is imported first, so that a later edit can't slip in.
     """
     for module in {part.partition(":")[0] for part in code}:
         if "/" not in module:
             importlib.import_module(module)
     here = code_parts(compute.__module__, compute.__name__)
-    if here != code:
-        changed = sorted(part for part in here.keys() | code if here.get(part) != code.get(part))
+    return sorted(part for part in here.keys() | code if here.get(part) != code.get(part))
+
+
+def compute_exactly(compute: Compute, code: dict[str, str], arguments: dict[str, Any]) -> Any:
+    """Compute with exactly this code, or not at all; runs in a worker process.
+
+    Raises CodeChangedError if the files hold other code than the key's.
+    """
+    changed = code_difference(compute, code)
+    if changed:
         raise CodeChangedError(
             f"the code changed while the study was running ({', '.join(changed[:3])}); run it again"
         )

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from contextvars import ContextVar
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -29,8 +30,8 @@ IMPORTED_ONCE = [
     "mlflow.pyfunc.model",
     "matplotlib.figure",
 ]
-_reports: Connection | None = None
-_device: Device = "cpu"
+_listener: ContextVar[Callable[[Any], None] | None] = ContextVar("_listener", default=None)
+_device: ContextVar[Device] = ContextVar("_device", default="cpu")
 
 
 class WorkerDiedError(RuntimeError):
@@ -49,15 +50,23 @@ def _start_worker(
 ) -> None:
     import signal
 
-    import torch
-
-    global _reports, _device
-    _reports, _device = reports, device
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     warnings.showwarning = show_warning
+    compute_here(reports.send, threads, device)
+
+
+def compute_here(listener: Callable[[Any], None], threads: int, device: Device) -> None:
+    """Make this thread one that computes: its events reach the listener."""
+    import torch
+
+    from models.products import use_fast_products
+
+    _listener.set(listener)
+    _device.set(device)
     torch.set_num_threads(threads)
+    use_fast_products()
 
 
 def _ready() -> None:
@@ -66,8 +75,9 @@ def _ready() -> None:
 
 def report(event: Any) -> None:
     """Send an event from the computation to whoever waits for it; nothing without a listener."""
-    if _reports is not None:
-        _reports.send(event)
+    listener = _listener.get()
+    if listener is not None:
+        listener(event)
 
 
 def training_device() -> str:
@@ -77,10 +87,10 @@ def training_device() -> str:
     """
     import torch
 
-    found = torch.cuda.is_available()
-    if _device == "cuda" and not found:
+    wanted, found = _device.get(), torch.cuda.is_available()
+    if wanted == "cuda" and not found:
         raise RuntimeError("runner.device: 'cuda', but torch sees no GPU; use auto or cpu")
-    return "cuda" if found and _device != "cpu" else "cpu"
+    return "cuda" if found and wanted != "cpu" else "cpu"
 
 
 class _Slot:
@@ -112,6 +122,8 @@ class _Slot:
 
 class Workers:
     """A fixed number of slots for computations side by side."""
+
+    errand: None = None  # tasks need none to be computed here
 
     def __init__(self, width: int, threads: int, device: Device = "auto"):
         if width == 1 and threads > 1:  # else both may end up on one core
