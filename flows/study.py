@@ -48,6 +48,7 @@ class LiveGraph:
         task = as_task(step, self.session.workers.errand).with_options(task_run_name=name)
         future = self.runner.submit(task, parameters=hold(inputs))
         self.futures[name] = future
+        self.session.display.expect(len(self.futures) + 1)  # and the report
         self.groups.setdefault(group or step.name, []).append(name)
         future.add_done_callback(lambda done: self._tell(name, done))
         return future
@@ -105,7 +106,6 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
             graph = LiveGraph(session, runner)
             submit_sections(graph, config, sections)
             session.stacks.complete()
-            session.display.expect(len(graph.futures) + 1)  # and the report
             failures = finish(graph, config, sections)
     except Exception as error:
         log.end("FAILED", str(error))

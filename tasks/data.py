@@ -1,6 +1,7 @@
 """Step ``data``: any dataset becomes one file of uint8 tensors, named by its content."""
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,10 +49,15 @@ class Dataset(NamedTuple):
 
 
 def load_dataset(entry: Entry) -> Dataset:
-    """The tensors of a prepared dataset."""
+    """The tensors of a prepared dataset, not to be changed: a process reads them once."""
+    return _load(entry.path(FILE), entry.files[FILE])
+
+
+@lru_cache(maxsize=1)
+def _load(path: Path, sha256: str) -> Dataset:
     from safetensors.torch import load_file
 
-    return Dataset(**load_file(entry.path(FILE)))
+    return Dataset(**load_file(path))
 
 
 def count_classes(config: DatasetConfig) -> int:
