@@ -210,7 +210,7 @@ def sync() -> None:
 
 @app.command(epilog="Example: study ui")
 def ui() -> None:
-    """Start the pages of MLflow and Prefect on this machine until Ctrl-C."""
+    """Find the pages of MLflow and Prefect, or start them on this machine until Ctrl-C."""
     prepare_environment()
     from flows.ui import serve_pages
 

@@ -1,40 +1,77 @@
-"""A Prefect server that runs on this machine for this STUDY_HOME."""
+"""The servers of ``study ui`` that run for this STUDY_HOME."""
 
+import json
 import os
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
+from models.specs import ConfigError
 from tasks.home import study_home
 
 SECONDS = 1.0
+HEALTH = {"MLflow": "/health", "Prefect": "/api/health"}  # both answer without a password
 
 
 def _note() -> Path:
-    return study_home() / "prefect" / "server.url"
+    return study_home() / "servers.json"
 
 
-def announce(url: str) -> None:
-    """Write down where a server listens, for the runs that start while it does."""
+def announce(addresses: dict[str, str]) -> None:
+    """Write down where servers listen, by name, for what starts while they do."""
     _note().parent.mkdir(parents=True, exist_ok=True)
-    _note().write_text(url, encoding="utf-8")
+    _note().write_text(json.dumps(addresses), encoding="utf-8")
 
 
 def withdraw() -> None:
-    """The server is about to stop."""
+    """The servers are about to stop."""
     _note().unlink(missing_ok=True)
+
+
+def running(name: str) -> str | None:
+    """Address of the announced server of this name, if it answers."""
+    try:
+        address = json.loads(_note().read_text("utf-8")).get(name)
+    except (OSError, ValueError, AttributeError):
+        return None
+    return address if address and not silence(address + HEALTH[name]) else None
+
+
+def silence(url: str, seconds: float = SECONDS) -> str:
+    """Why no server answers there; empty if one does, if only to ask for a password."""
+    try:
+        with urllib.request.urlopen(url, timeout=seconds):
+            return ""
+    except urllib.error.HTTPError as error:
+        return "" if error.code in {401, 403} else str(error)
+    except urllib.error.URLError as error:
+        return str(error.reason)
+    except (OSError, ValueError, HTTPException) as error:
+        return str(error) or type(error).__name__
 
 
 def use_running_server() -> None:
     """Send this process to the announced server if it answers, unless PREFECT_API_URL is set.
 
-    An embedded server takes five seconds to start.
+    An embedded server takes five seconds to start. Raises ConfigError if a password is missing.
     """
-    if "PREFECT_API_URL" in os.environ or not _note().is_file():
+    if "PREFECT_API_URL" in os.environ:
         return
-    api = _note().read_text(encoding="utf-8").strip() + "/api"
+    address = running("Prefect")
+    if address is None:
+        return
+    if "PREFECT_API_AUTH_STRING" not in os.environ and _asks_for_password(address):
+        raise ConfigError(
+            f"{address}, started by `study ui`, asks for a password: set PREFECT_API_AUTH_STRING "
+            "to its PREFECT_SERVER_API_AUTH_STRING"
+        )
+    os.environ["PREFECT_API_URL"] = f"{address}/api"
+
+
+def _asks_for_password(prefect: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{api}/health", timeout=SECONDS):
-            os.environ["PREFECT_API_URL"] = api
-    except (OSError, urllib.error.URLError, ValueError):
-        withdraw()  # it ended without a word
+        with urllib.request.urlopen(f"{prefect}/api/admin/version", timeout=SECONDS):
+            return False
+    except OSError as error:
+        return getattr(error, "code", None) == 401

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 from pydantic import Field, ValidationError
@@ -60,7 +61,20 @@ def artifact_root() -> str | None:
     return mlflow_config().artifact_root or (study_home() / "mlartifacts").as_uri()
 
 
+def http_address(host: str, port: int) -> str:
+    """Where a browser finds a server that listens on this host and port."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def without_credentials(url: str) -> str:
+    """The URL without the user and the password that it may hold."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
 def page_address() -> str:
     """Where a browser finds MLflow: the tracking server, or what ``study ui`` starts."""
     uri, page = tracking_uri(), mlflow_config().ui
-    return uri.rstrip("/") if uri.startswith("http") else f"http://{page.host}:{page.port}"
+    if uri.startswith("http"):
+        return without_credentials(uri).rstrip("/")
+    return http_address(page.host, page.port)

@@ -8,10 +8,12 @@ import pytest
 
 from flows.server import announce, use_running_server, withdraw
 
+PUBLIC = {"/api/health", "/api/admin/version"}
+
 
 class Health(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200 if self.path == "/api/health" else 404)
+        self.send_response(200 if self.path in PUBLIC else 404)
         self.end_headers()
 
     def log_message(self, *_):
@@ -33,13 +35,13 @@ def no_server(monkeypatch):
 
 
 def test_a_run_goes_to_the_server_that_is_up(address):
-    announce(address)
+    announce({"Prefect": address})
     use_running_server()
     assert os.environ["PREFECT_API_URL"] == f"{address}/api"
 
 
 def test_a_chosen_server_wins(address, monkeypatch):
-    announce(address)
+    announce({"Prefect": address})
     monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere/api")
     use_running_server()
     assert os.environ["PREFECT_API_URL"] == "http://elsewhere/api"
@@ -47,13 +49,14 @@ def test_a_chosen_server_wins(address, monkeypatch):
 
 def test_a_server_that_was_stopped_or_died_is_not_used(home):
     use_running_server()
-    announce("http://127.0.0.1:9")
+    announce({"Prefect": "http://127.0.0.1:9"})
     withdraw()
     use_running_server()
-    announce("http://127.0.0.1:9")
+    announce({"Prefect": "http://127.0.0.1:9"})
+    use_running_server()
+    (home / "servers.json").write_text("{")
     use_running_server()
     assert "PREFECT_API_URL" not in os.environ
-    assert not (home / "prefect" / "server.url").exists()
 
 
 def test_the_console_stays_quiet_when_the_database_complains(tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from models.specs import ConfigError
-from tasks.mlflow_config import MlflowConfig, mlflow_config, tracking_uri
+from tasks.mlflow_config import MlflowConfig, mlflow_config, page_address, tracking_uri
 
 
 @pytest.fixture
@@ -30,3 +30,10 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(
     assert tracking_uri() == "http://file:1"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://environment:1")
     assert tracking_uri() == "http://environment:1"
+
+
+def test_the_address_of_the_page_holds_no_password(written, monkeypatch):
+    written("ui: {host: '::1'}")
+    assert page_address() == "http://[::1]:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:p@ss@host:1/mlflow/")
+    assert page_address() == "https://host:1/mlflow"
