@@ -11,7 +11,7 @@ import typer
 
 from flows.config import SECTIONS, Section
 from flows.engine import prepare_environment
-from flows.launch import launch
+from flows.launch import launch, prepare_to_serve
 from flows.load import load_config, shipped_studies
 from models.specs import ConfigError
 from tasks.notices import show_warning
@@ -112,6 +112,32 @@ def rerun(
 
     config, sections = latest(study)
     launch(config, sections, matching(task or [], config, sections))
+
+
+@app.command(epilog="Example: study serve mnist --cron '0 2 * * *'")
+def serve(
+    study: StudyArgument = "digits",
+    overrides: Overrides = None,
+    section: Sections = None,
+    cron: Annotated[
+        str | None, typer.Option(help="When to run, as five fields: minute hour day month weekday.")
+    ] = None,
+    interval: Annotated[
+        int | None, typer.Option(min=1, metavar="SECONDS", help="Run every so many seconds.")
+    ] = None,
+    timezone: Annotated[str, typer.Option(help="Of the schedule, as Europe/Berlin.")] = "UTC",
+    notify: Annotated[
+        str | None,
+        typer.Option(metavar="BLOCK", help="Prefect's notification block to tell of failures."),
+    ] = None,
+) -> None:
+    """Run a study on a schedule, and from Prefect's page, until Ctrl-C."""
+    config = load_config(study, overrides)
+    sections = _sections(section)
+    prepare_to_serve(config)
+    from flows.serve import make_schedule, serve_study
+
+    serve_study(config, sections, make_schedule(cron, interval, timezone), notify)
 
 
 @app.command(epilog="Example: study gc --keep 2 --yes")

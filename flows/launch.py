@@ -17,20 +17,17 @@ from flows.interrupt import restore_signals, stop_on_signals
 from flows.runners import check_cluster
 from flows.server import use_running_server
 from models.specs import ConfigError
-from tasks.home import report_page
+from tasks.home import folders, report_page
 from tasks.machine import has_gpu
 from tasks.mlflow_config import mlflow_config
+
+HEARTBEAT_SECONDS = "30"  # of scheduled runs; flows/automations.yaml waits for three
 
 
 def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> None:
     """Run these sections in this process, tell how it ended; exits with 1 if a task failed."""
-    mlflow_config()  # refuse a bad file before any work
-    if config.runner.device == "cuda" and not has_gpu():
-        raise ConfigError("runner.device: 'cuda', but no Nvidia driver is loaded; use auto or cpu")
-    prepare_environment()
+    _prepare(config)
     stop_on_signals()
-    use_running_server()
-    check_cluster(config.runner)
     server = None if "PREFECT_API_URL" in os.environ else EmbeddedServer()
     if server is not None:
         os.environ["PREFECT_API_URL"] = server.address
@@ -65,6 +62,23 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     restore_signals()
     gc.freeze()  # or leaving takes a second longer, to look through all that was imported
     _summarize(config, state)
+
+
+def _prepare(config: StudyConfig) -> None:
+    """Refuse what would fail later; make this process one that uses Prefect."""
+    mlflow_config()
+    if config.runner.device == "cuda" and not has_gpu():
+        raise ConfigError("runner.device: 'cuda', but no Nvidia driver is loaded; use auto or cpu")
+    prepare_environment()
+    use_running_server()
+    check_cluster(config.runner)
+
+
+def prepare_to_serve(config: StudyConfig) -> None:
+    """Make this process one whose children run the study when it is due."""
+    os.environ.update(folders())  # a run may start in another folder
+    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", HEARTBEAT_SECONDS)
+    _prepare(config)
 
 
 def _warm_up(config: StudyConfig, sections: tuple[Section, ...]) -> None:

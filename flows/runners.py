@@ -1,6 +1,5 @@
 """Where the tasks of an invocation run: threads with worker processes here, or a Dask cluster."""
 
-import ipaddress
 import os
 import socket
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flows.config import RunnerConfig
+from flows.server import is_loopback
 from models.specs import ConfigError
 from tasks.workers import workers_for
 
@@ -56,15 +56,8 @@ def check_cluster(config: RunnerConfig) -> None:
             "start a cluster there with: dask scheduler, and dask worker on each machine"
         ) from None
     api = urlsplit(os.environ.get("PREFECT_API_URL", "http://127.0.0.1"))
-    if _is_loopback(api.hostname) and not _is_loopback(place.hostname):
+    if is_loopback(api.hostname) and not is_loopback(place.hostname):
         raise ConfigError(
             f"runner.address: {config.address!r} is on other machines, which do not reach this "
             "one's Prefect server; set PREFECT_API_URL to one that they reach"
         )
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False

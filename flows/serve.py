@@ -1,8 +1,10 @@
 """``study serve``: a study on a schedule, run by this process through a Prefect server."""
 
+import os
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import yaml
 from prefect import serve
@@ -10,13 +12,15 @@ from prefect.automations import Automation
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import AutomationFilter, AutomationFilterName
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import EntrypointType
 from prefect.schedules import Cron, Interval, Schedule
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import ValidationError
 
 from flows.config import Section, StudyConfig
+from flows.page_servers import start_prefect, stop, wait
+from flows.server import announce, withdraw
 from flows.study import study
 from models.specs import ConfigError
 
@@ -40,19 +44,47 @@ def make_schedule(cron: str | None, interval: int | None, timezone: str) -> Sche
     if cron is not None and interval is not None:
         raise ConfigError("--cron and --interval: give one of them")
     try:
+        ZoneInfo(timezone)
         if cron is not None:
             return Cron(cron, timezone=timezone)
         return None if interval is None else Interval(interval, timezone=timezone)
-    except (ValidationError, ValueError) as error:
+    except (LookupError, ValueError) as error:
         what = f"--cron {cron!r}" if cron is not None else f"--interval {interval}"
-        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.args[0]
         raise ConfigError(f"{what}, --timezone {timezone!r}: {why}") from None
 
 
 def serve_study(
-    config: StudyConfig, sections: tuple[Section, ...], schedule: Schedule | None, notify: str | None
+    config: StudyConfig,
+    sections: tuple[Section, ...],
+    schedule: Schedule | None,
+    notify: str | None,
 ) -> None:
-    """Create the study's deployment and run what comes due, until Ctrl-C."""
+    """Create the study's deployment and run what comes due, until Ctrl-C.
+
+    Without a Prefect server one is started for as long.
+    """
+    if "PREFECT_API_URL" in os.environ:
+        _serve(config, sections, schedule, notify)
+        return
+    page = start_prefect("127.0.0.1")
+    try:
+        wait(page)
+        announce({page.name: page.address})
+        with temporary_settings({PREFECT_API_URL: f"{page.address}/api"}):
+            os.environ["PREFECT_API_URL"] = f"{page.address}/api"  # for the runs
+            _serve(config, sections, schedule, notify)
+    finally:
+        withdraw()
+        stop([page.process])
+
+
+def _serve(
+    config: StudyConfig,
+    sections: tuple[Section, ...],
+    schedule: Schedule | None,
+    notify: str | None,
+) -> None:
     for automation in automations(config, notify):
         ensure(automation)
     deployment: Any = study.to_deployment(
@@ -76,7 +108,7 @@ def automations(config: StudyConfig, notify: str | None) -> list[Automation]:
 
 
 def tell_of_failures(name: str, block: str) -> Automation:
-    """Send what failed or crashed in a study to a notification block, ``TYPE/NAME``.
+    """Send word of a study's failed and crashed runs to a notification block, ``TYPE/NAME``.
 
     Raises ConfigError if there is no such block.
     """
@@ -109,7 +141,7 @@ def tell_of_failures(name: str, block: str) -> Automation:
                     "type": "send-notification",
                     "block_document_id": str(loaded._block_document_id),
                     "subject": f"study {name}: {{{{ flow_run.state.name }}}}",
-                    "body": "{{ flow_run.name }}: {{ flow_run.state.message }}\n{{ flow_run|ui_url }}",
+                    "body": "{{ flow_run.name }}: {{ flow_run.state.message }}",
                 }
             ],
         }

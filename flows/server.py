@@ -1,5 +1,6 @@
 """The servers of ``study ui`` that run for this STUDY_HOME."""
 
+import ipaddress
 import json
 import os
 import urllib.error
@@ -49,6 +50,14 @@ def silence(url: str, seconds: float = SECONDS) -> str:
         return str(error.reason)
     except (OSError, ValueError, HTTPException) as error:
         return str(error) or type(error).__name__
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether only this machine reaches the address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def use_running_server() -> None:

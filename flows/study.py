@@ -17,6 +17,7 @@ from flows.sections import described, submit_report, submit_sections
 from tasks.door import Held, as_task, hold
 from tasks.invocations import InvocationLog
 from tasks.publish import publish_report
+from tasks.report import report
 from tasks.session import Session, open_session
 from tasks.step import Step
 from tasks.store import Entry
@@ -48,7 +49,7 @@ class LiveGraph:
         task = as_task(step, self.session.workers.errand).with_options(task_run_name=name)
         future = self.runner.submit(task, parameters=hold(inputs))
         self.futures[name] = future
-        self.session.display.expect(len(self.futures) + 1)  # and the report
+        self.session.display.expect(len(self.futures) + (step is not report))
         self.groups.setdefault(group or step.name, []).append(name)
         future.add_done_callback(lambda done: self._tell(name, done))
         return future
