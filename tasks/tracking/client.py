@@ -4,11 +4,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.home import study_home
@@ -53,6 +55,8 @@ def connect() -> MlflowClient:
     """A client of the tracking store; a local database is created once, in WAL mode."""
     home, uri = study_home(), tracking_uri()
     home.mkdir(parents=True, exist_ok=True)
+    if uri.startswith("sqlite:///"):
+        _create_database(uri)
     client = MlflowClient(uri)
     if uri.startswith("sqlite:///"):
         with mlflow_lock():
@@ -61,6 +65,23 @@ def connect() -> MlflowClient:
                 database.execute("PRAGMA journal_mode=WAL")
             database.close()
     return client
+
+
+def _create_database(uri: str) -> None:
+    """Make a local database that is missing, whole or not at all.
+
+    MLflow takes seconds to make one, and cannot open what was killed in between.
+    """
+    url = make_url(uri)
+    path = Path(url.database or "")
+    unfinished = path.with_name(f"{path.name}.new")
+    with mlflow_lock():
+        if path.exists():
+            return
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
+        MlflowClient(str(url.set(database=str(unfinished))))
+        unfinished.replace(path)
 
 
 def search_everywhere(client: MlflowClient, condition: str) -> list[Run]:
