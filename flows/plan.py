@@ -60,6 +60,7 @@ class PlanGraph:
         key = None if waiting else step.key(resolved)
         if key is not None:
             node.entry, damaged = store.inspect(step.name, key)
+            node.entry = node.entry or store.shared(step.name, key)
             reasons += [f"store entry damaged: {damaged}"] * bool(damaged)
         last = node.entry
         if node.entry is None:

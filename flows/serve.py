@@ -96,8 +96,9 @@ def _serve(
         tags=["latent-study"],
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    polling: dict[str, Any] = {"query_seconds": POLL_SECONDS, "prefetch_seconds": 0}
     # the schedule goes on while nothing serves it, so that what was missed is caught up with
-    serve(deployment, pause_on_shutdown=False, query_seconds=POLL_SECONDS, limit=None)
+    serve(deployment, pause_on_shutdown=False, limit=None, **polling)
 
 
 def automations(config: StudyConfig, notify: str | None) -> list[Automation]:

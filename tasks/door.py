@@ -161,12 +161,12 @@ def _waiting(step: Step, first: Job, peers: list[Peer]) -> Iterator[list[Job]]:
 def _restore_upstream(inputs: dict[str, Any]) -> None:
     """Compute again what was deleted or damaged since this invocation saw it."""
     for entry in leaves(inputs):
-        if isinstance(entry, Entry) and store.inspect(entry.task, entry.key)[0] is None:
+        if isinstance(entry, Entry) and store.load(entry.task, entry.key) is None:
             performed = current_session().performed
             if entry.key not in performed:
                 raise FileNotFoundError(
-                    f"{entry.name} is not in {store.entry_folder(entry.task, entry.key)}; does "
-                    "STUDY_HOME name the same folder on every machine?"
+                    f"{entry.name} is not in {store.entry_folder(entry.task, entry.key)}; name the "
+                    "same folder in STUDY_HOME on every machine, or a store in STUDY_STORE"
                 )
             perform(*performed[entry.key])
 

@@ -1,4 +1,7 @@
-"""Where things lie: STUDY_HOME holds all that is generated, STUDY_DATA the downloaded datasets."""
+"""Where things lie: STUDY_HOME holds all that is generated, STUDY_DATA the downloaded datasets.
+
+STUDY_STORE is where a team shares what is computed.
+"""
 
 import os
 from collections.abc import Iterator
@@ -6,27 +9,34 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-DEFAULTS = {"STUDY_HOME": "results", "STUDY_DATA": "data"}
+DEFAULTS = {"STUDY_HOME": "results", "STUDY_DATA": "data", "STUDY_STORE": ""}
 _elsewhere: ContextVar[dict[str, str]] = ContextVar("_elsewhere", default=DEFAULTS)
 
 
-def _folder(variable: str) -> Path:
-    return Path(os.environ.get(variable) or _elsewhere.get()[variable]).absolute()
+def _named(variable: str) -> str:
+    return os.environ.get(variable) or _elsewhere.get()[variable]
 
 
 def study_home() -> Path:
     """``STUDY_HOME``, default ``./results``, absolute."""
-    return _folder("STUDY_HOME")
+    return Path(_named("STUDY_HOME")).absolute()
 
 
 def study_data() -> Path:
     """``STUDY_DATA``, default ``./data``, absolute."""
-    return _folder("STUDY_DATA")
+    return Path(_named("STUDY_DATA")).absolute()
+
+
+def shared_store() -> str:
+    """``STUDY_STORE``, a folder or an address such as ``s3://bucket/folder``; empty if not set."""
+    named = _named("STUDY_STORE")
+    return named if "://" in named or not named else str(Path(named).absolute())
 
 
 def folders() -> dict[str, str]:
-    """Both, by variable."""
-    return {variable: str(_folder(variable)) for variable in DEFAULTS}
+    """All of these, by variable."""
+    found = {"STUDY_HOME": str(study_home()), "STUDY_DATA": str(study_data())}
+    return found | {"STUDY_STORE": shared_store()}
 
 
 @contextmanager

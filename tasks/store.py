@@ -2,6 +2,7 @@
 
 An entry is files and a manifest with a SHA-256 for each. It is written in a temporary folder and
 renamed into place; every read verifies it, and a damaged entry is set aside to be computed again.
+What is not here may be in the store that a team shares, and is copied from there.
 """
 
 import hashlib
@@ -12,13 +13,14 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from tasks import shared_store
 from tasks.canonical import digest
 from tasks.home import study_home
 from tasks.locks import held_if_free
@@ -40,6 +42,14 @@ class Entry(BaseModel):
     files: dict[str, str]
     seconds: float
     provenance: dict[str, Any]
+
+    @field_validator("files")
+    @classmethod
+    def _inside(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                raise ValueError(f"{name!r} is outside the entry")
+        return files
 
     @property
     def fingerprint(self) -> str:
@@ -67,32 +77,83 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _unsealed(text: str | bytes, task: str, key: str) -> Entry | None:
+    """The entry of a manifest, None if it is damaged or that of another task."""
+    try:
+        sealed = json.loads(text)
+        entry = Entry.model_validate(sealed["entry"])
+        intact = sealed["sha256"] == digest(entry.model_dump(mode="json"))
+    except (ValueError, KeyError, TypeError):
+        return None
+    return entry if intact and (entry.task, entry.key) == (task, key) else None
+
+
+def _damage(entry: Entry, folder: Path) -> str:
+    """The name of the first file that is damaged or missing, if any."""
+    for name, sha256 in entry.files.items():
+        path = folder / name
+        if not path.is_file() or sha256_of(path) != sha256:
+            return name
+    return ""
+
+
 def inspect(task: str, key: str) -> tuple[Entry | None, str]:
     """The verified entry, or None and the name of the file that is damaged or missing, if any."""
     folder = entry_folder(task, key)
     if not folder.is_dir():
         return None, ""
     try:
-        sealed = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        entry = Entry.model_validate(sealed["entry"])
-    except (OSError, ValueError, KeyError, TypeError):
+        entry = _unsealed((folder / MANIFEST).read_bytes(), task, key)
+    except OSError:
+        entry = None
+    if entry is None:
         return None, MANIFEST
-    if sealed.get("sha256") != digest(entry.model_dump(mode="json")):
-        return None, MANIFEST
-    if (entry.task, entry.key) != (task, key):
-        return None, MANIFEST
-    for name, sha256 in entry.files.items():
-        path = folder / name
-        if not path.is_file() or sha256_of(path) != sha256:
-            return None, name
-    return entry, ""
+    damaged = _damage(entry, folder)
+    return (None, damaged) if damaged else (entry, "")
 
 
 def load(task: str, key: str) -> Entry | None:
-    """The verified entry, or None. A damaged one moves to ``store/quarantine/`` with a warning."""
+    """The verified entry, or None. A damaged one moves to ``store/quarantine/`` with a warning.
+
+    It is copied here if only the shared store has it.
+    """
     entry, damaged = inspect(task, key)
     if damaged:
         set_aside(entry_folder(task, key), f"store entry damaged: {damaged} of {task}/{key[:12]}")
+    return entry or _fetch(task, key)
+
+
+def shared(task: str, key: str) -> Entry | None:
+    """The entry as the shared store's manifest tells, its files unseen."""
+    try:
+        text = shared_store.read(task, key, MANIFEST)
+    except Exception as error:  # each file system has its own
+        warnings.warn(f"STUDY_STORE cannot be read: {error}", stacklevel=2)
+        return None
+    return None if text is None else _unsealed(text, task, key)
+
+
+def _fetch(task: str, key: str) -> Entry | None:
+    entry = shared(task, key)
+    if entry is None:
+        return None
+    parent = study_home() / "store" / "tmp"
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary) / key
+        folder.mkdir()
+        try:
+            shared_store.fetch(task, key, list(entry.files), folder)
+        except Exception as error:  # each file system has its own
+            warnings.warn(f"STUDY_STORE cannot be read: {error}", stacklevel=2)
+            return None
+        damaged = _damage(entry, folder)
+        if damaged:
+            place = f"{damaged} of {task}/{key[:12]}"
+            warnings.warn(f"STUDY_STORE: {place} is damaged; it is computed again", stacklevel=2)
+            return None
+        with suppress(OSError):  # another process was faster
+            _settle(folder, entry)
     return entry
 
 
@@ -150,7 +211,15 @@ def workspace(task: str, key: str) -> Iterator[Path]:
 
 
 def publish(folder: Path, entry: Entry) -> None:
-    """Seal the files of a workspace with a manifest and move them to their place."""
+    """Seal the files of a workspace with a manifest and move them to their place.
+
+    The shared store is given them, too.
+    """
+    _settle(folder, entry)
+    shared_store.offer(entry.task, entry.key, [*entry.files, MANIFEST], entry.folder)
+
+
+def _settle(folder: Path, entry: Entry) -> None:
     for name in entry.files:
         flush(folder / name)
     content = entry.model_dump(mode="json")

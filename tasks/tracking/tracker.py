@@ -149,7 +149,8 @@ class Tracker:
 
     def _find(self, name: list[str]) -> Entry | None:
         task, key = name
-        return self._entries.get(key) or store.inspect(task, key)[0]
+        entry = self._entries.get(key)
+        return entry if entry and entry.folder.is_dir() else store.load(task, key)
 
     def _work(self) -> None:
         while True:
@@ -215,7 +216,7 @@ def _sync(spool: Spool) -> bool:
         operations = spool.read()
         studies = [one["parameters"]["name"] for one in operations if one["do"] == "start_study"]
         if studies:
-            writer = Writer(studies[0], spool.invocation, lambda name: store.inspect(*name)[0])
+            writer = Writer(studies[0], spool.invocation, lambda name: store.load(*name))
             for operation in operations:
                 try:
                     writer.apply(operation)

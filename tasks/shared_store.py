@@ -1,0 +1,72 @@
+"""The store that a team shares: ``STUDY_STORE``, a folder or any address that fsspec knows.
+
+It holds the same entries as the store of one machine, which takes from it what it lacks and gives
+it what it computes. The files of an entry go first and its manifest last, so that what has a
+manifest is whole.
+"""
+
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.home import shared_store
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+
+@cache
+def _open(address: str) -> "tuple[AbstractFileSystem, str]":
+    import fsspec
+
+    system, root = fsspec.url_to_fs(address)
+    return system, root.rstrip("/")
+
+
+def _place(task: str, key: str) -> "tuple[AbstractFileSystem, str] | None":
+    address = shared_store()
+    if not address:
+        return None
+    system, root = _open(address)
+    return system, f"{root}/{task}/{key}"
+
+
+def read(task: str, key: str, name: str) -> bytes | None:
+    """A small file of an entry; None if it is not there. Raises OSError if the store is not."""
+    place = _place(task, key)
+    if place is None:
+        return None
+    system, folder = place
+    try:
+        return bytes(system.cat_file(f"{folder}/{name}"))
+    except FileNotFoundError:
+        return None
+
+
+def fetch(task: str, key: str, names: list[str], folder: Path) -> None:
+    """Copy files of an entry into a folder. Raises OSError."""
+    place = _place(task, key)
+    assert place is not None
+    system, source = place
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        system.get_file(f"{source}/{name}", str(folder / name))
+
+
+def offer(task: str, key: str, names: list[str], folder: Path) -> None:
+    """Give an entry's files in this order; what the store does not take is warned of."""
+    place = _place(task, key)
+    if place is None:
+        return
+    system, target = place
+    try:
+        for name in names:
+            system.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
+            system.put_file(str(folder / name), f"{target}/{name}")
+    except Exception as error:  # each file system has its own
+        warnings.warn(f"{task}/{key[:12]} is not in STUDY_STORE: {_line(error)}", stacklevel=2)
+
+
+def _line(error: Any) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
