@@ -163,12 +163,10 @@ def _restore_upstream(inputs: dict[str, Any]) -> None:
     for entry in leaves(inputs):
         if isinstance(entry, Entry) and store.load(entry.task, entry.key) is None:
             performed = current_session().performed
-            if entry.key not in performed:
-                raise FileNotFoundError(
-                    f"{entry.name} is not in {store.entry_folder(entry.task, entry.key)}; name the "
-                    "same folder in STUDY_HOME on every machine, or a store in STUDY_STORE"
-                )
-            perform(*performed[entry.key])
+            if entry.key in performed:
+                perform(*performed[entry.key])
+            else:
+                store.bring(entry)
 
 
 def _compute(step: Step, jobs: list[Job]) -> Entry:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tasks.home import report_page
 from tasks.report import PAGE
-from tasks.store import Entry
+from tasks.store import Entry, bring
 
 if TYPE_CHECKING:
     from tasks.tracking.tracker import Tracker
@@ -27,6 +27,7 @@ def publish_report(
     computed: set[str],
 ) -> None:
     """Copy the page and its tables into ``reports/<study>/``, log them to the parent run."""
+    page = bring(page)
     folder = report_page(study).parent
     folder.mkdir(parents=True, exist_ok=True)
     note = _note(tracker.invocation, groups, computed)

@@ -123,6 +123,22 @@ def load(task: str, key: str) -> Entry | None:
     return entry or _fetch(task, key)
 
 
+def bring(entry: Entry) -> Entry:
+    """The entry with its files here, which a worker elsewhere may have written.
+
+    Raises FileNotFoundError if neither this store nor the shared one has them.
+    """
+    if entry.folder.is_dir():
+        return entry
+    found = load(entry.task, entry.key)
+    if found is None:
+        raise FileNotFoundError(
+            f"{entry.name} is not in {entry.folder}; name the same folder in STUDY_HOME on every "
+            "machine, or a store for all in STUDY_STORE"
+        )
+    return found
+
+
 def shared(task: str, key: str) -> Entry | None:
     """The entry as the shared store's manifest tells, its files unseen."""
     try:

@@ -150,7 +150,7 @@ class Tracker:
     def _find(self, name: list[str]) -> Entry | None:
         task, key = name
         entry = self._entries.get(key)
-        return entry if entry and entry.folder.is_dir() else store.load(task, key)
+        return store.bring(entry) if entry else store.load(task, key)
 
     def _work(self) -> None:
         while True:
