@@ -19,7 +19,7 @@ import psutil
 from tasks.home import study_data
 from tasks.reported import TEST_LOSS
 from tests.benchmarks.contestants import CONTESTANTS
-from tests.servers import end, start_prefect
+from tests.servers import DaskCluster, end, start_prefect
 
 STUDY = [sys.executable, "-m", "flows.cli"]
 SWEEP = ["run", "mnist", "--section", "latent_sweep"]
@@ -137,10 +137,7 @@ def overhead() -> Samples:
     """What a run costs that computes nothing, and the share of a study that is no computing."""
     with folder() as home:
         whole = seconds([*STUDY, "run", "mnist"], home)
-        busy = sum(
-            json.loads(path.read_text())["entry"]["seconds"]
-            for path in home.glob("store/*/*/manifest.json")
-        )
+        busy = _busy(home)
         for _ in range(3):
             yield Sample("study --help", "latent-study", "s", seconds([*STUDY, "--help"], home))
             planned = seconds([*STUDY, "plan", "mnist"], home)
@@ -220,6 +217,27 @@ def growth() -> Samples:
     yield Sample("per further cached task", "latent-study", "ms", per_task)
 
 
+def cluster() -> Samples:
+    """200 small models by worker processes of this machine, and by as many Dask workers."""
+    changes = [f"seeds={list(range(40))}", "latent_dims=[1,2,3,4,5]", "training.epochs=1"]
+    options = [part for change in changes for part in ("--set", change.replace(" ", ""))]
+    command = [*STUDY, "run", "digits", "--section", "latent_sweep", *options]
+    with DaskCluster(CORES) as dask:
+        for name, settings in {"local": [], "dask": dask.settings}.items():
+            with folder() as home:
+                took = seconds([*command, *settings], home)
+                busy = _busy(home) / CORES
+            yield Sample("200 models, 603 tasks", name, "s", took)
+            yield Sample("of that not computing", name, "s", took - busy)
+            yield Sample("not computing, per model", name, "ms", 1000 * (took - busy) / 200)
+
+
+def _busy(home: Path) -> float:
+    """Seconds that the computing of everything in a store took."""
+    manifests = home.glob("store/*/*/manifest.json")
+    return float(sum(json.loads(path.read_text())["entry"]["seconds"] for path in manifests))
+
+
 MEASURES: dict[str, Callable[[], Samples]] = {
     "core": core,
     "sweep": sweep,
@@ -227,4 +245,5 @@ MEASURES: dict[str, Callable[[], Samples]] = {
     "overhead": overhead,
     "memory": memory,
     "growth": growth,
+    "cluster": cluster,
 }
