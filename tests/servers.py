@@ -110,8 +110,9 @@ class DaskCluster:
         self._scheduler = self._start("scheduler", "--port", port, "--no-dashboard")
         for _ in range(self._count):
             self.add()
-        with Client(self.address) as client:
-            client.wait_for_workers(self._count, timeout=START_SECONDS)
+        with Client(self.address, timeout=START_SECONDS) as client:
+            if self._count:
+                client.wait_for_workers(self._count, timeout=START_SECONDS)
         return self
 
     def __exit__(self, *_):
@@ -130,9 +131,11 @@ class DaskCluster:
         return self.workers[-1]
 
     def _start(self, *arguments, **variables):
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+        ours = ("PREFECT_", "STUDY_")
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         return subprocess.Popen(
             [sys.executable, "-m", "dask", *arguments],
+            cwd="/",  # else the project's code would come from here before all else
             env=inherited | self._variables | variables,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,0 +1,131 @@
+"""The smoke study over a Dask cluster: the same bits, whoever dies, and one store for a team."""
+
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import s3fs
+
+from flows.config import RunnerConfig
+from flows.runners import check_cluster
+from models.specs import ConfigError
+from tests.faults.conftest import PYTHON, SHORT, SHORT_TRAINING
+from tests.faults.logged import logged
+from tests.servers import (
+    DaskCluster,
+    TrackingServer,
+    end,
+    free_port,
+    start,
+    start_prefect,
+)
+
+ROOT = Path(__file__).parents[2]
+OUTAGE = 60
+
+
+@pytest.fixture
+def servers(tmp_path, study):
+    """MLflow and Prefect on PostgreSQL, which the command uses; that of MLflow."""
+    with postgresql("mlflow", "prefect") as address:
+        prefect, api = start_prefect(tmp_path / "p", f"postgresql+asyncpg://{address}/prefect")
+        with TrackingServer(tmp_path / "m", f"postgresql://{address}/mlflow") as tracking:
+            study.variables |= {"PREFECT_API_URL": api, "MLFLOW_TRACKING_URI": tracking.address}
+            yield tracking
+        end(prefect, signal.SIGTERM)
+
+
+def nothing(cluster, tracking):
+    return 0
+
+
+def a_worker_dies(cluster, tracking):
+    end(cluster.workers[0])
+    return 0
+
+
+def mlflow_dies(cluster, tracking):
+    tracking.stop()
+    return OUTAGE
+
+
+@pytest.mark.parametrize("trouble", [nothing, a_worker_dies, mlflow_dies])
+def test_a_cluster_computes_the_same_bits(study, servers, expected, reference, trouble):
+    with DaskCluster(3) as cluster:
+        process = study.start("run", "smoke", *cluster.settings)
+        while not list((study.home / "store" / "train").glob("*")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        outage = trouble(cluster, servers)
+        began = time.monotonic()
+        _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert study.fingerprints() == expected
+    if outage:
+        time.sleep(max(0, began + outage - time.monotonic()))
+        servers.start()
+        study.run("sync")
+    assert logged() == reference
+
+
+def test_a_worker_that_runs_other_code_is_refused_by_name(study, tmp_path):
+    for package in ("flows", "tasks", "models"):
+        shutil.copytree(ROOT / package, tmp_path / "old" / package)
+    older = tmp_path / "old" / "models" / "training.py"
+    older.write_text(older.read_text().replace("SAMPLED = 10", "SAMPLED = 11"))
+    with DaskCluster(1, PYTHONPATH=str(tmp_path / "old")) as cluster:
+        said = study.run(*SHORT, *cluster.settings, code=1)
+    assert "runs other code than this study (models.training:SAMPLED)" in said.stderr_text
+    assert "the Dask worker tcp://127.0.0.1:" in said.stderr_text
+
+
+def test_machines_with_one_store_do_not_train_twice(study, expected, tmp_path):
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    variables = keys | {"AWS_ENDPOINT_URL": address, "STUDY_STORE": "s3://team/store"}
+    study.variables |= variables
+    moto = start([PYTHON, "-m", "moto.server", "-p", str(port)], f"{address}/moto-api", None)
+    try:
+        files = s3fs.S3FileSystem(
+            endpoint_url=address, key="test", secret="test", skip_instance_cache=True
+        )
+        files.mkdir("team")
+        with DaskCluster(0) as cluster:
+            for machine in ("first", "second"):
+                cluster.add(**variables, STUDY_HOME=str(tmp_path / machine))
+            study.run("run", "smoke", *cluster.settings)
+        trained = [set((tmp_path / one / "store/train").iterdir()) for one in ("first", "second")]
+        assert all(trained)
+        assert len(trained[0] | trained[1]) == 5
+        study.move(tmp_path / "third")
+        assert "cached" in study.run("run", "smoke").stdout_text
+        assert study.fingerprints() == expected
+        key = study.latest().tasks[SHORT_TRAINING].key
+        files.pipe_file(f"team/store/train/{key}/weights.safetensors", b"damaged")
+        study.move(tmp_path / "fourth")
+        said = study.run(*SHORT)
+        assert "weights.safetensors" in said.stderr_text
+        assert f"{SHORT_TRAINING} done" in said.stdout_text
+        assert study.fingerprints().items() <= expected.items()
+    finally:
+        end(moto)
+
+
+@pytest.mark.parametrize(
+    ("address", "api", "said"),
+    [
+        ("tcp://127.0.0.1:1", None, "does not answer"),
+        ("tcp://{host}:{port}", "http://127.0.0.1:4200/api", "set PREFECT_API_URL"),
+    ],
+)
+def test_a_cluster_that_is_of_no_use_is_refused_at_once(monkeypatch, address, api, said):
+    if api:
+        monkeypatch.setenv("PREFECT_API_URL", api)
+    with DaskCluster(0) as cluster:
+        host, port = "0.0.0.0", cluster.address.rpartition(":")[2]
+        config = RunnerConfig(kind="dask", address=address.format(host=host, port=port))
+        with pytest.raises(ConfigError, match=said):
+            check_cluster(config)
