@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -15,8 +16,6 @@ from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
-
-import pytest
 
 START_SECONDS = 120
 
@@ -60,6 +59,8 @@ def postgresql(*databases):
 
     Skips the test where PostgreSQL is not installed.
     """
+    import pytest  # benchmarks run without it
+
     found = shutil.which("initdb") or max(
         Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=""
     )
@@ -67,7 +68,7 @@ def postgresql(*databases):
         pytest.skip("PostgreSQL is not installed: no initdb")
     programs, port = Path(found).resolve().parent, free_port()
     # it refuses to run as root, and then needs a folder that another user may reach
-    other = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+    other = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid} if os.geteuid() == 0 else {}
 
     def run(program, *arguments):
         command = [programs / program, *arguments]
