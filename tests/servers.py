@@ -1,15 +1,21 @@
 """Real servers for tests and benchmarks."""
 
+import http.client
 import os
+import pwd
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.request
-from contextlib import suppress
-
-from distributed import Client
+from contextlib import closing, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
 
 START_SECONDS = 120
 
@@ -47,8 +53,47 @@ def end(process, number=signal.SIGKILL):
     process.wait(timeout=20)
 
 
-def start_prefect(home):
-    """A Prefect server with its files below a folder: its process and its API's address."""
+@contextmanager
+def postgresql(*databases):
+    """A PostgreSQL server with these databases; the address before a database's name.
+
+    Skips the test where PostgreSQL is not installed.
+    """
+    import pytest  # benchmarks run without it
+
+    found = shutil.which("initdb") or max(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=""
+    )
+    if not found:
+        pytest.skip("PostgreSQL is not installed: no initdb")
+    programs, port = Path(found).resolve().parent, free_port()
+    # it refuses to run as root, and then needs a folder that another user may reach
+    other = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid} if os.geteuid() == 0 else {}
+
+    def run(program, *arguments):
+        command = [programs / program, *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=60, **other)
+
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
+        if other:
+            shutil.chown(folder, *other.values())
+        data = f"{folder}/data"
+        run("initdb", "-D", data, "-U", "study", "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = f"-F -h 127.0.0.1 -p {port} -k {folder}"
+        run("pg_ctl", "start", "-w", "-D", data, "-l", f"{folder}/log", "-o", options)
+        try:
+            for name in databases:
+                run("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "study", name)
+            yield f"study@127.0.0.1:{port}"
+        finally:
+            run("pg_ctl", "stop", "-D", data, "-m", "immediate")
+
+
+def start_prefect(home, database=None):
+    """A Prefect server with its files below a folder: its process and its API's address.
+
+    ``database`` is the address of another database than a file of its own.
+    """
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     variables = {
@@ -56,6 +101,8 @@ def start_prefect(home):
         "PREFECT_API_URL": api,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
+    if database is not None:
+        variables["PREFECT_API_DATABASE_CONNECTION_URL"] = database
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
     return start(command, f"{api}/health", os.environ | variables), api
 
@@ -66,13 +113,13 @@ class TrackingServer:
     ``MLFLOW_TRACKING_URI`` names it from the start to the end of the ``with`` block.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, database=None):
         folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         self._command = [
             *(sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{folder / 'server.db'}"),
+            *("--backend-store-uri", database or f"sqlite:///{folder / 'server.db'}"),
             *("--artifacts-destination", str(folder / "server-artifacts")),
         ]
         self._process = None
@@ -97,47 +144,61 @@ class TrackingServer:
             self._process = None
 
 
-class DaskCluster:
-    """A scheduler and worker processes of one thread each, with these variables."""
+class Proxy:
+    """Stands before a server: passes everything on, or does what a server in trouble does.
 
-    def __init__(self, workers, **variables):
-        self.address = f"tcp://127.0.0.1:{free_port()}"
-        self._count, self._variables = workers, variables
-        self.workers = []
+    ``status`` is answered in the server's place, after ``delay`` seconds.
+    """
+
+    def __init__(self, server):
+        self.status, self.delay = None, 0.0
+        self._port = free_port()
+        self.address = f"http://127.0.0.1:{self._port}"
+        proxy, target = self, urlsplit(server).netloc
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                time.sleep(proxy.delay)
+                with suppress(OSError):  # one of the two is gone
+                    if proxy.status is None:
+                        self.pass_on(body)
+                    else:
+                        self.send_response(proxy.status)
+                        self.send_header("Retry-After", "3600")
+                        self.end_headers()
+
+            def pass_on(self, body):
+                with closing(http.client.HTTPConnection(target)) as upstream:
+                    upstream.request(self.command, self.path, body, dict(self.headers))
+                    answer = upstream.getresponse()
+                    content = answer.read()
+                self.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
+                        self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
+
+            def log_message(self, *_):
+                pass
+
+        self._handler = Handler
 
     def __enter__(self):
-        port = self.address.rpartition(":")[2]
-        self._scheduler = self._start("scheduler", "--port", port, "--no-dashboard")
-        for _ in range(self._count):
-            self.add()
-        with Client(self.address, timeout=START_SECONDS) as client:
-            if self._count:
-                client.wait_for_workers(self._count, timeout=START_SECONDS)
+        self.open()
         return self
 
     def __exit__(self, *_):
-        for process in [*self.workers, self._scheduler]:
-            end(process)
+        self.close()
 
-    @property
-    def settings(self):
-        """What sends a study here."""
-        return ["--set", "runner.kind=dask", "--set", f"runner.address={self.address}"]
+    def open(self):
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def add(self, **variables):
-        """One more worker, with variables of its own; its process."""
-        options = ("--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard")
-        self.workers.append(self._start("worker", self.address, *options, **variables))
-        return self.workers[-1]
-
-    def _start(self, *arguments, **variables):
-        ours = ("PREFECT_", "STUDY_")
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        return subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments],
-            cwd="/",  # else the project's code would come from here before all else
-            env=inherited | self._variables | variables,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    def close(self):
+        """Nobody listens any more."""
+        self._server.shutdown()
+        self._server.server_close()

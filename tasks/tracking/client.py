@@ -1,17 +1,19 @@
 """The client of MLflow's tracking store, and what is asked of it from everywhere."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.store.db import utils as database_utils
 from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tasks.home import study_home
 from tasks.locks import mlflow_lock
@@ -24,7 +26,10 @@ INVOCATION = "study.invocation"
 TRAINED_BY, COMMIT, NOTE = "study.trained_by", "study.commit", "mlflow.note.content"
 TASK = "study.task"
 
+SQLITE = "sqlite:///"
 
+# What cannot be opened is tried again by the tracker; MLflow itself would try for two minutes.
+database_utils.MAX_RETRY_COUNT = 1
 REFUSALS = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"}
 
 
@@ -41,14 +46,30 @@ def tracking() -> Iterator[None]:
         yield
     except TrackingError:
         raise
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        first = str(error).strip().splitlines()[0]
-        if "Max retries exceeded" in first:
-            server = urlsplit(tracking_uri())
-            first = f"{server.hostname}:{server.port} does not answer"
-        raised = TrackingError(f"MLflow did not take what was logged: {first}")
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raised = TrackingError(f"MLflow did not take what was logged: {_reason(error)}")
         raised.refused = getattr(error, "error_code", None) in REFUSALS
         raise raised from error
+
+
+def _reason(error: Exception) -> str:
+    """Why MLflow took nothing in one line, with the server or the file that it is about."""
+    uri = tracking_uri()
+    causes = [error]
+    while isinstance(causes[-1].__context__, Exception):
+        causes.append(causes[-1].__context__)
+    cause = next((one.orig for one in causes if isinstance(one, DBAPIError)), error)
+    said = re.sub(r"//[^/\s]*@", "//", str(cause).strip().partition("\n")[0])  # no password
+    if isinstance(cause, sqlite3.Error):
+        path = uri.removeprefix(SQLITE)
+        damaged = type(cause) is sqlite3.DatabaseError
+        return f"{path}: {said}" + ("; move it away, and a new one is made" if damaged else "")
+    server = urlsplit(uri)
+    if found := re.search(r"error code (\d+) != ", said):
+        return f"{server.hostname}:{server.port} answers with error {found[1]}"
+    if "Max retries exceeded" in said:
+        return f"{server.hostname}:{server.port} does not answer"
+    return said
 
 
 def connect() -> MlflowClient:
@@ -58,12 +79,11 @@ def connect() -> MlflowClient:
     if uri.startswith("sqlite:///"):
         _create_database(uri)
     client = MlflowClient(uri)
-    if uri.startswith("sqlite:///"):
+    if uri.startswith(SQLITE):
         with mlflow_lock():
             client.search_experiments(max_results=1)
-            with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
+            with closing(sqlite3.connect(uri.removeprefix(SQLITE))) as database:
                 database.execute("PRAGMA journal_mode=WAL")
-            database.close()
     return client
 
 
@@ -111,6 +131,22 @@ def find_run(client: MlflowClient, wanted: str) -> Run:
 def keyed_runs(client: MlflowClient) -> list[Run]:
     """Every run that shows a store entry."""
     return search_everywhere(client, f"tags.`{KEY}` LIKE '%'")
+
+
+def fullest(client: MlflowClient, runs: list[Run]) -> Run | None:
+    """Of runs that are to show the same, the one that shows most; empty others are deleted.
+
+    A server that did not answer in time may have created a run all the same.
+    """
+    chosen = max(runs, key=_size, default=None)
+    for run in runs:
+        if run is not chosen and not _size(run):
+            client.delete_run(run.info.run_id)
+    return chosen
+
+
+def _size(run: Run) -> int:
+    return len(run.data.params) + len(run.data.metrics)
 
 
 def delete_runs(client: MlflowClient, keys: set[str]) -> int:

@@ -81,9 +81,9 @@ def log_model(client: MlflowClient, run: Run, folder: Path, digest: str) -> Logg
     of_name = f"source_run_id = '{info.run_id}' AND name = '{name}'"
     model = None
     for found in client.search_logged_models([info.experiment_id], of_name):
-        if found.tags.get(DIGEST) == digest:
+        if model is None and found.tags.get(DIGEST) == digest:
             model = found
-        else:  # of an earlier outcome
+        else:  # of an earlier outcome, or made by a server that did not answer in time
             client.delete_logged_model(found.model_id)
     model = model or client.create_logged_model(
         info.experiment_id,

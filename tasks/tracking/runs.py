@@ -5,8 +5,11 @@ A run is found again by the key of the store entry that it shows, so no entry is
 
 import json
 import re
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import UUID
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
@@ -23,6 +26,7 @@ from tasks.tracking.client import (
     STUDY,
     TASK,
     TRAINED_BY,
+    fullest,
     keyed_runs,
     search_everywhere,
 )
@@ -67,14 +71,17 @@ class EntryRuns:
         self.client, self.experiment_id, self.study = client, experiment_id, study
         self.parent_id: str | None = None
         self.source: dict[str, str] = {}
-        self._runs = {run.data.tags[KEY]: run for run in keyed_runs(client)}
+        found: dict[str, list[Run]] = {}
+        for run in keyed_runs(client):
+            found.setdefault(run.data.tags[KEY], []).append(run)
+        self._runs = {key: one for key, runs in found.items() if (one := fullest(client, runs))}
         self._logged: dict[str, set[int]] = {}  # epochs in MLflow, by key
 
     def find(self, key: str) -> Run | None:
         """The live run that shows the store entry with this key, in any experiment."""
         known = self._runs.get(key)
         if known is None:
-            known = next(iter(search_everywhere(self.client, f"tags.`{KEY}` = '{key}'")), None)
+            known = fullest(self.client, search_everywhere(self.client, f"tags.`{KEY}` = '{key}'"))
             if known is not None:
                 self._runs[key] = known
         return known
@@ -178,10 +185,11 @@ class EntryRuns:
         self._log_files(run, entry)
         numbers = {k: v for k, v in entry.result.get("metrics", {}).items() if v is not None}
         numbers |= {name: plan.parameters[name] for name in SORTED if name in plan.parameters}
+        shown = run.data.metrics  # by another entry
         tags = {f"{ENTRY}.{entry.task}": entry.fingerprint, COMMIT: entry.provenance["commit"]}
         self.client.log_batch(
             run_id,
-            metrics=[Metric(name, float(value), at, 0) for name, value in numbers.items()],
+            metrics=[Metric(k, float(v), at, 0) for k, v in numbers.items() if shown.get(k) != v],
             params=as_parameters(entry.result.get("parameters", {})),
             tags=[RunTag(name, str(value)) for name, value in tags.items()],
         )
@@ -212,17 +220,22 @@ class EntryRuns:
         if models:
             show_metrics(self.client, run_id, models)
         if series:
-            self._log_series(run_id, series)
+            self._log_series(run, series)
 
-    def _log_series(self, run_id: str, series: list[tuple[Path, str, int]]) -> None:
+    def _log_series(self, run: Run, series: list[tuple[Path, str, int]]) -> None:
+        """Like MLflow's ``log_image``, but with names that are the same when it is tried again."""
+        from mlflow.tracking.multimedia import compress_image_size
         from PIL import Image
 
-        logged = " ".join(file.path for file in self.client.list_artifacts(run_id, "images"))
-        for path, name, epoch in series:
-            if f"{name}%step%{epoch}%" in logged:
-                continue
-            with Image.open(path) as image:
-                self.client.log_image(run_id, image, key=name, step=epoch, synchronous=True)
+        unique = f"timestamp+{run.info.start_time}+{UUID(run.info.run_id)}"
+        with TemporaryDirectory() as folder:
+            for path, name, epoch in series:
+                copy = f"{folder}/{name}+step+{epoch}+{unique}"
+                shutil.copy(path, f"{copy}.png")
+                with Image.open(path) as image:
+                    compress_image_size(image).save(f"{copy}+compressed.webp")
+            self.client.log_artifacts(run.info.run_id, folder, "images")
+        self.client.set_tag(run.info.run_id, "mlflow.loggedImages", True)
 
 
 def _shown(run: Run) -> set[str]:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from tasks.tracking.writer import Writer
 
 RETRY_SECONDS = 2.0
-PROMPT_SECONDS = 2.0  # an operation that takes longer is waited for on patience
-PATIENCE_SECONDS = 20.0  # that an invocation waits in all for an MLflow that does not answer
+PATIENCE_SECONDS = 25.0  # that an invocation waits for MLflow in all
 POLL_SECONDS = 0.02
 
 
@@ -40,7 +39,6 @@ class Tracker:
         self._spool.take()
         self._turn = threading.Lock()
         self._queue: Queue[Operation] = Queue()
-        self._since: float | None = None  # when the operation at work was begun
         self._patience = PATIENCE_SECONDS
         self._stopped = threading.Event()
         self._writer: Writer | None = None
@@ -81,7 +79,7 @@ class Tracker:
         self._put("log_summary", report=_name(report), groups=named, note=note)
 
     def finish_study(self, status: str, metrics: dict[str, float], tags: dict[str, str]) -> None:
-        """Close the parent run with its counts; waits until MLflow has everything, if it answers.
+        """Close the parent run with its counts; waits for MLflow, but not for long.
 
         What it does not take stays in the spool, and a warning says so.
         """
@@ -90,9 +88,9 @@ class Tracker:
             self._spool.remove()
         else:
             left = self._queue.unfinished_tasks
-            why = f" ({self.trouble})" if self.trouble else ""
+            why = self.trouble or "it takes long to answer"
             warnings.warn(
-                f"{left} things to log are not in MLflow yet{why}; the next run logs them, "
+                f"{left} things to log are not in MLflow yet ({why}); the next run logs them, "
                 "or: study sync",
                 stacklevel=2,
             )
@@ -100,13 +98,13 @@ class Tracker:
         self._spool.leave()
 
     def wait(self) -> bool:
-        """Wait until everything is logged; False once patience with MLflow is at an end."""
+        """Wait until everything is logged; False once patience is at an end."""
         while self._queue.unfinished_tasks:
-            if self._since is not None and time.monotonic() - self._since > PROMPT_SECONDS:
-                self._patience -= POLL_SECONDS
             if self._patience <= 0 or not self._thread.is_alive():
                 return False
+            before = time.monotonic()
             time.sleep(POLL_SECONDS)
+            self._patience -= time.monotonic() - before
         return True
 
     def addresses(self, keys: set[str]) -> dict[str, str]:
@@ -155,14 +153,12 @@ class Tracker:
     def _work(self) -> None:
         while True:
             operation = self._queue.get()
-            self._since = time.monotonic()
             for attempt in count():
                 if self._stopped.is_set():
                     return
                 if self._apply(operation, attempt):
                     break
                 self._stopped.wait(RETRY_SECONDS)
-            self._since = None
             self._queue.task_done()
 
     def _apply(self, operation: Operation, attempt: int) -> bool:

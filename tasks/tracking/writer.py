@@ -23,6 +23,7 @@ from tasks.tracking.client import (
     STUDY,
     close_open_runs,
     connect,
+    fullest,
     search_everywhere,
     tracking,
 )
@@ -99,7 +100,8 @@ class Writer:
     def _parent(self) -> str | None:
         """The parent run, if it was opened already."""
         found = search_everywhere(self.client, f"tags.`{INVOCATION}` = '{self.invocation}'")
-        return found[0].info.run_id if found else None
+        parent = fullest(self.client, found)
+        return parent.info.run_id if parent else None
 
     def start_study(self, parameters: dict[str, Any], source: dict[str, str], at: int) -> None:
         """Open the parent run of this invocation; ``source`` are tags of every new run."""

@@ -19,7 +19,8 @@ import psutil
 from tasks.home import study_data
 from tasks.reported import TEST_LOSS
 from tests.benchmarks.contestants import CONTESTANTS
-from tests.servers import DaskCluster, end, start_prefect
+from tests.dask_cluster import DaskCluster
+from tests.servers import end, start_prefect
 
 STUDY = [sys.executable, "-m", "flows.cli"]
 SWEEP = ["run", "mnist", "--section", "latent_sweep"]

@@ -15,6 +15,7 @@ from filelock import FileLock
 from tasks import store
 from tasks.invocations import invocations
 from tasks.tracking.client import connect, search_everywhere
+from tests.faults.logged import logged
 from tests.servers import end, start_prefect
 
 PYTHON = sys.executable
@@ -168,3 +169,12 @@ def expected(undisturbed, study, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setenv("STUDY_HOME", str(undisturbed))
         return study.fingerprints()
+
+
+@pytest.fixture(scope="session")
+def reference(undisturbed):
+    """What MLflow holds of the undisturbed study."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("STUDY_HOME", str(undisturbed))
+        return logged()

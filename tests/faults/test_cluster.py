@@ -11,10 +11,10 @@ import s3fs
 from flows.config import RunnerConfig
 from flows.runners import check_cluster
 from models.specs import ConfigError
+from tests.dask_cluster import DaskCluster
 from tests.faults.conftest import PYTHON, SHORT, SHORT_TRAINING
 from tests.faults.logged import logged
 from tests.servers import (
-    DaskCluster,
     TrackingServer,
     end,
     free_port,

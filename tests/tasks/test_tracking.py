@@ -1,5 +1,6 @@
 import pytest
 from mlflow.entities import LoggedModelOutput
+from PIL import Image
 
 from tasks import store
 from tasks.run_plan import RunPlan
@@ -14,7 +15,9 @@ from tasks.tracking.client import (
     connect,
     delete_runs,
     search_everywhere,
+    tracking,
 )
+from tasks.tracking.runs import EntryRuns
 from tasks.tracking.tracker import Tracker, mark_dead, sync
 from tests.servers import TrackingServer
 
@@ -126,6 +129,40 @@ def test_a_run_is_complete_and_logged_once_whatever_came_between(client):
     assert sync() == 0  # nothing is left, and the other one is at work
 
 
+def test_of_runs_that_a_slow_server_created_twice_the_one_that_shows_something_stays(client):
+    experiment = client.create_experiment("twice")
+    tags = {KIND: "model", KEY: "key", INVOCATION: "invocation"}
+    twins = [client.create_run(experiment, tags=tags).info.run_id for _ in range(3)]
+    client.log_param(twins[1], "depth", 2)
+    runs = EntryRuns(client, experiment, "twice")
+    assert runs.find("key").info.run_id == twins[1]
+    assert only_run(client).info.run_id == twins[1]
+
+
+def test_pictures_that_are_logged_again_are_there_once(client, home):
+    with store.workspace(ENTRY.task, ENTRY.key) as folder:
+        Image.new("L", (2, 2)).save(folder / "digits-epoch-1.png")
+        entry = ENTRY.model_copy(update={"files": store.files_in(folder)})
+        store.publish(folder, entry)
+    experiment = client.create_experiment("pictures", (home / "artifacts").as_uri())
+    for moment in (1, 2):  # the first was cut off before the mark that all of it is there
+        EntryRuns(client, experiment, "pictures").log_entry(PLAN, entry, moment)
+        run_id = only_run(client).info.run_id
+        assert len(client.list_artifacts(run_id, "images")) == 2
+        client.delete_tag(run_id, "study.entry.train")
+
+
+def test_an_error_of_the_database_names_its_file(home):
+    home.mkdir()
+    database = home / "mlflow.db"
+    database.write_text("this is no database")
+    with (
+        pytest.raises(TrackingError, match=f"{database}: file is not .*; move it away"),
+        tracking(),
+    ):
+        connect()
+
+
 @pytest.fixture
 def server(home):
     """A tracking server that can be stopped and started again; its address is in use."""
@@ -133,8 +170,7 @@ def server(home):
         yield found
 
 
-def test_what_an_outage_kept_from_mlflow_is_logged_later_once(server, monkeypatch):
-    monkeypatch.setattr("tasks.tracking.tracker.PATIENCE_SECONDS", 0.5)
+def test_what_an_outage_kept_from_mlflow_is_logged_later_once(server):
     with store.workspace(ENTRY.task, ENTRY.key) as folder:
         store.publish(folder, ENTRY)
     tracker = Tracker("once", "invocation")
@@ -143,6 +179,7 @@ def test_what_an_outage_kept_from_mlflow_is_logged_later_once(server, monkeypatc
     tracker.log_epoch(PLAN, HISTORY[0])
     assert tracker.wait()
     server.stop()
+    tracker._patience = 0.5
     tracker.log_epoch(PLAN, HISTORY[1])
     tracker.log_entry(PLAN, ENTRY)
     with pytest.warns(match="not in MLflow yet.*study sync"):
