@@ -13,7 +13,7 @@ import typer
 
 from flows.server import announce, withdraw
 from tasks.mlflow_config import artifact_root, mlflow_config, tracking_uri
-from tasks.tracking.client import connect
+from tasks.tracking.client import connect, tracking
 
 PREFECT_PORT = 4200
 START_SECONDS = 90
@@ -21,7 +21,8 @@ START_SECONDS = 90
 
 def serve_pages() -> None:
     """Start both servers, print their addresses, stop them on Ctrl-C."""
-    connect()
+    with tracking("does not open"):
+        connect()
     page = mlflow_config().ui
     mlflow_port = _free_port(page.host, page.port)
     prefect_port = _free_port(page.host, PREFECT_PORT)
@@ -71,12 +72,14 @@ def _spawn(arguments: list[str], **variables: str) -> subprocess.Popen[bytes]:
 
 
 def _start_mlflow(host: str, port: int) -> subprocess.Popen[bytes]:
-    arguments = ["mlflow", "server", "--backend-store-uri", tracking_uri()]
+    arguments = ["mlflow", "server"]
     root = artifact_root()
     if root:
         arguments += ["--default-artifact-root", root]
     arguments += ["--host", host, "--port", str(port), "--workers", "1", "--app-name", "study"]
-    return _spawn(arguments, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    # not among the arguments, which every user of this machine can see
+    variables = {"MLFLOW_BACKEND_STORE_URI": tracking_uri()}
+    return _spawn(arguments, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **variables)
 
 
 def _start_prefect(host: str, port: int) -> subprocess.Popen[bytes]:

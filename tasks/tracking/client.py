@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from tasks.addresses import without_credentials
 from tasks.home import study_home
 from tasks.locks import mlflow_lock
 from tasks.mlflow_config import tracking_uri
@@ -33,18 +34,18 @@ class TrackingError(ConnectionError):
 
 
 @contextmanager
-def tracking() -> Iterator[None]:
+def tracking(trouble: str = "did not take what was logged") -> Iterator[None]:
     """What MLflow and its database raise, as one error with one line."""
     try:
         yield
     except TrackingError:
         raise
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         if "Max retries exceeded" in first:
             server = urlsplit(tracking_uri())
             first = f"{server.hostname}:{server.port} does not answer"
-        raised = TrackingError(f"MLflow did not take what was logged: {first}")
+        raised = TrackingError(f"MLflow {trouble}: {without_credentials(first)}")
         raised.refused = getattr(error, "error_code", None) in REFUSALS
         raise raised from error
 

@@ -1,7 +1,7 @@
 import pytest
 
 from models.specs import ConfigError
-from tasks.mlflow_config import MlflowConfig, mlflow_config, tracking_uri
+from tasks.mlflow_config import MlflowConfig, mlflow_config, page_address, tracking_uri
 
 
 @pytest.fixture
@@ -12,7 +12,9 @@ def written(tmp_path, monkeypatch):
     return (tmp_path / "mlflow.yaml").write_text
 
 
-@pytest.mark.parametrize("text", ["uri: x", "ui: {port: 0}", "ui: [1", "- 3"])
+@pytest.mark.parametrize(
+    "text", ["uri: x", "ui: {port: 0}", "ui: [1", "- 3", "experiment_prefix: ../up"]
+)
 def test_a_bad_file_is_one_line_that_names_it(written, text):
     written(text)
     with pytest.raises(ConfigError, match=r"mlflow\.yaml: ") as caught:
@@ -30,3 +32,18 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(
     assert tracking_uri() == "http://file:1"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://environment:1")
     assert tracking_uri() == "http://environment:1"
+
+
+def test_links_to_pages_hold_no_password(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:pass@host:5000/mlflow/")
+    assert page_address() == "https://host:5000/mlflow"
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://me:pa/ss@host:5000", "http://me:12/34@host", "http://me:p#s@host", "http://:5"]
+)
+def test_an_address_that_ends_in_the_middle_of_a_password_is_refused(monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ConfigError, match=r"MLFLOW_TRACKING_URI.*%2F") as caught:
+        tracking_uri()
+    assert "me:" not in str(caught.value)
