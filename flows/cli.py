@@ -14,6 +14,7 @@ from flows.engine import prepare_environment
 from flows.launch import launch, prepare_to_serve
 from flows.load import load_config, shipped_studies
 from models.specs import ConfigError
+from tasks.addresses import without_credentials
 from tasks.notices import show_warning
 
 app = typer.Typer(
@@ -44,10 +45,13 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
-        typer.echo(f"study: {error}", err=True)
+        typer.echo(f"study: {without_credentials(str(error))}", err=True)
         sys.exit(2)
     except BrokenPipeError:  # as in `study status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except ConnectionError as error:  # MLflow's
+        typer.echo(f"study: {error}", err=True)
         sys.exit(1)
 
 
@@ -223,13 +227,8 @@ def register(
 def sync() -> None:
     """Log to MLflow what earlier runs could not, because it was down or they were killed."""
     from tasks.tracking import tracker
-    from tasks.tracking.client import TrackingError
 
-    try:
-        invocations = tracker.sync()
-    except TrackingError as error:
-        typer.echo(f"study: {error}", err=True)
-        sys.exit(1)
+    invocations = tracker.sync()
     left = f"what {invocations} earlier run{'s' if invocations > 1 else ''} left is logged"
     typer.echo(left if invocations else "nothing is left to log")
 

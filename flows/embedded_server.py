@@ -23,12 +23,22 @@ STOP_SECONDS = 5
 
 
 class EmbeddedServer:
-    """Starts at once, in a process of its own; ``address`` is where its API will answer."""
+    """Starts at once, in a process of its own; ``address`` is where its API will answer.
+
+    Raises ConfigError where a machine cannot even reach itself.
+    """
 
     def __init__(self) -> None:
         # a file and no pipe, which would fill and block it; it goes with this object
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
         with socket.create_server(("127.0.0.1", 0)) as listening:
+            try:
+                socket.create_connection(listening.getsockname()).close()
+            except OSError as error:
+                raise ConfigError(
+                    f"Prefect needs this machine's loopback network ({error.strerror}); "
+                    "bring it up, as root: ip link set lo up"
+                ) from None
             self.address = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "flows.embedded_server", str(listening.fileno())],

@@ -2,14 +2,20 @@
 
 import os
 
+from models.specs import ConfigError
 from tasks.home import study_home
 
 
 def prepare_environment() -> None:
     """Keep Prefect's files below STUDY_HOME, its console quiet, its telemetry off.
 
-    Variables that are already set win.
+    Variables that are already set win. Raises ConfigError if a report's place leads elsewhere.
     """
+    for path in (study_home() / "reports").glob("*"):
+        if path.is_symlink():
+            raise ConfigError(
+                f"{path} is a link, and a report replaces all that lies there; move it away"
+            )
     home = study_home() / "prefect"
     home.mkdir(parents=True, exist_ok=True)  # prefect itself creates no parents
     defaults = {

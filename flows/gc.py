@@ -73,7 +73,7 @@ def collect(keep: int, delete: bool, runs: bool) -> None:
         return
     keys = {key_of(path) for path in found if not is_leftover(path)}
     for path in found:
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
@@ -82,6 +82,7 @@ def collect(keep: int, delete: bool, runs: bool) -> None:
             lock.unlink()
     console.print(f"{total} deleted")
     if runs:
-        from tasks.tracking.client import connect, delete_runs
+        from tasks.tracking.client import connect, delete_runs, tracking
 
-        console.print(f"{delete_runs(connect(), keys)} MLflow runs deleted")
+        with tracking("did not delete the runs"):
+            console.print(f"{delete_runs(connect(), keys)} MLflow runs deleted")

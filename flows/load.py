@@ -49,7 +49,7 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the study file {path}: {error}") from None
+        raise ConfigError(f"cannot read the study file {str(path)!r}: {error}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):

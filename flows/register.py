@@ -3,14 +3,15 @@
 import typer
 
 from models.specs import ConfigError
-from tasks.tracking.client import connect
+from tasks.tracking.client import connect, tracking
 from tasks.tracking.registry import register_best
 
 
 def print_registered(study: str) -> None:
     """Register the best models of a study's dataset and show what they are called."""
     try:
-        found = register_best(connect(), study)
+        with tracking("did not register"):
+            found = register_best(connect(), study)
     except LookupError as error:
         raise ConfigError(f"{error}; see: study status") from None
     width = max(len(f"{one.name}@{one.alias}") for one in found)

@@ -16,7 +16,7 @@ def latest(study: str | None) -> tuple[StudyConfig, tuple[Section, ...]]:
     found = next(invocations(study), None)
     if found is None:
         name = f"study {study!r}" if study else "study"
-        raise ConfigError(f"no {name} has run here yet; start one with: study run {study or ''}")
+        raise ConfigError(f"no {name} has run here yet; start one with: study run")
     sections = tuple(section for section in SECTIONS if section in found.sections)
     return StudyConfig.model_validate(found.config), sections
 

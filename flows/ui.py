@@ -12,8 +12,9 @@ import typer
 from flows.page_servers import Page, start_mlflow, start_prefect, stop, wait
 from flows.server import HEALTH, announce, is_loopback, running, silence, withdraw
 from models.specs import ConfigError
-from tasks.mlflow_config import mlflow_config, page_address, tracking_uri, without_credentials
-from tasks.tracking.client import connect
+from tasks.addresses import without_credentials
+from tasks.mlflow_config import mlflow_config, page_address, tracking_uri
+from tasks.tracking.client import connect, tracking
 
 ELSEWHERE_SECONDS = 10.0
 CHOSEN_BY = {
@@ -80,7 +81,8 @@ def _serve(names: list[str], host: str) -> None:
     start: dict[str, Callable[[str], Page]] = {"MLflow": start_mlflow, "Prefect": start_prefect}
     pages: list[Page] = []
     if "MLflow" in names:
-        connect()
+        with tracking("does not open"):
+            connect()
     signals = _collect_signals()
     try:
         for name in names:

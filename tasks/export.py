@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tasks.tracking.client import connect, find_run
+from models.specs import ConfigError
+from tasks.tracking.client import connect, find_run, tracking
 
 FIGURES = {".png", ".svg"}
 
@@ -17,13 +18,42 @@ def export_run(wanted: str, folder: Path) -> list[Path]:
 
     ``run.json`` holds parameters and tags, ``metrics.csv`` and ``metrics.parquet`` one row per
     value and step, ``figures/`` the pictures; weights, specs and tables keep their names.
-    Raises LookupError if there is no such run.
+    Raises LookupError if there is no such run, ConfigError for a folder that cannot be written.
     """
+    with tempfile.TemporaryDirectory() as temporary:
+        gathered, downloaded = Path(temporary) / "gathered", Path(temporary) / "downloaded"
+        (gathered / "figures").mkdir(parents=True)
+        downloaded.mkdir()
+        with tracking("cannot be read"):
+            client = connect()
+            run = find_run(client, wanted)
+            _write_values(client, run, gathered)
+            for file in client.list_artifacts(run.info.run_id):
+                if not file.is_dir:
+                    path = client.download_artifacts(run.info.run_id, file.path, str(downloaded))
+                    source = Path(path)
+                    inside = gathered / "figures" if source.suffix in FIGURES else gathered
+                    source.replace(inside / source.name)
+        try:
+            return [_place(path, folder / path.relative_to(gathered)) for path in _files(gathered)]
+        except OSError as error:
+            raise ConfigError(f"--to {str(folder)!r}: {error.strerror}; name a folder") from None
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _place(file: Path, target: Path) -> Path:
+    """Move a file to its place; a link there is replaced, not followed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    return Path(shutil.move(file, target))
+
+
+def _write_values(client: Any, run: Any, folder: Path) -> None:
     import pandas as pd
 
-    client = connect()
-    run = find_run(client, wanted)
-    folder.mkdir(parents=True, exist_ok=True)
     described = {
         "run_id": run.info.run_id,
         "name": run.info.run_name,
@@ -36,14 +66,6 @@ def export_run(wanted: str, folder: Path) -> list[Path]:
     table["time"] = pd.to_datetime(table.time, unit="ms", utc=True)
     table.to_csv(folder / "metrics.csv", index=False)
     table.to_parquet(folder / "metrics.parquet", index=False)
-    with tempfile.TemporaryDirectory() as temporary:
-        for file in client.list_artifacts(run.info.run_id):
-            if not file.is_dir:
-                source = Path(client.download_artifacts(run.info.run_id, file.path, temporary))
-                inside = folder / "figures" if source.suffix in FIGURES else folder
-                inside.mkdir(exist_ok=True)
-                shutil.copy(source, inside / source.name)
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _values(client: Any, run: Any) -> Iterator[tuple[str, int, float, int]]:

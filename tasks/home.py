@@ -4,12 +4,17 @@ STUDY_STORE is where a team shares what is computed.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from models.specs import ConfigError
+
 DEFAULTS = {"STUDY_HOME": "results", "STUDY_DATA": "data", "STUDY_STORE": ""}
+# A database's address ends at a question mark; the others are bytes that are no text.
+NOT_IN_ADDRESSES = re.compile("[?\ud800-\udfff]")
 _elsewhere: ContextVar[dict[str, str]] = ContextVar("_elsewhere", default=DEFAULTS)
 
 
@@ -18,8 +23,16 @@ def _named(variable: str) -> str:
 
 
 def study_home() -> Path:
-    """``STUDY_HOME``, default ``./results``, absolute."""
-    return Path(_named("STUDY_HOME")).absolute()
+    """``STUDY_HOME``, default ``./results``, absolute.
+
+    Raises ConfigError for a folder that no database can lie in.
+    """
+    home = Path(_named("STUDY_HOME")).absolute()
+    if NOT_IN_ADDRESSES.search(str(home)):
+        raise ConfigError(
+            f"STUDY_HOME: {str(home)!r} holds '?' or bytes that are not UTF-8; name another folder"
+        )
+    return home
 
 
 def study_data() -> Path:

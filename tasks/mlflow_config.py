@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from models.specs import ConfigError, Value
+from tasks.addresses import readable, without_credentials
 from tasks.home import study_home
 
 
@@ -28,12 +28,30 @@ class MlflowConfig(Value):
     system_metrics: bool = False
     ui: UiConfig = UiConfig()
 
+    @field_validator("experiment_prefix")
+    @classmethod
+    def _stays_inside(cls, prefix: str) -> str:
+        if ".." in prefix or set("%?#\\") & set(prefix):
+            raise ValueError(f"{prefix!r} names a folder; leave out '..', '%', '?', '#' and '\\'")
+        return prefix
+
 
 def mlflow_config() -> MlflowConfig:
     """``mlflow.yaml`` of the current folder, else the project's, else the defaults.
 
-    Raises ConfigError for unknown keys and bad values.
+    MLFLOW_TRACKING_URI wins over it. Raises ConfigError for unknown keys and bad values.
     """
+    config = _read()
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or config.tracking_uri
+    if uri and uri.startswith("http") and not readable(uri):
+        raise ConfigError(
+            "MLFLOW_TRACKING_URI, or tracking_uri in mlflow.yaml, is no address like "
+            "http://host:5000; write '/', '?', '#' and '@' in a password as %2F, %3F, %23 and %40"
+        )
+    return config.model_copy(update={"tracking_uri": uri})
+
+
+def _read() -> MlflowConfig:
     for folder in (Path.cwd(), Path(__file__).resolve().parent.parent):
         path = folder / "mlflow.yaml"
         if path.is_file():
@@ -42,7 +60,8 @@ def mlflow_config() -> MlflowConfig:
             except ValidationError as error:
                 first = error.errors()[0]
                 key = ".".join(str(part) for part in first["loc"])
-                raise ConfigError(f"{path}: {key}: {first['msg']}") from None
+                message = first["msg"].removeprefix("Value error, ")
+                raise ConfigError(f"{path}: {key}: {message}") from None
             except yaml.YAMLError as error:
                 raise ConfigError(f"{path}: {' '.join(str(error).split())}") from None
     return MlflowConfig()
@@ -50,8 +69,7 @@ def mlflow_config() -> MlflowConfig:
 
 def tracking_uri() -> str:
     """Where runs are logged: the environment, then ``mlflow.yaml``, then STUDY_HOME."""
-    configured = os.environ.get("MLFLOW_TRACKING_URI") or mlflow_config().tracking_uri
-    return configured or f"sqlite:///{study_home() / 'mlflow.db'}"
+    return mlflow_config().tracking_uri or f"sqlite:///{study_home() / 'mlflow.db'}"
 
 
 def artifact_root() -> str | None:
@@ -64,12 +82,6 @@ def artifact_root() -> str | None:
 def http_address(host: str, port: int) -> str:
     """Where a browser finds a server that listens on this host and port."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def without_credentials(url: str) -> str:
-    """The URL without the user and the password that it may hold."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def page_address() -> str:

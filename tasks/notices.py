@@ -3,7 +3,9 @@
 import sys
 from typing import Any
 
+from tasks.addresses import without_credentials
+
 
 def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning as one line, without the place in the code."""
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {without_credentials(str(message))}", file=sys.stderr)

@@ -40,7 +40,7 @@ def publish_report(
             shutil.copy(page.path(name), temporary)
         temporary.replace(folder / name)
     for left in folder.iterdir():  # of an earlier run that showed more
-        if not left.name.startswith(".") and left.name not in page.files:
+        if left.is_file() and not left.name.startswith(".") and left.name not in page.files:
             left.unlink(missing_ok=True)
     tracker.log_summary(page, groups, note)
 

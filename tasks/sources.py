@@ -1,5 +1,6 @@
 """Raw dataset files: checked before every use, fetched again when bad, never left half written."""
 
+import base64
 import gzip
 import hashlib
 import math
@@ -17,13 +18,19 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
+from filelock import FileLock
+
+from tasks.addresses import readable, without_credentials
 from tasks.home import study_data
 
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 20  # without a byte
+DOWNLOAD_SECONDS = 1200  # for a whole file
 ATTEMPTS = 2
 NETWORK_ERRORS = (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError)
 CHUNK = 1 << 20
+TEMPORARY = ".download-"
 
 # MD5 of the uncompressed files, as published for MNIST.
 MNIST_MD5 = {
@@ -89,7 +96,10 @@ def raw_files(name: str) -> list[RawFile]:
 
 
 def archives(name: str) -> tuple[list[str], list[Archive]]:
-    """Mirrors and archives as torchvision names them; STUDY_MIRROR is tried first."""
+    """Mirrors and archives as torchvision names them; STUDY_MIRROR is tried first.
+
+    Raises DatasetError if that is no address.
+    """
     cls = dataset_class(name)
     if name == "emnist":
         mirrors = [cls.url.rsplit("/", 1)[0] + "/"]
@@ -99,6 +109,8 @@ def archives(name: str) -> tuple[list[str], list[Archive]]:
         mirrors = list(cls.mirrors)
         found = [Archive(file, md5, (file.removesuffix(".gz"),)) for file, md5 in cls.resources]
     own = os.environ.get("STUDY_MIRROR")
+    if own and not (readable(own) or own.startswith("file:///")):
+        raise DatasetError("STUDY_MIRROR is no address like http://host/folder")
     return ([own.rstrip("/") + "/"] if own else []) + mirrors, found
 
 
@@ -140,25 +152,24 @@ def ensure(name: str) -> None:
 
     Raises DatasetError if a file can be neither used nor fetched.
     """
-    bad = {}
-    for file in raw_files(name):
-        problem = fault(file)
-        if problem:
-            bad[file.path.name] = file
-            if file.path.exists():
-                warnings.warn(f"{file.path} {problem}; fetching it again", stacklevel=2)
-    if not bad:
+    files = raw_files(name)
+    if not any(fault(file) for file in files):
         return
-    mirrors, wanted = archives(name)
-    folder = next(iter(bad.values())).path.parent
+    folder = files[0].path.parent
+    bad: dict[str, RawFile] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for archive in wanted:
-            files = [bad[member] for member in archive.members if member in bad]
-            if files:
-                _fetch(mirrors, archive, files)
-                for file in files:
-                    del bad[file.path.name]
+        with FileLock(folder.with_name(".download.lock")):
+            for left in folder.glob(f"{TEMPORARY}*"):  # of a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            bad = _bad_files(files)  # another process may just have fetched some
+            mirrors, wanted = archives(name)
+            for archive in wanted:
+                members = [bad[member] for member in archive.members if member in bad]
+                if members:
+                    _fetch(mirrors, archive, members)
+                    for file in members:
+                        del bad[file.path.name]
     except OSError as error:
         raise DatasetError(f"cannot write to {folder}: {error}") from None
     except DatasetError as error:
@@ -168,31 +179,57 @@ def ensure(name: str) -> None:
         ) from None
 
 
+def _bad_files(files: list[RawFile]) -> dict[str, RawFile]:
+    """Those that are missing or bad; there is a warning for a bad one."""
+    bad = {}
+    for file in files:
+        problem = fault(file)
+        if problem:
+            bad[file.path.name] = file
+            if file.path.exists():
+                warnings.warn(f"{file.path} {problem}; fetching it again", stacklevel=3)
+    return bad
+
+
 def _fetch(mirrors: list[str], archive: Archive, files: list[RawFile]) -> None:
     """Download an archive from the first mirror that has it whole, and unpack these files."""
-    errors = []
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=files[0].path.parent) as temporary:
+    errors = {}
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=files[0].path.parent) as temporary:
         target = Path(temporary) / archive.name
         for mirror in [mirror for mirror in mirrors for _ in range(ATTEMPTS)]:
             try:
                 _download(mirror + archive.name, target, archive.md5)
             except (*NETWORK_ERRORS, DatasetError) as error:
-                errors.append(f"{mirror}: {getattr(error, 'reason', error)}")
+                errors[mirror] = f"{mirror}: {getattr(error, 'reason', error)}"
                 continue
             for file in files:
                 _unpack(target, file)
             return
-    raise DatasetError(f"cannot download {archive.name} ({errors[-1]})")
+    tried = without_credentials("; ".join(errors.values()))
+    raise DatasetError(f"cannot download {archive.name} ({tried})")
+
+
+def _request(url: str) -> urllib.request.Request:
+    """A request that sends the user and password of an address to its host and to no other."""
+    request = urllib.request.Request(without_credentials(url))
+    credentials, at, _ = urlsplit(url).netloc.rpartition("@")
+    if at:
+        encoded = base64.b64encode(unquote(credentials).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {encoded}")
+    return request
 
 
 def _download(url: str, target: Path, md5: str) -> None:
     """Stream a URL into a file within a bounded time and compare its MD5."""
-    deadline = time.monotonic() + 60 * TIMEOUT_SECONDS
-    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response, target.open("wb") as out:
-        while chunk := response.read(CHUNK):
+    deadline = time.monotonic() + DOWNLOAD_SECONDS
+    opened = urllib.request.urlopen(_request(url), timeout=TIMEOUT_SECONDS)
+    with opened as response, target.open("wb") as out:
+        while chunk := response.read1(CHUNK):  # read() would wait for all of a chunk
             out.write(chunk)
             if time.monotonic() > deadline:
                 raise DatasetError("the download is too slow")
+        if left := getattr(response, "length", None):
+            raise DatasetError(f"the download ended {left:,} bytes early")
     if _md5(target) != md5:
         raise DatasetError("the downloaded file does not match its checksum")
 

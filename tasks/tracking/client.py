@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from tasks.addresses import without_credentials
 from tasks.home import study_home
 from tasks.locks import mlflow_lock
 from tasks.mlflow_config import tracking_uri
@@ -40,14 +41,14 @@ class TrackingError(ConnectionError):
 
 
 @contextmanager
-def tracking() -> Iterator[None]:
+def tracking(trouble: str = "did not take what was logged") -> Iterator[None]:
     """What MLflow and its database raise, as one error with one line."""
     try:
         yield
     except TrackingError:
         raise
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-        raised = TrackingError(f"MLflow did not take what was logged: {_reason(error)}")
+        raised = TrackingError(f"MLflow {trouble}: {_reason(error)}")
         raised.refused = getattr(error, "error_code", None) in REFUSALS
         raise raised from error
 
@@ -59,7 +60,8 @@ def _reason(error: Exception) -> str:
     while isinstance(causes[-1].__context__, Exception):
         causes.append(causes[-1].__context__)
     cause = next((one.orig for one in causes if isinstance(one, DBAPIError)), error)
-    said = re.sub(r"//[^/\s]*@", "//", str(cause).strip().partition("\n")[0])  # no password
+    text = str(cause).strip() or type(cause).__name__
+    said = without_credentials(text.partition("\n")[0])
     if isinstance(cause, sqlite3.Error):
         path = uri.removeprefix(SQLITE)
         damaged = type(cause) is sqlite3.DatabaseError

@@ -1,5 +1,6 @@
 """The best models of a study's dataset, under names and aliases in MLflow's registry."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -33,7 +34,7 @@ def register_best(client: MlflowClient, study: str) -> list[Registered]:
     Raises LookupError if nothing is there to register.
     """
     finished = "attributes.status = 'FINISHED'"
-    name = study.replace("'", "")
+    name = re.sub(r"[^\w.-]", "", study)  # MLflow's conditions know no escapes
     parents = search_everywhere(client, f"tags.`{STUDY}` = '{name}' AND tags.`{KIND}` = 'study'")
     used = [one.dataset for run in parents if run.inputs for one in run.inputs.dataset_inputs]
     if not used:

@@ -40,6 +40,7 @@ class Study:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
         self.variables = inherited | variables
         self.folder = folder
+        self.prefix = []  # what starts the command, as in ``nice study run``
         self._monkeypatch = monkeypatch
         self.move(home)
 
@@ -50,7 +51,7 @@ class Study:
 
     def start(self, *arguments, **variables):
         return subprocess.Popen(
-            [PYTHON, "-m", "flows.cli", *arguments],
+            [*self.prefix, PYTHON, "-m", "flows.cli", *arguments],
             env=self.variables | variables,
             cwd=self.folder,
             stdout=subprocess.PIPE,
@@ -153,6 +154,13 @@ def study(tmp_path, undisturbed, server, monkeypatch):
     home = tmp_path / "results"
     shutil.copytree(undisturbed.parent / "empty", home)
     return Study(home, {"PREFECT_API_URL": server}, monkeypatch)
+
+
+@pytest.fixture
+def alone(study):
+    """The command in a new home, with a Prefect server of its own for every study."""
+    del study.variables["PREFECT_API_URL"]
+    return study
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tests.servers import (
     TrackingServer,
     end,
     free_port,
+    postgresql,
     start,
     start_prefect,
 )

@@ -12,7 +12,9 @@ def written(tmp_path, monkeypatch):
     return (tmp_path / "mlflow.yaml").write_text
 
 
-@pytest.mark.parametrize("text", ["uri: x", "ui: {port: 0}", "ui: [1", "- 3"])
+@pytest.mark.parametrize(
+    "text", ["uri: x", "ui: {port: 0}", "ui: [1", "- 3", "experiment_prefix: ../up"]
+)
 def test_a_bad_file_is_one_line_that_names_it(written, text):
     written(text)
     with pytest.raises(ConfigError, match=r"mlflow\.yaml: ") as caught:
@@ -37,3 +39,13 @@ def test_the_address_of_the_page_holds_no_password(written, monkeypatch):
     assert page_address() == "http://[::1]:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:p@ss@host:1/mlflow/")
     assert page_address() == "https://host:1/mlflow"
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://me:pa/ss@host:5000", "http://me:12/34@host", "http://me:p#s@host", "http://:5"]
+)
+def test_an_address_that_ends_in_the_middle_of_a_password_is_refused(monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ConfigError, match=r"MLFLOW_TRACKING_URI.*%2F") as caught:
+        tracking_uri()
+    assert "me:" not in str(caught.value)

@@ -1,5 +1,6 @@
 """Downloads against a real HTTP server on this machine, with small files in MNIST's format."""
 
+import base64
 import gzip
 import hashlib
 import struct
@@ -34,15 +35,22 @@ def server(tmp_path, monkeypatch):
     }
     behaviour: dict[str, str] = {}
     asked: list[str] = []
+    authorized: list[str | None] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             name = self.path.removeprefix("/")
             asked.append(name)
-            content = packed[name]
+            authorized.append(self.headers["Authorization"])
+            content = packed[name.removeprefix("?")]
             how = behaviour.get(name, "")
             if how.isdigit():
                 self.send_error(int(how))
+                return
+            if how.startswith("http"):
+                self.send_response(302)
+                self.send_header("Location", how + name)
+                self.end_headers()
                 return
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
@@ -63,7 +71,14 @@ def server(tmp_path, monkeypatch):
         address = f"http://127.0.0.1:{httpd.server_port}/"
         fake = SimpleNamespace(mirrors=[address], resources=resources)
         monkeypatch.setattr(sources, "dataset_class", lambda name: fake)
-        yield SimpleNamespace(behaviour=behaviour, asked=asked, fake=fake, address=address)
+        yield SimpleNamespace(
+            behaviour=behaviour,
+            asked=asked,
+            authorized=authorized,
+            packed=packed,
+            fake=fake,
+            address=address,
+        )
         httpd.shutdown()
         thread.join()
 
@@ -117,6 +132,28 @@ def test_the_next_mirror_is_tried(server, monkeypatch):
     server.fake.mirrors = ["http://127.0.0.1:9/", server.address]
     ensure("kmnist")
     assert all(fault(file) is None for file in raw_files("kmnist"))
+
+
+def test_a_password_goes_to_its_mirror_and_not_where_that_leads(server, monkeypatch):
+    monkeypatch.setenv("STUDY_MIRROR", server.address.replace("//", "//me:p%40ss@"))
+    ensure("kmnist")
+    sent = "Basic " + base64.b64encode(b"me:p@ss").decode()
+    assert server.authorized == [sent] * 4
+    file = raw_files("kmnist")[0].path
+    file.unlink()
+    server.behaviour[f"{file.name}.gz"] = f"{server.address}?"
+    ensure("kmnist")
+    assert server.authorized[4:] == [sent, None]
+
+
+def test_a_mirror_may_be_a_folder(server, tmp_path, monkeypatch):
+    ensure("kmnist")
+    for file in raw_files("kmnist"):
+        (tmp_path / f"{file.path.name}.gz").write_bytes(server.packed[f"{file.path.name}.gz"])
+        file.path.unlink()
+    monkeypatch.setenv("STUDY_MIRROR", tmp_path.as_uri())
+    ensure("kmnist")
+    assert len(server.asked) == 4
 
 
 def test_mnist_files_are_held_against_the_published_checksums(tmp_path, monkeypatch):
