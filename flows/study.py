@@ -2,6 +2,7 @@
 
 import gc
 import re
+from threading import Event
 from typing import Any
 
 from prefect import flow
@@ -23,6 +24,7 @@ from tasks.step import Step
 from tasks.store import Entry
 from tasks.tracking.tracker import Tracker
 
+TELLING_SECONDS = 10.0
 OUTCOMES = {"Cached": "cached", "NotReady": "skipped"}
 SELF_EXPLAINING = (
     "CodeChangedError",
@@ -39,6 +41,7 @@ class LiveGraph:
         self.session, self.runner = session, runner
         self.futures: dict[str, PrefectFuture[Held]] = {}
         self.groups: dict[str, list[str]] = {}
+        self._told: dict[str, Event] = {}
 
     def submit(
         self, step: Step, label: str, group: str | None = None, **inputs: Any
@@ -51,6 +54,7 @@ class LiveGraph:
         self.futures[name] = future
         self.session.display.expect(len(self.futures) + (step is not report))
         self.groups.setdefault(group or step.name, []).append(name)
+        self._told[name] = Event()
         future.add_done_callback(lambda done: self._tell(name, done))
         return future
 
@@ -63,11 +67,17 @@ class LiveGraph:
         if completed or not self.session.workers.stopped:  # else it was interrupted
             self.session.log.task(name, outcome=outcome, reason=why)
         self.session.display.end(name, outcome, why)
+        self._told[name].set()
+
+    def settle(self) -> None:
+        """Wait until every task is over, and the display and the record know."""
+        for name, future in self.futures.items():
+            future.wait()
+            self._told[name].wait(TELLING_SECONDS)
 
     def wait(self) -> tuple[dict[str, list[Entry]], list[str]]:
         """Wait for every task; the entries by kind of task, and what failed and why."""
-        for future in self.futures.values():
-            future.wait()
+        self.settle()
         groups: dict[str, list[Entry]] = {}
         for kind, names in self.groups.items():
             done = [self.futures[n] for n in names if self.futures[n].state.is_completed()]
@@ -135,7 +145,7 @@ def finish(graph: LiveGraph, config: StudyConfig, sections: tuple[Section, ...])
     """Wait for every task, write and publish the report; what failed and why."""
     groups, failures = graph.wait()
     page = submit_report(graph, config, sections, groups, failures)
-    page.wait()
+    graph.settle()
     if page.state.is_completed():
         session = graph.session
         publish_report(config.name, page.result().entry, groups, session.tracker, session.computed)
