@@ -2,6 +2,7 @@
 
 import gc
 import re
+from asyncio import CancelledError
 from threading import Event
 from typing import Any
 
@@ -59,7 +60,10 @@ class LiveGraph:
         return future
 
     def _tell(self, name: str, future: PrefectFuture[Held]) -> None:
-        future.wait()  # makes the final state known to the future
+        try:
+            future.wait()  # makes the final state known to the future
+        except CancelledError:  # the study ends for another reason, and tells it
+            return
         state = future.state
         completed = state.is_completed()
         outcome = OUTCOMES.get(str(state.name), "done" if completed else "failed")

@@ -50,11 +50,11 @@ class Dataset(NamedTuple):
 
 def load_dataset(entry: Entry) -> Dataset:
     """The tensors of a prepared dataset, not to be changed: a process reads them once."""
-    return _load(entry.path(FILE), entry.files[FILE])
+    return _load(entry.path(FILE), entry.fingerprint)
 
 
 @lru_cache(maxsize=1)
-def _load(path: Path, sha256: str) -> Dataset:
+def _load(path: Path, fingerprint: str) -> Dataset:
     from safetensors.torch import load_file
 
     return Dataset(**load_file(path))

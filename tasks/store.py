@@ -128,7 +128,7 @@ def bring(entry: Entry) -> Entry:
 
     Raises FileNotFoundError if neither this store nor the shared one has them.
     """
-    if entry.folder.is_dir():
+    if not entry.files or entry.folder.is_dir():
         return entry
     found = load(entry.task, entry.key)
     if found is None:
