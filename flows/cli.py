@@ -127,7 +127,8 @@ def serve(
         str | None, typer.Option(help="When to run, as five fields: minute hour day month weekday.")
     ] = None,
     interval: Annotated[
-        int | None, typer.Option(min=1, metavar="SECONDS", help="Run every so many seconds.")
+        int | None,
+        typer.Option(min=1, max=31_622_400, metavar="SECONDS", help="Run every so many seconds."),
     ] = None,
     timezone: Annotated[str, typer.Option(help="Of the schedule, as Europe/Berlin.")] = "UTC",
     notify: Annotated[

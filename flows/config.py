@@ -104,7 +104,7 @@ class RunnerConfig(Value):
     )
     address: str | None = Field(
         None,
-        pattern=r"^(tcp|tls|ws|wss|inproc)://[^@\s]+$",
+        pattern=r"^(tcp|tls|ws|wss)://([^@:/\s]+|\[[0-9a-f:]+\]):[1-9]\d{0,4}$",
         description="The scheduler of a Dask cluster, for example tcp://10.0.0.1:8786.",
     )
 

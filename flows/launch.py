@@ -17,6 +17,7 @@ from flows.interrupt import restore_signals, stop_on_signals
 from flows.runners import check_cluster
 from flows.server import use_running_server
 from models.specs import ConfigError
+from tasks import shared_store
 from tasks.home import folders, report_page
 from tasks.machine import has_gpu
 from tasks.mlflow_config import mlflow_config
@@ -72,6 +73,7 @@ def _prepare(config: StudyConfig) -> None:
     prepare_environment()
     use_running_server()
     check_cluster(config.runner)
+    shared_store.check()
 
 
 def prepare_to_serve(config: StudyConfig) -> None:

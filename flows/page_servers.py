@@ -19,6 +19,7 @@ from tasks.home import study_home
 from tasks.mlflow_config import artifact_root, http_address, mlflow_config, tracking_uri
 
 PREFECT_PORT = 4200
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 START_SECONDS = 90
 STOP_SECONDS = 5
 
@@ -29,6 +30,11 @@ class Page(NamedTuple):
     name: str
     address: str
     process: subprocess.Popen[bytes]
+
+
+def addresses_of(pages: list[Page]) -> dict[str, str]:
+    """Where servers listen, by name."""
+    return {page.name: page.address for page in pages}
 
 
 def start_mlflow(host: str) -> Page:
@@ -73,8 +79,13 @@ def start_prefect(host: str) -> Page:
     port = _free_port(host, PREFECT_PORT)
     address = http_address(host, port)
     arguments = ["prefect", "server", "start", "--host", host, "--port", str(port)]
-    api = f"{address}/api"
-    return _spawn("Prefect", address, arguments, PREFECT_API_URL=api, PREFECT_UI_API_URL=api)
+    variables = {
+        "PREFECT_API_URL": f"{address}/api",
+        "PREFECT_UI_API_URL": f"{address}/api",
+        # else a run that died with its server would take its turn for ever
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+    }
+    return _spawn("Prefect", address, arguments, **variables)
 
 
 def wait(page: Page, signals: Sequence[int] = ()) -> None:

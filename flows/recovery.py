@@ -25,7 +25,7 @@ OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED]
 def close_crashed_invocations() -> None:
     """Mark the runs of processes that died as Crashed in Prefect, and soon as KILLED in MLflow.
 
-    The next tracker does the latter. Call it inside a flow run.
+    The next tracker does the latter. A flow run that calls it leaves itself out.
     """
     found_open = list(unclosed())
     # a flow run that is retried belongs to a living process

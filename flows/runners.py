@@ -2,6 +2,7 @@
 
 import os
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -38,6 +39,8 @@ def engines(
     from tasks.errand import DaskWorkers
 
     with DaskTaskRunner(address=config.address) as cluster:
+        if not cluster.client.scheduler_info()["workers"]:
+            warnings.warn(f"nothing runs before: dask worker {config.address}", stacklevel=2)
         yield cluster, DaskWorkers(cluster.client, invocation, forced, threads, device)
 
 
@@ -49,11 +52,11 @@ def check_cluster(config: RunnerConfig) -> None:
         raise ConfigError("runner.kind: 'dask' needs: pip install 'latent-study[team]'")
     place = urlsplit(config.address)
     try:
-        socket.create_connection((place.hostname or "", place.port or 8786), SECONDS).close()
-    except OSError as error:
+        socket.create_connection((place.hostname, place.port), SECONDS).close()
+    except (OSError, ValueError) as error:
         raise ConfigError(
-            f"runner.address: {config.address!r} does not answer ({error.strerror or error}); "
-            "start a cluster there with: dask scheduler, and dask worker on each machine"
+            f"runner.address: {config.address!r} does not answer ({error}); start a cluster there "
+            "with: dask scheduler, and dask worker on each machine"
         ) from None
     api = urlsplit(os.environ.get("PREFECT_API_URL", "http://127.0.0.1"))
     if is_loopback(api.hostname) and not is_loopback(place.hostname):

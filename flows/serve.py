@@ -1,12 +1,18 @@
 """``study serve``: a study on a schedule, run by this process through a Prefect server."""
 
 import os
+import signal
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import available_timezones
 
+import typer
 import yaml
+from httpx import HTTPError
 from prefect import serve
 from prefect.automations import Automation
 from prefect.blocks.abstract import NotificationBlock
@@ -14,15 +20,18 @@ from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import EntrypointType
+from prefect.events.schemas.automations import AutomationCore
 from prefect.schedules import Cron, Interval, Schedule
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from pydantic import ValidationError
 
 from flows.config import Section, StudyConfig
-from flows.page_servers import start_prefect, stop, wait
-from flows.server import announce, withdraw
+from flows.page_servers import Page, addresses_of, start_prefect, stop, wait
+from flows.recovery import close_crashed_invocations
+from flows.server import announce, silence, withdraw
 from flows.study import study
 from models.specs import ConfigError
+from tasks.addresses import without_credentials
 
 AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 POLL_SECONDS = 5.0
@@ -43,15 +52,15 @@ def make_schedule(cron: str | None, interval: int | None, timezone: str) -> Sche
     """
     if cron is not None and interval is not None:
         raise ConfigError("--cron and --interval: give one of them")
+    if timezone not in available_timezones():
+        raise ConfigError(f"--timezone {timezone!r}: no such zone; for example Europe/Berlin")
+    if interval is not None:
+        return Interval(interval, timezone=timezone)
     try:
-        ZoneInfo(timezone)
-        if cron is not None:
-            return Cron(cron, timezone=timezone)
-        return None if interval is None else Interval(interval, timezone=timezone)
-    except (LookupError, ValueError) as error:
-        what = f"--cron {cron!r}" if cron is not None else f"--interval {interval}"
-        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.args[0]
-        raise ConfigError(f"{what}, --timezone {timezone!r}: {why}") from None
+        return None if cron is None else Cron(cron, timezone=timezone)
+    except ValueError as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise ConfigError(f"--cron {cron!r}: {why}") from None
 
 
 def serve_study(
@@ -64,29 +73,55 @@ def serve_study(
 
     Without a Prefect server one is started for as long.
     """
-    if "PREFECT_API_URL" in os.environ:
-        _serve(config, sections, schedule, notify)
-        return
-    page = start_prefect("127.0.0.1")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores the latter
+            signal.signal(number, _leave)
+    pages: list[Page] = []
     try:
-        wait(page)
-        announce({page.name: page.address})
-        with temporary_settings({PREFECT_API_URL: f"{page.address}/api"}):
-            os.environ["PREFECT_API_URL"] = f"{page.address}/api"  # for the runs
-            _serve(config, sections, schedule, notify)
+        if "PREFECT_API_URL" not in os.environ:
+            pages.append(start_prefect("127.0.0.1"))
+            wait(pages[0])
+            announce(addresses_of(pages))
+        with _use(pages):
+            _prepare(config, notify)
+            while True:
+                _serve(config, sections, schedule)
+                _wait_for_server(pages)
     finally:
-        withdraw()
-        stop([page.process])
+        withdraw(addresses_of(pages))
+        stop([page.process for page in pages])
 
 
-def _serve(
-    config: StudyConfig,
-    sections: tuple[Section, ...],
-    schedule: Schedule | None,
-    notify: str | None,
-) -> None:
-    for automation in automations(config, notify):
-        ensure(automation)
+def _use(pages: list[Page]) -> AbstractContextManager[Any]:
+    """In here, and in the runs, Prefect's server is the one that was started here, if any."""
+    if not pages:
+        return nullcontext()
+    settings: dict[Any, Any] = {PREFECT_API_URL: f"{pages[0].address}/api"}
+    password = os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
+    if password:
+        settings[PREFECT_API_AUTH_STRING] = password
+    os.environ.update({setting.name: value for setting, value in settings.items()})
+    return temporary_settings(settings)
+
+
+def _leave(number: int, _: object) -> None:
+    sys.exit(128 + number)
+
+
+def _prepare(config: StudyConfig, notify: str | None) -> None:
+    """Close what died with an earlier server, and have this one watch what will be run."""
+    try:
+        close_crashed_invocations()
+        for automation in automations(config, notify):
+            ensure(automation)
+    except HTTPError as error:
+        raise ConfigError(
+            f"Prefect: {error}; start that server, or unset PREFECT_API_URL"
+        ) from None
+
+
+def _serve(config: StudyConfig, sections: tuple[Section, ...], schedule: Schedule | None) -> None:
+    """Run what comes due until Ctrl-C, or until the server does not answer any more."""
     deployment: Any = study.to_deployment(
         name=config.name,
         schedule=schedule,
@@ -97,8 +132,23 @@ def _serve(
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
     polling: dict[str, Any] = {"query_seconds": POLL_SECONDS, "prefetch_seconds": 0}
-    # the schedule goes on while nothing serves it, so that what was missed is caught up with
-    serve(deployment, pause_on_shutdown=False, limit=None, **polling)
+    try:
+        # the schedule goes on while nothing serves it, so that what was missed is caught up with
+        serve(deployment, pause_on_shutdown=False, limit=None, **polling)
+    except (BaseExceptionGroup, RuntimeError, HTTPError):  # of the loops that ask the server
+        return
+    sys.exit(0)
+
+
+def _wait_for_server(pages: list[Page]) -> None:
+    """Wait until the server answers again; exits with 1 if it was started here and is gone."""
+    address = without_credentials(os.environ["PREFECT_API_URL"])
+    typer.echo(f"study: Prefect at {address} does not answer; waiting for it", err=True)
+    while silence(f"{address}/health"):
+        if any(page.process.poll() is not None for page in pages):
+            typer.echo("study: the Prefect server ended by itself", err=True)
+            sys.exit(1)
+        time.sleep(POLL_SECONDS)
 
 
 def automations(config: StudyConfig, notify: str | None) -> list[Automation]:
@@ -150,8 +200,20 @@ def tell_of_failures(name: str, block: str) -> Automation:
 
 
 def ensure(automation: Automation) -> None:
-    """Have the server hold this automation once, as it is now."""
+    """Have the server hold this automation once, as it is now.
+
+    One that is there already stays: with it would go what it knows of running runs.
+    """
     with get_client(sync_client=True) as client:
-        for known in client.read_automations_by_name(automation.name):
-            client.delete_automation(UUID(str(known.id)))
+        known = client.read_automations_by_name(automation.name)
+        if [_content(one) for one in known] == [_content(automation)]:
+            return
+        for one in known:
+            client.delete_automation(UUID(str(one.id)))
     automation.create()
+
+
+def _content(automation: AutomationCore) -> dict[str, Any]:
+    return AutomationCore.model_validate(automation, from_attributes=True).model_dump(
+        mode="json", exclude={"trigger": {"id"}}
+    )

@@ -1,4 +1,4 @@
-"""The servers of ``study ui`` that run for this STUDY_HOME."""
+"""The servers of pages that run for this STUDY_HOME, started by ``study ui`` or ``study serve``."""
 
 import ipaddress
 import json
@@ -19,23 +19,31 @@ def _note() -> Path:
     return study_home() / "servers.json"
 
 
+def _announced() -> dict[str, str]:
+    try:
+        return dict(json.loads(_note().read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
 def announce(addresses: dict[str, str]) -> None:
     """Write down where servers listen, by name, for what starts while they do."""
     _note().parent.mkdir(parents=True, exist_ok=True)
-    _note().write_text(json.dumps(addresses), encoding="utf-8")
+    _note().write_text(json.dumps(_announced() | addresses), encoding="utf-8")
 
 
-def withdraw() -> None:
-    """The servers are about to stop."""
-    _note().unlink(missing_ok=True)
+def withdraw(addresses: dict[str, str]) -> None:
+    """These servers are about to stop."""
+    left = dict(_announced().items() - addresses.items())
+    if left:
+        _note().write_text(json.dumps(left), encoding="utf-8")
+    else:
+        _note().unlink(missing_ok=True)
 
 
 def running(name: str) -> str | None:
     """Address of the announced server of this name, if it answers."""
-    try:
-        address = json.loads(_note().read_text("utf-8")).get(name)
-    except (OSError, ValueError, AttributeError):
-        return None
+    address = _announced().get(name)
     return address if address and not silence(address + HEALTH[name]) else None
 
 
@@ -72,7 +80,7 @@ def use_running_server() -> None:
         return
     if "PREFECT_API_AUTH_STRING" not in os.environ and _asks_for_password(address):
         raise ConfigError(
-            f"{address}, started by `study ui`, asks for a password: set PREFECT_API_AUTH_STRING "
+            f"the Prefect server at {address} asks for a password: set PREFECT_API_AUTH_STRING "
             "to its PREFECT_SERVER_API_AUTH_STRING"
         )
     os.environ["PREFECT_API_URL"] = f"{address}/api"

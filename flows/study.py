@@ -9,7 +9,7 @@ from typing import Any
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed, Crashed, Failed, State
 from prefect.task_runners import TaskRunner
 
 from flows.config import SECTIONS, Section, StudyConfig
@@ -61,13 +61,14 @@ class LiveGraph:
 
     def _tell(self, name: str, future: PrefectFuture[Held]) -> None:
         try:
-            future.wait()  # makes the final state known to the future
+            state = final_state(future)
         except CancelledError:  # the study ends for another reason, and tells it
             return
-        state = future.state
         completed = state.is_completed()
         outcome = OUTCOMES.get(str(state.name), "done" if completed else "failed")
         why = "" if completed else reason(state)
+        if outcome == "done":
+            self.session.computed.add(name)
         if completed or not self.session.workers.stopped:  # else it was interrupted
             self.session.log.task(name, outcome=outcome, reason=why)
         self.session.display.end(name, outcome, why)
@@ -82,16 +83,29 @@ class LiveGraph:
     def wait(self) -> tuple[dict[str, list[Entry]], list[str]]:
         """Wait for every task; the entries by kind of task, and what failed and why."""
         self.settle()
+        states = {name: final_state(future) for name, future in self.futures.items()}
         groups: dict[str, list[Entry]] = {}
         for kind, names in self.groups.items():
-            done = [self.futures[n] for n in names if self.futures[n].state.is_completed()]
+            done = [self.futures[name] for name in names if states[name].is_completed()]
             groups[kind] = [future.result().entry for future in done]
-        missing = {n: f.state for n, f in self.futures.items() if not f.state.is_completed()}
+        missing = {name: state for name, state in states.items() if not state.is_completed()}
         failed = {name: state for name, state in missing.items() if state.name != "NotReady"}
         failures = [f"{name}: {reason(state)}" for name, state in failed.items()]
         if len(missing) > len(failed):
             failures.append(f"{len(missing) - len(failed)} tasks that need what failed did not run")
         return groups, failures
+
+
+def final_state(future: PrefectFuture[Held]) -> State:
+    """How a task ended, also if no worker could tell."""
+    future.wait()
+    state = future.state
+    if state.is_final():
+        return state
+    error = future.wrapped_future.exception()  # type: ignore[attr-defined]
+    if isinstance(error, ModuleNotFoundError):
+        error = f"{error} on a Dask worker; install latent-study there"
+    return Crashed(message=f"no worker could finish it: {error}")
 
 
 def reason(state: State) -> str:

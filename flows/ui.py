@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import typer
 
-from flows.page_servers import Page, start_mlflow, start_prefect, stop, wait
+from flows.page_servers import Page, addresses_of, start_mlflow, start_prefect, stop, wait
 from flows.server import HEALTH, announce, is_loopback, running, silence, withdraw
 from models.specs import ConfigError
 from tasks.addresses import without_credentials
@@ -89,7 +89,7 @@ def _serve(names: list[str], host: str) -> None:
             pages.append(start[name](host))
         for page in pages:
             wait(page, signals)
-        announce({page.name: page.address for page in pages})
+        announce(addresses_of(pages))
         if not signals:
             typer.echo(f"Ctrl-C stops {' and '.join(names)}")
         while not signals and all(page.process.poll() is None for page in pages):
@@ -98,7 +98,7 @@ def _serve(names: list[str], host: str) -> None:
             typer.echo("study: a page server ended by itself", err=True)
             sys.exit(1)
     finally:
-        withdraw()
+        withdraw(addresses_of(pages))
         stop([page.process for page in pages])
 
 

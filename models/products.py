@@ -14,7 +14,7 @@ _turn = Lock()
 
 
 def use_fast_products() -> bool:
-    """Have oneDNN multiply in this process if it keeps float32's precision; whether it does."""
+    """Let oneDNN multiply in this process if it keeps float32's precision; whether it may."""
     with _turn:
         return _switch()
 

@@ -5,7 +5,7 @@ tracker pass all they are told on to the invocation, in order, as events of the 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -159,4 +159,6 @@ class DaskWorkers:
         """Have running computations end behind their epoch."""
         if not self.stopped:
             self.stopped = True
-            self._stop.set()
+            with suppress(Exception):  # the cluster may be gone
+                self._client.unsubscribe_topic(self.errand.invocation)
+                self._stop.set()

@@ -67,6 +67,8 @@ class Display:
 
     def begin(self, name: str) -> None:
         """A task starts computing."""
+        if name in self._lines:  # it is tried again
+            self._progress.remove_task(self._lines[name])
         self._lines[name] = self._progress.add_task(f"  {name}", total=None, note="")
 
     def epoch(self, name: str, event: dict[str, Any]) -> None:

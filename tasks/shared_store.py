@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.specs import ConfigError
+from tasks.addresses import without_credentials
 from tasks.home import shared_store
 
 if TYPE_CHECKING:
@@ -22,6 +24,23 @@ def _open(address: str) -> "tuple[AbstractFileSystem, str]":
 
     system, root = fsspec.url_to_fs(address)
     return system, root.rstrip("/")
+
+
+def check() -> None:
+    """Raise ConfigError if STUDY_STORE cannot be used at all."""
+    address = shared_store()
+    if not address:
+        return
+    try:
+        system, root = _open(address)
+        if "://" in address and not system.exists(root.partition("/")[0] or "/"):
+            raise FileNotFoundError(f"there is no {root.partition('/')[0]}")
+    except ImportError as error:
+        raise ConfigError(f"STUDY_STORE: {error}; pip install 'latent-study[team]'") from None
+    except Exception as error:  # each file system has its own
+        raise ConfigError(
+            f"STUDY_STORE: {_line(error)}; name a folder, or s3://bucket/..."
+        ) from None
 
 
 def _place(task: str, key: str) -> "tuple[AbstractFileSystem, str] | None":
@@ -56,17 +75,18 @@ def fetch(task: str, key: str, names: list[str], folder: Path) -> None:
 
 def offer(task: str, key: str, names: list[str], folder: Path) -> None:
     """Give an entry's files in this order; what the store does not take is warned of."""
-    place = _place(task, key)
-    if place is None:
-        return
-    system, target = place
     try:
+        place = _place(task, key)
+        if place is None:
+            return
+        system, target = place
         for name in names:
-            system.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
+            if system.protocol[0] == "file":  # others have no folders, and would make a bucket
+                system.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
             system.put_file(str(folder / name), f"{target}/{name}")
     except Exception as error:  # each file system has its own
         warnings.warn(f"{task}/{key[:12]} is not in STUDY_STORE: {_line(error)}", stacklevel=2)
 
 
 def _line(error: Any) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return without_credentials(" ".join(f"{type(error).__name__}: {error}".split())[:200])

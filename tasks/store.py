@@ -5,6 +5,7 @@ renamed into place; every read verifies it, and a damaged entry is set aside to 
 What is not here may be in the store that a team shares, and is copied from there.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +22,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from tasks import shared_store
+from tasks.addresses import without_credentials
 from tasks.canonical import digest
 from tasks.home import study_home
 from tasks.locks import held_if_free
@@ -144,7 +146,9 @@ def shared(task: str, key: str) -> Entry | None:
     try:
         text = shared_store.read(task, key, MANIFEST)
     except Exception as error:  # each file system has its own
-        warnings.warn(f"STUDY_STORE cannot be read: {error}", stacklevel=2)
+        warnings.warn(
+            f"STUDY_STORE cannot be read: {without_credentials(str(error))}", stacklevel=2
+        )
         return None
     return None if text is None else _unsealed(text, task, key)
 
@@ -161,16 +165,21 @@ def _fetch(task: str, key: str) -> Entry | None:
         try:
             shared_store.fetch(task, key, list(entry.files), folder)
         except Exception as error:  # each file system has its own
-            warnings.warn(f"STUDY_STORE cannot be read: {error}", stacklevel=2)
+            warnings.warn(
+                f"STUDY_STORE cannot be read: {without_credentials(str(error))}", stacklevel=2
+            )
             return None
         damaged = _damage(entry, folder)
         if damaged:
             place = f"{damaged} of {task}/{key[:12]}"
             warnings.warn(f"STUDY_STORE: {place} is damaged; it is computed again", stacklevel=2)
             return None
-        with suppress(OSError):  # another process was faster
+        try:
             _settle(folder, entry)
-    return entry
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:  # another process was faster
+                raise
+    return inspect(task, key)[0]
 
 
 def set_aside(path: Path, problem: str) -> None:

@@ -20,11 +20,15 @@ class DaskCluster:
     def __enter__(self):
         port = self.address.rpartition(":")[2]
         self._scheduler = self._start("scheduler", "--port", port, "--no-dashboard")
-        for _ in range(self._count):
-            self.add()
-        with Client(self.address, timeout=START_SECONDS) as client:
-            if self._count:
-                client.wait_for_workers(self._count, timeout=START_SECONDS)
+        try:
+            for _ in range(self._count):
+                self.add()
+            with Client(self.address, timeout=START_SECONDS) as client:
+                if self._count:
+                    client.wait_for_workers(self._count, timeout=START_SECONDS)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):

@@ -32,10 +32,13 @@ def servers(tmp_path, study):
     """MLflow and Prefect on PostgreSQL, which the command uses; that of MLflow."""
     with postgresql("mlflow", "prefect") as address:
         prefect, api = start_prefect(tmp_path / "p", f"postgresql+asyncpg://{address}/prefect")
-        with TrackingServer(tmp_path / "m", f"postgresql://{address}/mlflow") as tracking:
-            study.variables |= {"PREFECT_API_URL": api, "MLFLOW_TRACKING_URI": tracking.address}
-            yield tracking
-        end(prefect, signal.SIGTERM)
+        try:
+            with TrackingServer(tmp_path / "m", f"postgresql://{address}/mlflow") as tracking:
+                variables = {"PREFECT_API_URL": api, "MLFLOW_TRACKING_URI": tracking.address}
+                study.variables |= variables
+                yield tracking
+        finally:
+            end(prefect, signal.SIGTERM)
 
 
 def nothing(cluster, tracking):
@@ -64,6 +67,10 @@ def test_a_cluster_computes_the_same_bits(study, servers, expected, reference, t
         _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert study.fingerprints() == expected
+    assert (
+        "0 of 42 tasks came from the cache"
+        in (study.home / "reports" / "smoke" / "index.html").read_text()
+    )
     if outage:
         time.sleep(max(0, began + outage - time.monotonic()))
         servers.start()

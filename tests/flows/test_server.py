@@ -50,7 +50,7 @@ def test_a_chosen_server_wins(address, monkeypatch):
 def test_a_server_that_was_stopped_or_died_is_not_used(home):
     use_running_server()
     announce({"Prefect": "http://127.0.0.1:9"})
-    withdraw()
+    withdraw({"Prefect": "http://127.0.0.1:9"})
     use_running_server()
     announce({"Prefect": "http://127.0.0.1:9"})
     use_running_server()
