@@ -83,7 +83,7 @@ def test_an_edit_runs_again_exactly_what_uses_it(copied, expected):
     assert to_run(copied.plan("smoke")) == {}
     edited(copied.folder, "models/training.py", "self.epoch += 1", "self.epoch+=1  # the next")
     edited(copied.folder, "models/autoencoder.py", '"""The study', '"""Or the study')
-    edited(copied.folder, "flows/ui.py", "START_SECONDS = 90", "START_SECONDS = 91")
+    edited(copied.folder, "flows/page_servers.py", "START_SECONDS = 90", "START_SECONDS = 91")
     edited(copied.folder, "tasks/progress.py", "LINES_PER_TASK = 5", "LINES_PER_TASK = 6")
     assert to_run(copied.plan("smoke")) == {}
     copied.run("plan", "smoke", "--check")

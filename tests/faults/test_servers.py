@@ -10,17 +10,19 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tasks import store
 from tasks.invocations import invocations
 from tasks.store import MANIFEST
 from tasks.tracking.client import connect
 from tests.conftest import study_runs
+from tests.faults.conftest import SHORT, Study
 from tests.faults.logged import logged
 from tests.servers import Proxy, TrackingServer, end, postgresql, start_prefect
 
 LONGEST_WAIT = 30  # seconds that a study waits for MLflow in all
-LOCKED = 60
+LOCKED = OUTAGE = 60
 
 
 @pytest.fixture
@@ -39,15 +41,28 @@ def proxy(tracking_server, study):
         yield found
 
 
+@pytest.fixture(scope="session")
+def short(shared, server):
+    """What the short study comes out as, and what MLflow holds of it, undisturbed."""
+    home = shared / "short"
+    variables = {"PREFECT_API_URL": server}
+    with FileLock(shared / "short.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        study = Study(home, variables, patch)
+        if not (home / "reports").exists():
+            study.run(*SHORT)
+        return study.fingerprints(), logged()
+
+
 @pytest.fixture
-def run_through(study, expected):
-    """Run the study with trouble that begins in the middle; it must not notice.
+def run_through(study):
+    """Run a study with trouble that begins in the middle; it must not notice.
 
     Returns what it said.
     """
 
-    def run(trouble):
-        process = study.start("run", "smoke")
+    def run(trouble, expected, *command):
+        process = study.start(*command)
         while not list((study.home / "store" / "train").glob("*")):
             assert process.poll() is None, "it ended before it was hurt"
             time.sleep(0.05)
@@ -80,18 +95,18 @@ def sync(study):
 
 def next_run(study):
     for _ in range(5):  # on a busy machine one run does not wait for all of it
-        again = study.run("run", "smoke")
-        assert "43 cached" in again.stdout_text
+        again = study.run(*SHORT)
+        assert "6 cached" in again.stdout_text
         if not again.stderr_text:
             return
     raise AssertionError(again.stderr_text)
 
 
-def assert_all_logged_later(study, reference, later):
+def assert_all_logged_later(study, undisturbed, later):
     """Once MLflow is well, it holds the study as if there had been no trouble."""
     first = study.latest().id
     later(study)
-    assert logged(first) == reference
+    assert logged(first) == undisturbed
     assert study.run("sync").stdout_text == "nothing is left to log\n"
 
 
@@ -155,7 +170,7 @@ def assert_readable_through_the_server(study):
             assert store.sha256_of(Path(weights)) == entry.files["weights.safetensors"]
 
 
-def test_a_locked_database(study, expected, reference):
+def test_a_locked_database(study, short):
     database = sqlite3.connect(
         study.home / "mlflow.db", isolation_level=None, check_same_thread=False
     )
@@ -163,23 +178,23 @@ def test_a_locked_database(study, expected, reference):
         database.execute("BEGIN EXCLUSIVE")
         release = threading.Timer(LOCKED, database.rollback)
         release.start()
-        said = study.run("run", "smoke").stderr_text
+        said = study.run(*SHORT).stderr_text
         release.join()
-    assert_undisturbed(study, expected, 0, said)
-    assert_all_logged_later(study, reference, sync)
+    assert_undisturbed(study, short[0], 0, said)
+    assert_all_logged_later(study, short[1], sync)
 
 
-def test_a_damaged_database(study, expected, reference):
+def test_a_damaged_database(study, short):
     database = study.home / "mlflow.db"
     database.write_bytes(os.urandom(40_000))
-    said = study.run("run", "smoke").stderr_text
-    assert_undisturbed(study, expected, 0, said)
+    said = study.run(*SHORT).stderr_text
+    assert_undisturbed(study, short[0], 0, said)
     assert f"{database}: file is not a database; move it away" in said
     assert "study sync" in said
     refused = study.run("sync", code=1).stderr_text
     assert f"{database}: file is not a database; move it away" in refused
     database.rename(study.home / "damaged.db")
-    assert_all_logged_later(study, reference, sync)
+    assert_all_logged_later(study, short[1], sync)
 
 
 TROUBLES = {
@@ -201,37 +216,36 @@ TROUBLES = {
         ("very slow", sync),
     ],
 )
-def test_a_server_in_trouble(trouble, later, proxy, run_through, study, reference):
-    said = run_through(lambda: TROUBLES[trouble](proxy))
+def test_a_server_in_trouble(trouble, later, proxy, run_through, study, short):
+    said = run_through(lambda: TROUBLES[trouble](proxy), short[0], *SHORT)
     assert "not in MLflow yet" in said
     proxy.close()
     proxy.status, proxy.delay = None, 0
     proxy.open()
-    assert_all_logged_later(study, reference, later)
+    assert_all_logged_later(study, short[1], later)
 
 
-def test_a_server_that_is_down(tracking_server, study, expected, reference):
+def test_a_server_that_is_down(tracking_server, study, short):
     tracking_server.stop()
-    said = study.run("run", "smoke").stderr_text
-    assert_undisturbed(study, expected, 0, said)
+    said = study.run(*SHORT).stderr_text
+    assert_undisturbed(study, short[0], 0, said)
     assert f"{tracking_server.address.removeprefix('http://')} does not answer" in said
     tracking_server.start()
-    assert_all_logged_later(study, reference, next_run)
+    assert_all_logged_later(study, short[1], next_run)
 
 
-@pytest.mark.parametrize("outage", [5, 60])
-def test_a_server_killed_in_the_middle(outage, study, run_through, reference, tmp_path):
+def test_a_server_killed_in_the_middle(study, run_through, expected, reference, tmp_path):
     with (
         postgresql("mlflow") as address,
         TrackingServer(tmp_path / "mlflow", f"postgresql://{address}/mlflow") as server,
     ):
         study.variables["MLFLOW_TRACKING_URI"] = server.address
-        back = threading.Timer(outage, server.start)
+        back = threading.Timer(OUTAGE, server.start)
 
         def kill():
             server.stop()
             back.start()
 
-        run_through(kill)
+        run_through(kill, expected, "run", "smoke")
         back.join()
         assert_all_logged_later(study, reference, sync)
