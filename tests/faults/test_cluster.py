@@ -67,10 +67,9 @@ def test_a_cluster_computes_the_same_bits(study, servers, expected, reference, t
         _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert study.fingerprints() == expected
-    assert (
-        "0 of 42 tasks came from the cache"
-        in (study.home / "reports" / "smoke" / "index.html").read_text()
-    )
+    if trouble is nothing:
+        page = (study.home / "reports" / "smoke" / "index.html").read_text()
+        assert "0 of 42 tasks came from the cache" in page
     if outage:
         time.sleep(max(0, began + outage - time.monotonic()))
         servers.start()
