@@ -100,9 +100,9 @@ def final_state(future: PrefectFuture[Held]) -> State:
     """How a task ended, also if no worker could tell."""
     future.wait()
     state = future.state
-    if state.is_final():
+    error = None if state.is_final() else future.wrapped_future.exception()  # type: ignore[attr-defined]
+    if error is None:
         return state
-    error = future.wrapped_future.exception()  # type: ignore[attr-defined]
     if isinstance(error, ModuleNotFoundError):
         error = f"{error} on a Dask worker; install latent-study there"
     return Crashed(message=f"no worker could finish it: {error}")
