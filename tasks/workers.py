@@ -96,7 +96,6 @@ def training_device() -> str:
 class _Slot:
     def __init__(self, threads: int, device: Device):
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(IMPORTED_ONCE)
         self.receiver, sender = context.Pipe(duplex=False)
         arguments = sender, threads, device, dict(os.environ)
         self.pool = ProcessPoolExecutor(
@@ -128,6 +127,9 @@ class Workers:
     def __init__(self, width: int, threads: int, device: Device = "auto"):
         if width == 1 and threads > 1:  # else both may end up on one core
             os.environ.setdefault("OMP_PROC_BIND", "true")
+        # a single worker imports what it needs when it needs it
+        shared = IMPORTED_ONCE if width > 1 else []
+        multiprocessing.get_context("forkserver").set_forkserver_preload(shared)
         self._threads, self._device = threads, device
         self.stopped = False
         self._free: queue.LifoQueue[_Slot | None] = queue.LifoQueue()
