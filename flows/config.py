@@ -107,7 +107,6 @@ class RunnerConfig(Value):
         pattern=r"^(tcp|tls|ws|wss)://([^@:/\s]+|\[[0-9a-f:]+\]):[1-9]\d{0,4}$",
         description="The scheduler of a Dask cluster, for example tcp://10.0.0.1:8786.",
     )
-
     width: int | None = Field(
         None, ge=1, le=256, description="Tasks side by side; null: one per core, at most 4."
     )

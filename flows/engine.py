@@ -1,6 +1,8 @@
-"""Settings of Prefect that must stand before it is imported."""
+"""Settings of Prefect that must stand before it is imported, and its errors in one line."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from models.specs import ConfigError
 from tasks.home import study_home
@@ -31,3 +33,18 @@ def prepare_environment() -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def reaching_prefect() -> Iterator[None]:
+    """Raise ConfigError where Prefect's server does not answer, or refuses."""
+    from httpx import HTTPError
+
+    try:
+        yield
+    except (RuntimeError, HTTPError) as error:
+        if isinstance(error, RuntimeError) and "Failed to reach API" not in str(error):
+            raise
+        raise ConfigError(
+            f"Prefect: {error}; start that server, or unset PREFECT_API_URL to use an embedded one"
+        ) from None

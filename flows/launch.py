@@ -12,7 +12,7 @@ import typer
 
 from flows.config import SECTIONS, Section, StudyConfig
 from flows.embedded_server import EmbeddedServer
-from flows.engine import prepare_environment
+from flows.engine import prepare_environment, reaching_prefect
 from flows.interrupt import restore_signals, stop_on_signals
 from flows.runners import check_cluster
 from flows.server import use_running_server
@@ -33,7 +33,6 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     if server is not None:
         os.environ["PREFECT_API_URL"] = server.address
     gc.disable()  # until something is computed; all that is imported takes a quarter less time
-    from httpx import HTTPError
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from flows.study import SECTION_FLOWS  # prefect takes seconds to import
@@ -51,15 +50,9 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     if server is not None:
         threading.Thread(target=_warm_up, args=(config, sections), daemon=True).start()
         server.wait()
-    try:
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            state = chosen(**arguments, return_state=True)
-    except (RuntimeError, HTTPError) as error:
-        if isinstance(error, RuntimeError) and "Failed to reach API" not in str(error):
-            raise
-        raise ConfigError(
-            f"Prefect: {error}; start that server, or unset PREFECT_API_URL to use an embedded one"
-        ) from None
+    unwatched = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    with reaching_prefect(), unwatched:
+        state = chosen(**arguments, return_state=True)
     restore_signals()
     gc.freeze()  # or leaving takes a second longer, to look through all that was imported
     _summarize(config, state)

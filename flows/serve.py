@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 
 import typer
 import yaml
-from httpx import HTTPError
+from httpx import TransportError
 from prefect import serve
 from prefect.automations import Automation
 from prefect.blocks.abstract import NotificationBlock
@@ -26,6 +26,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from pydantic import ValidationError
 
 from flows.config import Section, StudyConfig
+from flows.engine import reaching_prefect
 from flows.page_servers import Page, addresses_of, start_prefect, stop, wait
 from flows.recovery import close_crashed_invocations
 from flows.server import announce, silence, withdraw
@@ -82,8 +83,10 @@ def serve_study(
             pages.append(start_prefect("127.0.0.1"))
             wait(pages[0])
             announce(addresses_of(pages))
-        with _use(pages):
-            _prepare(config, notify)
+        with _use(pages), reaching_prefect():
+            close_crashed_invocations()  # which died with an earlier server
+            for automation in automations(config, notify):
+                ensure(automation)
             while True:
                 _serve(config, sections, schedule)
                 _wait_for_server(pages)
@@ -108,18 +111,6 @@ def _leave(number: int, _: object) -> None:
     sys.exit(128 + number)
 
 
-def _prepare(config: StudyConfig, notify: str | None) -> None:
-    """Close what died with an earlier server, and have this one watch what will be run."""
-    try:
-        close_crashed_invocations()
-        for automation in automations(config, notify):
-            ensure(automation)
-    except HTTPError as error:
-        raise ConfigError(
-            f"Prefect: {error}; start that server, or unset PREFECT_API_URL"
-        ) from None
-
-
 def _serve(config: StudyConfig, sections: tuple[Section, ...], schedule: Schedule | None) -> None:
     """Run what comes due until Ctrl-C, or until the server does not answer any more."""
     deployment: Any = study.to_deployment(
@@ -135,7 +126,7 @@ def _serve(config: StudyConfig, sections: tuple[Section, ...], schedule: Schedul
     try:
         # the schedule goes on while nothing serves it, so that what was missed is caught up with
         serve(deployment, pause_on_shutdown=False, limit=None, **polling)
-    except (BaseExceptionGroup, RuntimeError, HTTPError):  # of the loops that ask the server
+    except (BaseExceptionGroup, RuntimeError, TransportError):  # of the loops that ask the server
         return
     sys.exit(0)
 
@@ -144,6 +135,7 @@ def _wait_for_server(pages: list[Page]) -> None:
     """Wait until the server answers again; exits with 1 if it was started here and is gone."""
     address = without_credentials(os.environ["PREFECT_API_URL"])
     typer.echo(f"study: Prefect at {address} does not answer; waiting for it", err=True)
+    time.sleep(POLL_SECONDS)
     while silence(f"{address}/health"):
         if any(page.process.poll() is not None for page in pages):
             typer.echo("study: the Prefect server ended by itself", err=True)
