@@ -163,10 +163,9 @@ def _restore_upstream(inputs: dict[str, Any]) -> None:
     for entry in leaves(inputs):
         if isinstance(entry, Entry) and store.load(entry.task, entry.key) is None:
             performed = current_session().performed
-            if entry.key in performed:
-                perform(*performed[entry.key])
-            else:
-                store.bring(entry)
+            if entry.key not in performed:
+                raise store.missing(entry)
+            perform(*performed[entry.key])
 
 
 def _compute(step: Step, jobs: list[Job]) -> Entry:

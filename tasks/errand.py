@@ -4,6 +4,7 @@ A task carries an errand. With it the door opens a session on the worker, whose 
 tracker pass all they are told on to the invocation, in order, as events of the cluster.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from tasks.workers import WorkerDiedError, compute_here
 if TYPE_CHECKING:
     from distributed import Client
 
+STOP_SECONDS = 1.0  # between two questions whether to stop: each goes to the scheduler and back
 _turn = Lock()
 
 
@@ -107,11 +109,15 @@ class _ThisThread:
 
     def run(self, function: Any, arguments: dict[str, Any], on_event: Any) -> Any:
         """Compute; an interrupted invocation stops it behind an epoch."""
+        asked = time.monotonic()
 
         def listen(event: Any) -> None:
+            nonlocal asked
             on_event(event)
-            if self.stopped:
-                raise WorkerDiedError("the run was stopped")
+            if time.monotonic() - asked > STOP_SECONDS:
+                asked = time.monotonic()
+                if self.stopped:
+                    raise WorkerDiedError("the run was stopped")
 
         compute_here(listen, self._errand.threads, self._errand.device)
         return function(**arguments)

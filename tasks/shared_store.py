@@ -52,25 +52,31 @@ def _place(task: str, key: str) -> "tuple[AbstractFileSystem, str] | None":
 
 
 def read(task: str, key: str, name: str) -> bytes | None:
-    """A small file of an entry; None if it is not there. Raises OSError if the store is not."""
-    place = _place(task, key)
-    if place is None:
-        return None
-    system, folder = place
+    """A small file of an entry; None if it is not there, or with a warning if the store is not."""
     try:
-        return bytes(system.cat_file(f"{folder}/{name}"))
+        place = _place(task, key)
+        return None if place is None else bytes(place[0].cat_file(f"{place[1]}/{name}"))
     except FileNotFoundError:
         return None
+    except Exception as error:  # each file system has its own
+        warnings.warn(f"STUDY_STORE cannot be read: {_line(error)}", stacklevel=2)
+        return None
 
 
-def fetch(task: str, key: str, names: list[str], folder: Path) -> None:
-    """Copy files of an entry into a folder. Raises OSError."""
-    place = _place(task, key)
-    assert place is not None
-    system, source = place
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        system.get_file(f"{source}/{name}", str(folder / name))
+def fetch(task: str, key: str, names: list[str], folder: Path) -> bool:
+    """Copy files of an entry into a folder; False with a warning if they cannot be had."""
+    try:
+        place = _place(task, key)
+        if place is None:
+            return False
+        system, source = place
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            system.get_file(f"{source}/{name}", str(folder / name))
+        return True
+    except Exception as error:  # each file system has its own
+        warnings.warn(f"STUDY_STORE cannot be read: {_line(error)}", stacklevel=2)
+        return False
 
 
 def offer(task: str, key: str, names: list[str], folder: Path) -> None:

@@ -22,7 +22,6 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from tasks import shared_store
-from tasks.addresses import without_credentials
 from tasks.canonical import digest
 from tasks.home import study_home
 from tasks.locks import held_if_free
@@ -134,22 +133,21 @@ def bring(entry: Entry) -> Entry:
         return entry
     found = load(entry.task, entry.key)
     if found is None:
-        raise FileNotFoundError(
-            f"{entry.name} is not in {entry.folder}; name the same folder in STUDY_HOME on every "
-            "machine, or a store for all in STUDY_STORE"
-        )
+        raise missing(entry)
     return found
+
+
+def missing(entry: Entry) -> FileNotFoundError:
+    """What to raise where an entry is in no store."""
+    return FileNotFoundError(
+        f"{entry.name} is not in {entry.folder}; name the same folder in STUDY_HOME on every "
+        "machine, or a store for all in STUDY_STORE"
+    )
 
 
 def shared(task: str, key: str) -> Entry | None:
     """The entry as the shared store's manifest tells, its files unseen."""
-    try:
-        text = shared_store.read(task, key, MANIFEST)
-    except Exception as error:  # each file system has its own
-        warnings.warn(
-            f"STUDY_STORE cannot be read: {without_credentials(str(error))}", stacklevel=2
-        )
-        return None
+    text = shared_store.read(task, key, MANIFEST)
     return None if text is None else _unsealed(text, task, key)
 
 
@@ -162,12 +160,7 @@ def _fetch(task: str, key: str) -> Entry | None:
     with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary) / key
         folder.mkdir()
-        try:
-            shared_store.fetch(task, key, list(entry.files), folder)
-        except Exception as error:  # each file system has its own
-            warnings.warn(
-                f"STUDY_STORE cannot be read: {without_credentials(str(error))}", stacklevel=2
-            )
+        if not shared_store.fetch(task, key, list(entry.files), folder):
             return None
         damaged = _damage(entry, folder)
         if damaged:
@@ -177,9 +170,10 @@ def _fetch(task: str, key: str) -> Entry | None:
         try:
             _settle(folder, entry)
         except OSError as error:
-            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:  # another process was faster
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                 raise
-    return inspect(task, key)[0]
+            return inspect(task, key)[0]  # another process was faster
+    return entry
 
 
 def set_aside(path: Path, problem: str) -> None:

@@ -78,7 +78,7 @@ def connect() -> MlflowClient:
     """A client of the tracking store; a local database is created once, in WAL mode."""
     home, uri = study_home(), tracking_uri()
     home.mkdir(parents=True, exist_ok=True)
-    if uri.startswith("sqlite:///"):
+    if uri.startswith(SQLITE):
         _create_database(uri)
     client = MlflowClient(uri)
     if uri.startswith(SQLITE):
