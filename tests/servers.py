@@ -1,6 +1,7 @@
 """Real servers for tests and benchmarks."""
 
 import http.client
+import json
 import os
 import pwd
 import shutil
@@ -87,6 +88,14 @@ def postgresql(*databases):
             yield f"study@127.0.0.1:{port}"
         finally:
             run("pg_ctl", "stop", "-D", data, "-m", "immediate")
+
+
+def asked(address, **query):
+    """What an HTTP server answers to a query in JSON."""
+    headers = {"Content-Type": "application/json"}
+    question = urllib.request.Request(address, json.dumps(query).encode(), headers)
+    with urllib.request.urlopen(question, timeout=20) as answer:
+        return json.load(answer)
 
 
 def start_prefect(home, database=None):

@@ -203,10 +203,7 @@ def growth() -> Samples:
     """Cached runs of studies with 10, 50 and 200 models; milliseconds per further task."""
     found = []
     for models in (10, 50, 200):
-        seeds = list(range(models // 5))
-        changes = [f"seeds={seeds}", "latent_dims=[1,2,3,4,5]", "training.epochs=1"]
-        options = [part for change in changes for part in ("--set", change.replace(" ", ""))]
-        command = [*STUDY, "run", "smoke", "--section", "latent_sweep", *options]
+        command = [*STUDY, "run", "smoke", *_small_models(models)]
         with folder() as home:
             run(command, home)
             tasks = len(list(home.glob("store/*/*/manifest.json")))
@@ -218,11 +215,17 @@ def growth() -> Samples:
     yield Sample("per further cached task", "latent-study", "ms", per_task)
 
 
+def _small_models(count: int) -> list[str]:
+    """A latent sweep of this many models, a multiple of five, one epoch each."""
+    seeds = ",".join(map(str, range(count // 5)))
+    changes = [f"seeds=[{seeds}]", "latent_dims=[1,2,3,4,5]", "training.epochs=1"]
+    options = [part for change in changes for part in ("--set", change)]
+    return ["--section", "latent_sweep", *options]
+
+
 def cluster() -> Samples:
     """200 small models by worker processes of this machine, and by as many Dask workers."""
-    changes = [f"seeds={list(range(40))}", "latent_dims=[1,2,3,4,5]", "training.epochs=1"]
-    options = [part for change in changes for part in ("--set", change.replace(" ", ""))]
-    command = [*STUDY, "run", "digits", "--section", "latent_sweep", *options]
+    command = [*STUDY, "run", "digits", *_small_models(200)]
     with DaskCluster(CORES) as dask:
         for name, settings in {"local": [], "dask": dask.settings}.items():
             with folder() as home:

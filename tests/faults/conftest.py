@@ -16,7 +16,7 @@ from tasks import store
 from tasks.invocations import invocations
 from tasks.tracking.client import connect, search_everywhere
 from tests.faults.logged import logged
-from tests.servers import end, start_prefect
+from tests.servers import TrackingServer, end, postgresql, start_prefect
 
 PYTHON = sys.executable
 # One worker process starts sooner than two, and computes the same as each of two.
@@ -186,3 +186,17 @@ def reference(undisturbed):
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("STUDY_HOME", str(undisturbed))
         return logged()
+
+
+@pytest.fixture
+def servers_on_postgresql(tmp_path, study):
+    """MLflow and Prefect on PostgreSQL, which the command uses; that of MLflow."""
+    with postgresql("mlflow", "prefect") as address:
+        prefect, api = start_prefect(tmp_path / "p", f"postgresql+asyncpg://{address}/prefect")
+        try:
+            with TrackingServer(tmp_path / "m", f"postgresql://{address}/mlflow") as tracking:
+                variables = {"PREFECT_API_URL": api, "MLFLOW_TRACKING_URI": tracking.address}
+                study.variables |= variables
+                yield tracking
+        finally:
+            end(prefect, signal.SIGTERM)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import time
 from pathlib import Path
 
@@ -16,30 +15,13 @@ from tests.dask_cluster import DaskCluster
 from tests.faults.conftest import PYTHON, SHORT, SHORT_TRAINING
 from tests.faults.logged import logged
 from tests.servers import (
-    TrackingServer,
     end,
     free_port,
-    postgresql,
     start,
-    start_prefect,
 )
 
 ROOT = Path(__file__).parents[2]
 OUTAGE = 60
-
-
-@pytest.fixture
-def servers(tmp_path, study):
-    """MLflow and Prefect on PostgreSQL, which the command uses; that of MLflow."""
-    with postgresql("mlflow", "prefect") as address:
-        prefect, api = start_prefect(tmp_path / "p", f"postgresql+asyncpg://{address}/prefect")
-        try:
-            with TrackingServer(tmp_path / "m", f"postgresql://{address}/mlflow") as tracking:
-                variables = {"PREFECT_API_URL": api, "MLFLOW_TRACKING_URI": tracking.address}
-                study.variables |= variables
-                yield tracking
-        finally:
-            end(prefect, signal.SIGTERM)
 
 
 def nothing(cluster, tracking):
@@ -57,13 +39,15 @@ def mlflow_dies(cluster, tracking):
 
 
 @pytest.mark.parametrize("trouble", [nothing, a_worker_dies, mlflow_dies])
-def test_a_cluster_computes_the_same_bits(study, servers, expected, reference, trouble):
+def test_a_cluster_computes_the_same_bits(
+    study, servers_on_postgresql, expected, reference, trouble
+):
     with DaskCluster(3) as cluster:
         process = study.start("run", "smoke", *cluster.settings)
         while not list((study.home / "store" / "train").glob("*")):
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
-        outage = trouble(cluster, servers)
+        outage = trouble(cluster, servers_on_postgresql)
         began = time.monotonic()
         _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
@@ -73,7 +57,7 @@ def test_a_cluster_computes_the_same_bits(study, servers, expected, reference, t
         assert "0 of 42 tasks came from the cache" in page
     if outage:
         time.sleep(max(0, began + outage - time.monotonic()))
-        servers.start()
+        servers_on_postgresql.start()
         study.run("sync")
     assert logged() == reference
 

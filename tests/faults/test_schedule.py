@@ -1,6 +1,5 @@
 """A study on a schedule: killed, caught up with, refused."""
 
-import json
 import os
 import signal
 import time
@@ -13,6 +12,7 @@ import psutil
 import pytest
 
 from tests.faults.conftest import SHORT_TRAINING
+from tests.servers import asked
 
 SERVE = ["serve", "smoke", "--section", "depth_sweep", "--set", "depths=[2]"]
 INTERVAL = 15
@@ -20,18 +20,10 @@ LIMIT = 15  # seconds that a run may take that computes nothing
 PATIENCE = 120
 
 
-def asked(server, path, **query):
-    request = urllib.request.Request(
-        server + path, json.dumps(query).encode(), {"Content-Type": "application/json"}
-    )
-    return json.load(urllib.request.urlopen(request))
-
-
 def runs(server):
     """The flow runs of the deployment that are due, the oldest first."""
     found = asked(
-        server,
-        "/flow_runs/filter",
+        f"{server}/flow_runs/filter",
         sort="EXPECTED_START_TIME_ASC",
         deployments={"name": {"any_": ["smoke"]}},
         flow_runs={"state": {"type": {"not_any_": ["SCHEDULED"]}}},
@@ -110,14 +102,12 @@ def test_a_killed_run_is_crashed_and_the_next_completes_its_work(study, server, 
 
 def test_a_bad_value_is_refused_where_a_run_is_asked_for(study, server, serve):
     serve()
-    wait_for(
-        lambda: asked(server, "/deployments/filter", deployments={"name": {"any_": ["smoke"]}})
-    )
-    (deployment,) = asked(server, "/deployments/filter", deployments={"name": {"any_": ["smoke"]}})
+    filtered = f"{server}/deployments/filter"
+    wait_for(lambda: asked(filtered, deployments={"name": {"any_": ["smoke"]}}))
+    (deployment,) = asked(filtered, deployments={"name": {"any_": ["smoke"]}})
     with pytest.raises(urllib.error.HTTPError, match=r"409|422") as caught:
         asked(
-            server,
-            f"/deployments/{deployment['id']}/create_flow_run",
+            f"{server}/deployments/{deployment['id']}/create_flow_run",
             parameters={"config": {"name": "x", "training": {"epochs": 0}}},
         )
     assert "training.epochs" in caught.value.read().decode()

@@ -1,11 +1,9 @@
 """An MLflow that is in trouble costs no result and little time, and has everything later, once."""
 
-import json
 import os
 import sqlite3
 import threading
 import time
-import urllib.request
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from tasks.tracking.client import connect
 from tests.conftest import study_runs
 from tests.faults.conftest import SHORT, Study
 from tests.faults.logged import logged
-from tests.servers import Proxy, TrackingServer, end, postgresql, start_prefect
+from tests.servers import Proxy, TrackingServer, asked, postgresql
 
 LONGEST_WAIT = 30  # seconds that a study waits for MLflow in all
 LOCKED = OUTAGE = 60
@@ -125,35 +123,20 @@ def test_the_comparison_sees_what_is_missing_and_what_is_there_twice(finished, r
     assert len(logged()) == len(reference) - 1
 
 
-def asked(address, query):
-    """What Prefect's API answers."""
-    headers = {"Content-Type": "application/json"}
-    question = urllib.request.Request(address, json.dumps(query).encode(), headers)
-    with urllib.request.urlopen(question, timeout=20) as answer:
-        return json.load(answer)
-
-
-def test_a_study_with_both_servers_on_postgresql(study, expected, reference, tmp_path):
+def test_a_study_with_both_servers_on_postgresql(
+    study, servers_on_postgresql, expected, reference, tmp_path
+):
     study.move(tmp_path / "home")
-    with (
-        postgresql("mlflow", "prefect") as address,
-        TrackingServer(tmp_path / "mlflow", f"postgresql://{address}/mlflow") as server,
-    ):
-        database = f"postgresql+asyncpg://{address}/prefect"
-        prefect, api = start_prefect(tmp_path / "prefect", database)
-        study.variables |= {"PREFECT_API_URL": api, "MLFLOW_TRACKING_URI": server.address}
-        try:
-            said = study.run("run", "smoke")
-            assert said.stderr_text == ""
-            assert study.fingerprints() == expected
-            assert logged() == reference
-            assert_readable_through_the_server(study)
-            assert "43 cached" in study.run("run", "smoke").stdout_text
-            (flow_run, again) = asked(f"{api}/flow_runs/filter", {"sort": "START_TIME_ASC"})
-            assert (flow_run["state"]["name"], again["state"]["name"]) == ("Completed",) * 2
-            assert flow_run["id"] == [*invocations()][-1].flow_run_id
-        finally:
-            end(prefect)
+    said = study.run("run", "smoke")
+    assert said.stderr_text == ""
+    assert study.fingerprints() == expected
+    assert logged() == reference
+    assert_readable_through_the_server(study)
+    assert "43 cached" in study.run("run", "smoke").stdout_text
+    flow_runs = f"{study.variables['PREFECT_API_URL']}/flow_runs/filter"
+    (flow_run, again) = asked(flow_runs, sort="START_TIME_ASC")
+    assert (flow_run["state"]["name"], again["state"]["name"]) == ("Completed",) * 2
+    assert flow_run["id"] == [*invocations()][-1].flow_run_id
     assert not (study.home / "mlflow.db").exists()
     assert not list(study.home.rglob("prefect.db"))
 
