@@ -140,7 +140,7 @@ def _explain(error: Any) -> str:
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{key}: unknown key; {hint}allowed here: {', '.join(known)}"
     message = error["msg"].removeprefix("Value error, ")
-    if not key:
+    if not key or message.startswith(f"{key}."):  # it names the keys that it compares
         return message
     message = PLAIN_WORDS.get(error["type"], message[0].lower() + message[1:])
     if key.startswith("transfer.label_budgets."):

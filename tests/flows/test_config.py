@@ -47,6 +47,8 @@ MISTAKES = {
     "depths=[4]": ["depths.0", "4", "less than or equal to 3"],
     "seeds=[]": ["seeds", "at least 1"],
     "seeds=[0,0]": ["seeds", "0", "twice"],
+    "runner.kind=dask": ["runner.kind: 'dask' with runner.address: None", "scheduler"],
+    "runner.address=tcp://host": ["runner.address", "tcp://host"],
     "name=../x": ["name", "'../x'", "letters, digits"],
     "transfer.label_budgets=[0]": ["transfer.label_budgets", "0", "all"],
     "interpolation.pairs=[[1]]": ["interpolation.pairs.0", "[1]"],
@@ -64,6 +66,11 @@ def test_mistakes_are_one_line_with_key_value_and_range(override, words):
     assert len(lines) == 1, lines
     for word in words:
         assert word in lines[0]
+
+
+def test_a_check_of_two_keys_does_not_show_the_part_that_holds_them():
+    with pytest.raises(ConfigError, match=r"^runner\.kind: 'dask' with runner\.address: None; "):
+        load_config("smoke", ["runner.kind=dask"])
 
 
 @pytest.mark.parametrize("override", ["training.epochs", "=3", "a..b=1", "training.epochs=[1"])
