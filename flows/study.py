@@ -180,7 +180,10 @@ def study(
 ) -> State:
     """Everything: data, training, evaluation, walks, correlation, transfer, theory, report.
 
-    ``force`` names task runs to compute again though they are in the store.
+    Args:
+        config: The study; what is not given has its default.
+        sections: What to do of it, with the trainings that this needs.
+        force: Task runs to compute again though they are in the store, by name.
     """
     return run_sections(config, tuple(sections), force)
 
@@ -190,6 +193,12 @@ def section_flow(section: Section) -> Any:
 
     @flow(name=section.replace("_", "-"), persist_result=False)
     def one_section(config: StudyConfig, force: list[str] = []) -> State:  # noqa: B006
+        """One section of a study, with the trainings that it needs.
+
+        Args:
+            config: The study; what is not given has its default.
+            force: Task runs to compute again though they are in the store, by name.
+        """
         return run_sections(config, (section,), force)
 
     return one_section

@@ -42,6 +42,7 @@ def test_the_form_on_prefects_page_knows_limits_defaults_and_descriptions():
     assert training["epochs"]["minimum"] == 1
     assert training["epochs"]["default"] == load_config("mnist").training.epochs
     assert all(one.get("description") for one in training.values())
+    assert all(one.get("description") for one in schema["properties"].values())
 
 
 @pytest.mark.parametrize(
