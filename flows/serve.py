@@ -206,6 +206,5 @@ def ensure(automation: Automation) -> None:
 
 
 def _content(automation: AutomationCore) -> dict[str, Any]:
-    return AutomationCore.model_validate(automation, from_attributes=True).model_dump(
-        mode="json", exclude={"trigger": {"id"}}
-    )
+    # not as JSON, where its sets become lists of any order
+    return automation.model_dump(exclude={"id": True, "trigger": {"id"}})

@@ -82,6 +82,7 @@ def test_a_killed_run_is_crashed_and_the_next_completes_its_work(study, server, 
     stop(process)
     assert study.latest().tasks[SHORT_TRAINING].outcome == "cached"
 
+    watching = asked(f"{server}/automations/filter")
     before = len(runs(server))
     stopped = time.time()
     time.sleep(3 * INTERVAL)
@@ -96,6 +97,7 @@ def test_a_killed_run_is_crashed_and_the_next_completes_its_work(study, server, 
         if stopped < datetime.fromisoformat(run["expected_start_time"]).timestamp() < time.time()
     ]
     stop(process)
+    assert asked(f"{server}/automations/filter") == watching  # made anew they forget running runs
     assert missed.count("Cancelled") >= 1
     assert missed.count("Completed") <= 2  # one for all that was missed, and that which is due now
 
