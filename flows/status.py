@@ -5,6 +5,7 @@ from itertools import islice
 from rich.console import Console
 from rich.table import Table
 
+from models.specs import ConfigError
 from tasks.invocations import Invocation, invocations
 
 LATEST = 20
@@ -13,9 +14,14 @@ OUTCOMES = ("done", "cached", "failed", "skipped")
 
 
 def print_status(study: str | None = None) -> None:
-    """A table of the latest invocations, newest first, and what is missing of the newest."""
+    """A table of the latest invocations, newest first, and what is missing of the newest.
+
+    Raises ConfigError for the name of a study that has not run.
+    """
     found = list(islice(invocations(study), LATEST))
     console = Console(highlight=False, soft_wrap=True)
+    if study and not found:
+        raise ConfigError(f"no study {study!r} has run here; what has is shown by: study status")
     if not found:
         console.print("no study has run here yet; start one with: study run")
         return

@@ -204,6 +204,9 @@ def test_status_lists_every_invocation(study):
     result = study("status")
     assert result.stdout.count("smoke") == 4
     assert "FAILED" in result.stdout
+    unknown = study("status", "nope")
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith("study: no study 'nope'")
 
 
 def test_a_moved_store_fills_a_new_database_without_training(
