@@ -85,7 +85,11 @@ class TransferConfig(TransferOptions):
         description="Labelled images to train on; all if there are fewer.",
     )
     reported_epochs: int = Field(
-        2, ge=1, le=10_000, description="Epochs of `as_reported`; longer training slowly escapes."
+        2,
+        ge=1,
+        le=10_000,
+        description="Epochs of `as_reported` and `ablation`, unless `minimum_updates` are more; "
+        "longer training slowly escapes.",
     )
     depth: Depth = Field(3, description="Depth of the encoder.")
     latent_dim: LatentDim = Field(20, description="Latent size of the encoder.")
@@ -108,7 +112,7 @@ class RunnerConfig(Value):
         description="The scheduler of a Dask cluster, for example tcp://10.0.0.1:8786.",
     )
     width: int | None = Field(
-        None, ge=1, le=256, description="Tasks side by side; null: one per core, at most 4."
+        None, ge=1, le=256, description="Tasks side by side here; null: one per core, at most 4."
     )
     threads: int | None = Field(
         None, ge=1, le=256, description="Threads per task; null: cores / width, on Dask 1."
@@ -121,7 +125,7 @@ class RunnerConfig(Value):
         ge=1,
         le=1024,
         description="Models that differ in their seed only and train as one; null: 64 on a GPU, "
-        "1 on a CPU.",
+        "1 on a CPU, and always 1 on Dask.",
     )
 
     @model_validator(mode="after")
@@ -162,12 +166,15 @@ class StudyConfig(Value):
     )
     dataset: DatasetConfig = DatasetConfig()
     latent_dims: tuple[LatentDim, ...] = Field(
-        (1, 5, 10, 20, 50, 100), strict=False, description="Latent sizes at depth 2."
+        (1, 5, 10, 20, 50, 100), strict=False, description="Latent sizes of the sweep, at depth 2."
     )
     depths: tuple[Depth, ...] = Field((1, 2, 3), strict=False, description="Depths to compare.")
     depth_latent_dim: LatentDim = Field(20, description="Latent size of the depth comparison.")
     seeds: tuple[Seed, ...] = Field(
-        (0,), strict=False, min_length=1, description="Every model is trained once per seed."
+        (0,),
+        strict=False,
+        min_length=1,
+        description="Every model is trained once per seed; verdicts need several.",
     )
     training: TrainingConfig = TrainingConfig()
     interpolation: InterpolationConfig = InterpolationConfig()

@@ -25,7 +25,7 @@ UPDATED_PART: dict[Scenario, tuple[Trained, ...]] = {
 REPORTED_MISTAKE: dict[str, Any] = {"output": "softmax", "optimizer": "sgd"}
 
 
-class Training(NamedTuple):
+class AutoencoderTask(NamedTuple):
     """One autoencoder of a study."""
 
     spec: ModelSpec
@@ -44,12 +44,12 @@ class Training(NamedTuple):
         return (config.reported_recipe if self.as_reported else config.recipe)(self.seed)
 
 
-class Classifier(NamedTuple):
+class ClassifierTask(NamedTuple):
     """One classifier of a study; without an encoder it starts from new weights."""
 
     spec: TransferSpec
     architecture: ModelSpec
-    encoder: Training | None
+    encoder: AutoencoderTask | None
 
     @property
     def label(self) -> str:
@@ -63,8 +63,8 @@ class Classifier(NamedTuple):
 
 
 def autoencoders(
-    config: StudyConfig, sections: tuple[Section, ...], classifiers: list[Classifier]
-) -> list[Training]:
+    config: StudyConfig, sections: tuple[Section, ...], classifiers: list[ClassifierTask]
+) -> list[AutoencoderTask]:
     """The autoencoders that these sections and classifiers need, each once."""
     specs: list[ModelSpec] = []
     if {"latent_sweep", "decorrelation"} & set(sections):
@@ -73,12 +73,12 @@ def autoencoders(
         specs += config.depth_sweep
     if "interpolation" in sections:
         specs += config.interpolated
-    wanted = [Training(spec, seed) for seed in config.seeds for spec in specs]
+    wanted = [AutoencoderTask(spec, seed) for seed in config.seeds for spec in specs]
     wanted += [one.encoder for one in classifiers if one.encoder is not None]
     return list(dict.fromkeys(wanted))
 
 
-def classifiers(config: StudyConfig, sections: tuple[Section, ...]) -> list[Classifier]:
+def classifiers(config: StudyConfig, sections: tuple[Section, ...]) -> list[ClassifierTask]:
     """The classifiers that these sections need, each once."""
     wanted = [judge(config)] if "interpolation" in sections and config.interpolated else []
     if "transfer" in sections:
@@ -87,13 +87,13 @@ def classifiers(config: StudyConfig, sections: tuple[Section, ...]) -> list[Clas
     return list(dict.fromkeys(wanted))
 
 
-def judge(config: StudyConfig) -> Classifier:
+def judge(config: StudyConfig) -> ClassifierTask:
     """Who says how recognizable an image is: trained from scratch with all labels."""
     choices = {"scenario": "from_scratch", "trained": "head_and_encoder", "label_budget": "all"}
     return _classifier(config, config.seeds[0], **choices)
 
 
-def _transfers(config: StudyConfig, seed: int) -> list[Classifier]:
+def _transfers(config: StudyConfig, seed: int) -> list[ClassifierTask]:
     """Every scenario with every label budget; latent sizes and the ablation with the largest."""
     chosen = config.transfer
     wanted = [
@@ -106,7 +106,7 @@ def _transfers(config: StudyConfig, seed: int) -> list[Classifier]:
     if "head_only" in chosen.scenarios:
         frozen = _classifier(config, seed, scenario="head_only", trained="head", **most)
         wanted += [
-            frozen._replace(architecture=spec, encoder=Training(spec, seed))
+            frozen._replace(architecture=spec, encoder=AutoencoderTask(spec, seed))
             for spec in config.frozen_features
         ]
     if "ablation" in chosen.scenarios:
@@ -118,13 +118,13 @@ def _transfers(config: StudyConfig, seed: int) -> list[Classifier]:
     return wanted
 
 
-def _classifier(config: StudyConfig, seed: int, **choices: Any) -> Classifier:
+def _classifier(config: StudyConfig, seed: int, **choices: Any) -> ClassifierTask:
     """One classifier on the study's encoder, or where the mistake is studied, on the reported one.
 
     That is trained as the written study did, with torch's initial values and Adam 1e-3.
     """
     options = config.transfer.model_dump(include=set(TransferOptions.model_fields))
-    scenario, encoder = choices["scenario"], Training(config.transfer_model, seed)
+    scenario, encoder = choices["scenario"], AutoencoderTask(config.transfer_model, seed)
     if scenario in {"as_reported", "ablation"}:
         options["epochs"] = config.transfer.reported_epochs
         differs = config.reported_recipe(seed) != config.recipe(seed)
@@ -132,4 +132,4 @@ def _classifier(config: StudyConfig, seed: int, **choices: Any) -> Classifier:
     if scenario == "as_reported":
         choices |= REPORTED_MISTAKE
     spec = TransferSpec(**options | {"seed": seed} | choices)
-    return Classifier(spec, encoder.spec, None if scenario == "from_scratch" else encoder)
+    return ClassifierTask(spec, encoder.spec, None if scenario == "from_scratch" else encoder)

@@ -61,7 +61,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
 def _prepare(config: StudyConfig) -> None:
     """Refuse what would fail later; make this process one that uses Prefect."""
     mlflow_config()
-    if config.runner.device == "cuda" and not has_gpu():
+    if (config.runner.kind, config.runner.device) == ("local", "cuda") and not has_gpu():
         raise ConfigError("runner.device: 'cuda', but no Nvidia driver is loaded; use auto or cpu")
     prepare_environment()
     use_running_server()

@@ -34,6 +34,8 @@ def shipped_studies() -> list[str]:
 def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
     """Read a shipped study or a YAML file, apply ``key=value`` overrides, validate.
 
+    A relative ``dataset.path`` starts at the YAML file, one in an override at the current folder.
+
     Raises ConfigError with one line per mistake: key, value, allowed range.
     """
     path = SHIPPED / f"{study}.yaml"
@@ -55,8 +57,10 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold keys and values, not {type(content).__name__}")
     content.setdefault("name", path.stem)
+    _make_absolute(content, path.parent)
     for override in overrides or []:
         _override(content, override)
+    _make_absolute(content, Path())
     try:
         return StudyConfig.model_validate(content)
     except ValidationError as error:
@@ -78,6 +82,13 @@ def command_of(config: StudyConfig, sections: tuple[Section, ...]) -> str:
     for section in sections if sections != SECTIONS else ():
         arguments += ["--section", section]
     return shlex.join(arguments)
+
+
+def _make_absolute(content: dict[str, Any], folder: Path) -> None:
+    """The images lie where they lie, wherever a worker or a scheduled run starts."""
+    dataset = content.get("dataset")
+    if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
+        dataset["path"] = str((folder / Path(dataset["path"]).expanduser()).resolve())
 
 
 def _override(content: dict[str, Any], override: str) -> None:

@@ -8,7 +8,7 @@ submitted to.
 from typing import Any, Protocol
 
 from flows.config import Section, StudyConfig
-from flows.grid import Classifier, Training, autoencoders, classifiers, judge
+from flows.grid import AutoencoderTask, ClassifierTask, autoencoders, classifiers, judge
 from flows.load import command_of
 from flows.work import training_work, transfer_work
 from tasks.correlate import correlate
@@ -84,14 +84,22 @@ def submit_trainings(
     config: StudyConfig,
     sections: tuple[Section, ...],
     dataset: Node,
-    classifiers: list[Classifier],
-) -> dict[Training, Node]:
-    """Every autoencoder: first those that most classifiers wait for, then the longest."""
+    classifiers: list[ClassifierTask],
+) -> dict[AutoencoderTask, Node]:
+    """Every autoencoder: first those that most classifiers wait for, then the longest.
+
+    Of models that train as one the first seed stands for all, so it goes before all other seeds.
+    """
     waiting = {config.transfer_model} if "transfer" in sections else set()
     epochs = config.training.epochs
+    as_one = config.runner.models_at_once > 1
     wanted = sorted(
         autoencoders(config, sections, classifiers),
-        key=lambda one: (one.spec not in waiting, -training_work(one.spec, epochs)),
+        key=lambda one: (
+            as_one and one.seed != config.seeds[0],
+            one.spec not in waiting,
+            -training_work(one.spec, epochs),
+        ),
     )
     return {
         one: graph.submit(
@@ -107,8 +115,11 @@ def submit_trainings(
 
 
 def submit_transfers(
-    graph: Graph, dataset: Node, models: dict[Training, Node], classifiers: list[Classifier]
-) -> dict[Classifier, Node]:
+    graph: Graph,
+    dataset: Node,
+    models: dict[AutoencoderTask, Node],
+    classifiers: list[ClassifierTask],
+) -> dict[ClassifierTask, Node]:
     """Every classifier on its encoder, the longest first."""
     return {
         one: graph.submit(
@@ -124,7 +135,11 @@ def submit_transfers(
 
 
 def submit_walks(
-    graph: Graph, config: StudyConfig, dataset: Node, models: dict[Training, Node], judge: Node
+    graph: Graph,
+    config: StudyConfig,
+    dataset: Node,
+    models: dict[AutoencoderTask, Node],
+    judge: Node,
 ) -> None:
     """Walks between pairs of labels at every latent size, and one picture of those of a seed."""
     steps = config.interpolation.steps
@@ -134,7 +149,7 @@ def submit_walks(
         for pair in pairs:
             for spec in config.interpolated:
                 label = f"{pair[0]}->{pair[1]}, latent_dim={spec.latent_dim}, seed={seed}"
-                inputs = {"dataset": dataset, "model": models[Training(spec, seed)]}
+                inputs = {"dataset": dataset, "model": models[AutoencoderTask(spec, seed)]}
                 inputs |= {"judge": judge, "pair": pair, "steps": steps}
                 walks[seed].append(graph.submit(interpolate, label, **inputs))
     first = config.seeds[0]

@@ -133,8 +133,10 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
             open_session(workers, tracker, log, forced, stack) as session,
         ):
             graph = LiveGraph(session, runner)
-            submit_sections(graph, config, sections)
-            session.stacks.complete()
+            try:
+                submit_sections(graph, config, sections)
+            finally:  # or tasks that wait for it hold the process up
+                session.stacks.complete()
             failures = finish(graph, config, sections)
     except Exception as error:
         log.end("FAILED", str(error))

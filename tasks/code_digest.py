@@ -43,8 +43,11 @@ def _module_path(module: str) -> Path | None:
     return None
 
 
-def _without_docstrings(tree: ast.AST) -> None:
+def _without_documentation(tree: ast.AST) -> None:
+    """Leave out docstrings, and what pydantic's fields say of themselves."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field":
+            node.keywords = [word for word in node.keywords if word.arg != "description"]
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body
             first = body[0] if body else None
@@ -76,7 +79,7 @@ def _parse(module: str) -> _Module | None:
         return None
     with _parser:
         tree = ast.parse(text)
-    _without_docstrings(tree)
+    _without_documentation(tree)
     parsed = _Module({}, {}, [])
     for node in ast.walk(tree):  # imports inside functions count as well
         if isinstance(node, ast.Import | ast.ImportFrom):

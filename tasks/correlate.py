@@ -7,7 +7,7 @@ from typing import Any
 from tasks.data import load_dataset
 from tasks.step import Step
 from tasks.store import Entry
-from tasks.train import load_model
+from tasks.train import load_autoencoder
 
 
 def correlate_latents(folder: Path, dataset: Entry, model: Entry) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def correlate_latents(folder: Path, dataset: Entry, model: Entry) -> dict[str, A
     from models.trainers import apply
     from tasks.plots import correlation_heat_map, save
 
-    latents = apply(load_model(model).encoder, load_dataset(dataset).test_images)
+    latents = apply(load_autoencoder(model).encoder, load_dataset(dataset).test_images)
     found = latent_correlation(latents)
     save(correlation_heat_map(found.matrix), folder / "correlation.png")
     means = {

@@ -89,7 +89,7 @@ def source_fingerprint(config: DatasetConfig) -> str:
 def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> dict[str, Any]:
     """Read, check, limit and write a dataset. Raises DatasetError if it cannot be had.
 
-    ``source`` is the fingerprint of the raw images: part of the key, unused in here.
+    ``source`` is the fingerprint that the raw images had, which is part of the key.
     """
     from safetensors.torch import save_file
 
@@ -100,6 +100,11 @@ def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> dict[st
     else:
         ensure(config.name)
         dataset = _read_mnist_like(config.name)
+    if source_fingerprint(config) != source:
+        raise DatasetError(
+            f"dataset.path: the files in {config.path} are not those that the run started with; "
+            "run it again when they do not change any more"
+        )
     limits = {"train": config.train_limit, "test": config.test_limit}
     tensors = {
         name: tensor[: limits[name.partition("_")[0]]].contiguous()

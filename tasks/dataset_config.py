@@ -1,29 +1,32 @@
 """Which images a study uses."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from models.specs import Value
 
 OWN = ("folder", "idx")
-Shape = Literal["stretch", "crop", "pad"]
+Shape = Annotated[
+    Literal["stretch", "crop", "pad"],
+    Field(
+        description="For `folder` and `idx`, what makes a square of an image: stretching, the "
+        "middle, or a border in the background's colour."
+    ),
+]
+Invert = Annotated[
+    bool, Field(description="Swap black and white: dark drawings on white paper become like MNIST.")
+]
 
 
 class Conversion(Value):
     """How an image of any size and colour becomes 28x28 grey pixels."""
 
-    shape: Shape = Field(
-        "stretch",
-        description="What makes a square of it: stretching, the middle, or a border in the "
-        "background's colour.",
-    )
-    invert: bool = Field(
-        False, description="Swap black and white: dark drawings on white paper become like MNIST."
-    )
+    shape: Shape = "stretch"
+    invert: Invert = False
 
 
-class DatasetConfig(Conversion):
+class DatasetConfig(Value):
     """A dataset by name, how it is converted, and how much of it."""
 
     name: Literal["digits", "mnist", "fashion_mnist", "kmnist", "emnist", "folder", "idx"] = Field(
@@ -32,6 +35,8 @@ class DatasetConfig(Conversion):
         "in MNIST's format.",
     )
     path: str | None = Field(None, description="For `folder` and `idx`: where the files lie.")
+    shape: Shape = "stretch"
+    invert: Invert = False
     train_limit: int | None = Field(
         None, ge=10, description="Use only the first n training images; null: all."
     )

@@ -7,7 +7,7 @@ from tasks.data import load_dataset
 from tasks.images import save_images
 from tasks.step import Step
 from tasks.store import Entry
-from tasks.train import load_model
+from tasks.train import load_autoencoder
 
 LATENT_MAP, RECONSTRUCTIONS = "latent-map.png", "reconstructions.png"
 THUMBNAIL = "thumbnail.png"
@@ -20,7 +20,7 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> di
     from tasks.plots import latent_map, reconstruction_figure, save
 
     images = load_dataset(dataset)
-    autoencoder = load_model(model)
+    autoencoder = load_autoencoder(model)
     originals = images.test_images[images.examples()]
     rebuilt = apply(autoencoder, originals)
     save(reconstruction_figure(originals, {"reconstruction": rebuilt}), folder / RECONSTRUCTIONS)

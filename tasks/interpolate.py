@@ -7,7 +7,7 @@ from tasks.data import Dataset, load_dataset
 from tasks.sources import DatasetError
 from tasks.step import Step
 from tasks.store import Entry
-from tasks.train import load_model
+from tasks.train import load_autoencoder
 from tasks.transfer import load_classifier
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def interpolate_pair(
 
     images = load_dataset(dataset)
     ends = end_points(images, pair, MEASURED)
-    autoencoder, classifier = load_model(model), load_classifier(judge)
+    autoencoder, classifier = load_autoencoder(model), load_classifier(judge)
     latents = apply(autoencoder.encoder, ends.flatten(0, 1)).unflatten(0, ends.shape[:2])
     points = walk(latents[0], latents[1], steps)
     decoded = apply(autoencoder.decoder, points.flatten(0, 1)).reshape(steps, -1, *ends.shape[2:])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda"]
+DRIVERS = ("/proc/driver/nvidia/version", "/dev/dxg")  # the latter in Windows' Linux
 
 
 def default_width() -> int:
@@ -19,4 +20,5 @@ def usable_cores() -> int:
 
 def has_gpu() -> bool:
     """Whether there is an Nvidia driver; asked without torch, which takes a second to import."""
-    return Path("/proc/driver/nvidia/version").exists()
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}
+    return not hidden and any(Path(path).exists() for path in DRIVERS)

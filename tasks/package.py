@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.images import SIDE
 from tasks.step import Step
 from tasks.store import Entry
-from tasks.train import load_model
+from tasks.train import load_autoencoder
 from tasks.transfer import load_classifier
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Part = tuple["nn.Module", tuple[int, ...], tuple[int, ...]]  # shapes of one inp
 
 
 def _autoencoder(model: Entry) -> dict[str, Part]:
-    autoencoder = load_model(model)
+    autoencoder = load_autoencoder(model)
     latent = (autoencoder.spec.latent_dim,)
     return {
         "encoder": (autoencoder.encoder, IMAGE, latent),

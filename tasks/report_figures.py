@@ -8,7 +8,7 @@ from tasks.data import load_dataset
 from tasks.intervals import estimate
 from tasks.store import Entry
 from tasks.tables import Groups, Tables, model_key, over_seeds
-from tasks.train import load_model
+from tasks.train import load_autoencoder
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -76,7 +76,7 @@ def reconstruct(dataset: Entry, models: dict[str, Entry]) -> "Figure":
 
     images = load_dataset(dataset)
     originals = images.test_images[images.examples()]
-    shown = {name: apply(load_model(entry), originals) for name, entry in models.items()}
+    shown = {name: apply(load_autoencoder(entry), originals) for name, entry in models.items()}
     return reconstruction_figure(originals, shown)
 
 

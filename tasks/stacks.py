@@ -47,11 +47,12 @@ class Stacks:
 
     @contextmanager
     def turn(self, name: str) -> Iterator[list[Peer]]:
-        """The other tasks of its stack, while none of them is being computed."""
+        """The tasks of its stack that had no turn yet, while none of them is being computed."""
         stack = self._of_task.get(name)
         if stack is None:
             yield []
             return
         self._complete.wait()
         with self._turns[id(stack)]:
-            yield [peer for peer in stack if peer.name != name]
+            stack[:] = [peer for peer in stack if peer.name != name]
+            yield list(stack)

@@ -79,13 +79,10 @@ def make_tables(groups: Groups, config: dict[str, Any]) -> Tables:
     from pandas import DataFrame
 
     models, transfer = model_rows(groups), transfer_rows(groups.get("transfer", []))
-    walks = DataFrame(walk_rows(groups.get("interpolate", [])))
-    if len(walks):
-        walks = walks.groupby(["latent_dim", "seed"], as_index=False).mean(numeric_only=True)
     return Tables(
         DataFrame(models, columns=None if models else MODEL),
         DataFrame(transfer, columns=None if transfer else CLASSIFIER),
-        walks,
+        walk_means(walk_rows(groups.get("interpolate", []))),
         config,
         groups["data"][0].result["n_train"] if groups.get("data") else 0,
     )
@@ -140,6 +137,19 @@ def transfer_rows(entries: Iterable[Entry]) -> list[Row]:
 def walk_rows(entries: Iterable[Entry]) -> list[Row]:
     """One row per model and pair of labels."""
     return [entry.result["parameters"] | entry.result["metrics"] for entry in entries]
+
+
+def walk_means(rows: list[Row]) -> "DataFrame":
+    """One row per latent size and seed: means over the pairs that the seed has at every size."""
+    from pandas import DataFrame
+
+    walks = DataFrame(rows)
+    if not rows:
+        return walks
+    everywhere = walks.groupby("seed").latent_dim.transform("nunique")
+    found = walks.groupby(["seed", "from", "to"]).latent_dim.transform("nunique")
+    compared = walks[found == everywhere]
+    return compared.groupby(["latent_dim", "seed"], as_index=False).mean(numeric_only=True)
 
 
 def over_seeds(rows: "DataFrame", by: Sequence[str], columns: Sequence[str]) -> list[Row]:

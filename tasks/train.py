@@ -91,7 +91,7 @@ def _keep(
     }
 
 
-def load_model(entry: Entry) -> "Autoencoder":
+def load_autoencoder(entry: Entry) -> "Autoencoder":
     """The trained autoencoder of a store entry, in evaluation mode."""
     from safetensors.torch import load_file
 

@@ -8,7 +8,7 @@ from tasks.checkpoints import CheckpointFolder
 from tasks.data import load_dataset
 from tasks.step import Step
 from tasks.store import Entry
-from tasks.train import WEIGHTS, load_model
+from tasks.train import WEIGHTS, load_autoencoder
 from tasks.workers import report, training_device
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def train_transfer(
     outcome = train_classifier(
         architecture,
         spec,
-        None if model is None else load_model(model).encoder,
+        None if model is None else load_autoencoder(model).encoder,
         (tensors.train_images, train_labels),
         (tensors.test_images, test_labels),
         on_epoch=lambda epoch: report(epoch._asdict()),

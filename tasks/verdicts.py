@@ -101,9 +101,10 @@ def compare(label: str, before: "Series", after: "Series", relative: bool) -> Co
     alike = np.allclose(changes, found.mean, rtol=1e-9, atol=1e-12)  # equal, up to rounding
     spread = 0.0 if alike else float(np.std(changes, ddof=1))
     p_value = float(stats.ttest_1samp(changes, 0).pvalue) if spread else None
+    ends = (found.low, found.high) if spread or found.n == 1 else (found.mean, found.mean)
     change, low, high = (
         100 * math.expm1(value) if relative and value is not None else value
-        for value in (found.mean, found.low, found.high)
+        for value in (found.mean, *ends)
     )
     assert change is not None
     return Comparison(

@@ -19,7 +19,7 @@ from flows.config import SECTIONS
 from tasks import store
 from tasks.home import report_page
 from tasks.tracking.client import connect
-from tasks.train import load_model
+from tasks.train import load_autoencoder
 from tests.conftest import executed, model_runs, study_runs
 from tests.servers import end, free_port, start
 
@@ -170,7 +170,7 @@ def in_process_latents(images):
     """What the best encoder of latent size 5 makes of images, from its weights."""
     runs = [run for run in model_runs() if run.data.params["latent_dim"] == "5"]
     best = min(runs, key=lambda run: run.data.metrics["final_test_loss"])
-    encoder = load_model(store.load("train", best.data.tags["study.key"])).encoder
+    encoder = load_autoencoder(store.load("train", best.data.tags["study.key"])).encoder
     with torch.no_grad():
         return encoder(torch.from_numpy(images)).numpy()
 

@@ -119,6 +119,17 @@ def test_a_command_names_what_differs_from_the_shipped_study(tmp_path):
     assert command_of(load_config(str(path)), SECTIONS) == "study run mine.yaml"
 
 
+def test_own_images_lie_where_the_study_file_says(tmp_path, monkeypatch):
+    path = tmp_path / "studies" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text("dataset: {name: folder, path: ../images}")
+    monkeypatch.chdir("/")
+    assert load_config(str(path)).dataset.path == str(tmp_path / "images")
+    monkeypatch.chdir(tmp_path)
+    override = ["dataset.path=here"]
+    assert load_config(str(path), override).dataset.path == str(tmp_path / "here")
+
+
 @pytest.mark.parametrize(
     ("pairs", "labels", "expected"),
     [

@@ -60,6 +60,7 @@ def changed(edit, path, old, new):
 def test_comments_docstrings_and_formatting_change_nothing(copied):
     assert not changed(copied, "models/autoencoder.py", HELPER, f"# a reason\n            {HELPER}")
     assert not changed(copied, "models/trainers.py", '"""Train one auto', '"""Fit one auto')
+    assert not changed(copied, "models/specs.py", "Size of the latent vector", "Latent size")
     assert not changed(copied, "models/autoencoder.py", "1 / math.sqrt", "(1)/(math . sqrt)")
 
 
