@@ -133,7 +133,10 @@ def serve(
     timezone: Annotated[str, typer.Option(help="Of the schedule, as Europe/Berlin.")] = "UTC",
     notify: Annotated[
         str | None,
-        typer.Option(metavar="BLOCK", help="Prefect's notification block to tell of failures."),
+        typer.Option(
+            metavar="BLOCK",
+            help="Prefect's notification block to tell of failures, until deleted on its page.",
+        ),
     ] = None,
 ) -> None:
     """Run a study on a schedule, and from Prefect's page, until Ctrl-C."""

@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from models.specs import ConfigError
 from tasks.home import study_home
 
+ELSE_EMBEDDED = "unset PREFECT_API_URL to use an embedded one"
+LOOPBACK = "127.0.0.1,localhost,::1"
+
 
 def prepare_environment() -> None:
     """Keep Prefect's files below STUDY_HOME, its console quiet, its telemetry off.
 
-    Variables that are already set win. Raises ConfigError if a report's place leads elsewhere.
+    Variables that are already set win. No proxy is asked for what this machine serves itself.
+    Raises ConfigError if a report's place leads elsewhere.
     """
     for path in (study_home() / "reports").glob("*"):
         if path.is_symlink():
@@ -33,18 +37,26 @@ def prepare_environment() -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    without_proxy = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
+    if LOOPBACK not in without_proxy:
+        both = f"{without_proxy},{LOOPBACK}".lstrip(",")
+        os.environ |= {"no_proxy": both, "NO_PROXY": both}
 
 
 @contextmanager
 def reaching_prefect() -> Iterator[None]:
     """Raise ConfigError where Prefect's server does not answer, or refuses."""
-    from httpx import HTTPError
+    from httpx import HTTPError, HTTPStatusError
 
     try:
         yield
+    except HTTPStatusError as error:
+        status = error.response.status_code
+        advice = "set PREFECT_API_AUTH_STRING to its password, or " if status in {401, 403} else ""
+        said = f"{error.request.url.copy_with(userinfo=b'')} answers with {status}"
+        raise ConfigError(f"Prefect: {said}; {advice}{ELSE_EMBEDDED}") from None
     except (RuntimeError, HTTPError) as error:
         if isinstance(error, RuntimeError) and "Failed to reach API" not in str(error):
             raise
-        raise ConfigError(
-            f"Prefect: {error}; start that server, or unset PREFECT_API_URL to use an embedded one"
-        ) from None
+        why = str(error) or type(error).__name__
+        raise ConfigError(f"Prefect: {why}; start that server, or {ELSE_EMBEDDED}") from None

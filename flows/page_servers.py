@@ -82,6 +82,7 @@ def start_prefect(host: str) -> Page:
     variables = {
         "PREFECT_API_URL": f"{address}/api",
         "PREFECT_UI_API_URL": f"{address}/api",
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",  # to a file, which says why it does not start
         # else a run that died with its server would take its turn for ever
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
     }

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from httpx import TransportError
 from prefect import serve
 from prefect.automations import Automation
 from prefect.blocks.abstract import NotificationBlock
-from prefect.blocks.core import Block
+from prefect.blocks.core import Block, UnknownBlockType
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import EntrypointType
@@ -29,10 +30,11 @@ from flows.config import Section, StudyConfig
 from flows.engine import reaching_prefect
 from flows.page_servers import Page, addresses_of, start_prefect, stop, wait
 from flows.recovery import close_crashed_invocations
-from flows.server import announce, silence, withdraw
+from flows.server import silence
 from flows.study import study
 from models.specs import ConfigError
 from tasks.addresses import without_credentials
+from tasks.announcements import announce, withdraw
 
 AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 POLL_SECONDS = 5.0
@@ -74,6 +76,8 @@ def serve_study(
 
     Without a Prefect server one is started for as long.
     """
+    # Prefect's runner says this of itself when it is told to end
+    warnings.filterwarnings("ignore", "coroutine 'Runner", RuntimeWarning)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores the latter
             signal.signal(number, _leave)
@@ -88,8 +92,9 @@ def serve_study(
             for automation in automations(config, notify):
                 ensure(automation)
             while True:
-                _serve(config, sections, schedule)
-                _wait_for_server(pages)
+                trouble = _serve(config, sections, schedule)
+                signal.signal(signal.SIGTERM, _leave)  # Prefect put its own there
+                _wait_for_server(pages, trouble)
     finally:
         withdraw(addresses_of(pages))
         stop([page.process for page in pages])
@@ -111,8 +116,10 @@ def _leave(number: int, _: object) -> None:
     sys.exit(128 + number)
 
 
-def _serve(config: StudyConfig, sections: tuple[Section, ...], schedule: Schedule | None) -> None:
-    """Run what comes due until Ctrl-C, or until the server does not answer any more."""
+def _serve(
+    config: StudyConfig, sections: tuple[Section, ...], schedule: Schedule | None
+) -> BaseException:
+    """Run what comes due until Ctrl-C, or until the server does not answer any more: why."""
     deployment: Any = study.to_deployment(
         name=config.name,
         schedule=schedule,
@@ -126,15 +133,19 @@ def _serve(config: StudyConfig, sections: tuple[Section, ...], schedule: Schedul
     try:
         # the schedule goes on while nothing serves it, so that what was missed is caught up with
         serve(deployment, pause_on_shutdown=False, limit=None, **polling)
-    except (BaseExceptionGroup, RuntimeError, TransportError):  # of the loops that ask the server
-        return
+    except (BaseExceptionGroup, RuntimeError, TransportError) as error:
+        trouble: BaseException = error
+        while isinstance(trouble, BaseExceptionGroup):  # of the loops that ask the server
+            trouble = trouble.exceptions[0]
+        return trouble
     sys.exit(0)
 
 
-def _wait_for_server(pages: list[Page]) -> None:
+def _wait_for_server(pages: list[Page], trouble: BaseException) -> None:
     """Wait until the server answers again; exits with 1 if it was started here and is gone."""
-    address = without_credentials(os.environ["PREFECT_API_URL"])
-    typer.echo(f"study: Prefect at {address} does not answer; waiting for it", err=True)
+    address = without_credentials(os.environ["PREFECT_API_URL"]).rstrip("/")
+    why = " ".join((str(trouble) or type(trouble).__name__).split())
+    typer.echo(f"study: Prefect at {address}: {why}; trying again until it works", err=True)
     time.sleep(POLL_SECONDS)
     while silence(f"{address}/health"):
         if any(page.process.poll() is not None for page in pages):
@@ -156,8 +167,10 @@ def tell_of_failures(name: str, block: str) -> Automation:
     Raises ConfigError if there is no such block.
     """
     try:
+        if block.count("/") != 1:
+            raise ValueError("no block is named like that")
         loaded = Block.load(block)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, UnknownBlockType) as error:
         raise ConfigError(
             f"--notify {block!r}: {str(error).splitlines()[0]}; create it on Prefect's page "
             "under Blocks, and name it as TYPE/NAME"

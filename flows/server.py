@@ -1,49 +1,21 @@
-"""The servers of pages that run for this STUDY_HOME, started by ``study ui`` or ``study serve``."""
+"""Whether servers answer, and which of those that run for this STUDY_HOME to use."""
 
 import ipaddress
-import json
 import os
 import urllib.error
 import urllib.request
 from http.client import HTTPException
-from pathlib import Path
 
 from models.specs import ConfigError
-from tasks.home import study_home
+from tasks.announcements import announced
 
 SECONDS = 1.0
 HEALTH = {"MLflow": "/health", "Prefect": "/api/health"}  # both answer without a password
 
 
-def _note() -> Path:
-    return study_home() / "servers.json"
-
-
-def _announced() -> dict[str, str]:
-    try:
-        return dict(json.loads(_note().read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
-def announce(addresses: dict[str, str]) -> None:
-    """Write down where servers listen, by name, for what starts while they do."""
-    _note().parent.mkdir(parents=True, exist_ok=True)
-    _note().write_text(json.dumps(_announced() | addresses), encoding="utf-8")
-
-
-def withdraw(addresses: dict[str, str]) -> None:
-    """These servers are about to stop."""
-    left = dict(_announced().items() - addresses.items())
-    if left:
-        _note().write_text(json.dumps(left), encoding="utf-8")
-    else:
-        _note().unlink(missing_ok=True)
-
-
 def running(name: str) -> str | None:
     """Address of the announced server of this name, if it answers."""
-    address = _announced().get(name)
+    address = announced().get(name)
     return address if address and not silence(address + HEALTH[name]) else None
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable
 import typer
 
 from flows.page_servers import Page, addresses_of, start_mlflow, start_prefect, stop, wait
-from flows.server import HEALTH, announce, is_loopback, running, silence, withdraw
+from flows.server import HEALTH, is_loopback, running, silence
 from models.specs import ConfigError
 from tasks.addresses import without_credentials
+from tasks.announcements import announce, withdraw
 from tasks.mlflow_config import mlflow_config, page_address, tracking_uri
 from tasks.tracking.client import connect, tracking
 

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from models.specs import ConfigError, Value
 from tasks.addresses import readable, without_credentials
+from tasks.announcements import announced
 from tasks.home import study_home
 
 
@@ -89,4 +90,4 @@ def page_address() -> str:
     uri, page = tracking_uri(), mlflow_config().ui
     if uri.startswith("http"):
         return without_credentials(uri).rstrip("/")
-    return http_address(page.host, page.port)
+    return announced().get("MLflow") or http_address(page.host, page.port)

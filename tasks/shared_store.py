@@ -5,10 +5,13 @@ it what it computes. The files of an entry go first and its manifest last, so th
 manifest is whole.
 """
 
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from models.specs import ConfigError
 from tasks.addresses import without_credentials
@@ -16,6 +19,10 @@ from tasks.home import shared_store
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+Use = Literal["read", "write"]
+REST_SECONDS = 300.0
+_rest_until: dict[tuple[str | None, Use], float] = {}
 
 
 @cache
@@ -43,30 +50,37 @@ def check() -> None:
         ) from None
 
 
-def _place(task: str, key: str) -> "tuple[AbstractFileSystem, str] | None":
+def _place(task: str, key: str, use: Use) -> "tuple[AbstractFileSystem, str] | None":
     address = shared_store()
-    if not address:
+    if not address or time.monotonic() < _rest_until.get((address, use), 0):
         return None
     system, root = _open(address)
     return system, f"{root}/{task}/{key}"
 
 
+@contextmanager
+def _warned(use: Use, trouble: str) -> Iterator[None]:
+    """A warning for what the store raises, and some minutes without: each try may take one."""
+    try:
+        yield
+    except Exception as error:  # each file system has its own
+        if not isinstance(error, FileNotFoundError):  # which takes no time
+            _rest_until[shared_store(), use] = time.monotonic() + REST_SECONDS
+        warnings.warn(f"{trouble}: {_line(error)}", stacklevel=4)
+
+
 def read(task: str, key: str, name: str) -> bytes | None:
     """A small file of an entry; None if it is not there, or with a warning if the store is not."""
-    try:
-        place = _place(task, key)
+    with _warned("read", "STUDY_STORE cannot be read"), suppress(FileNotFoundError):
+        place = _place(task, key, "read")
         return None if place is None else bytes(place[0].cat_file(f"{place[1]}/{name}"))
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # each file system has its own
-        warnings.warn(f"STUDY_STORE cannot be read: {_line(error)}", stacklevel=2)
-        return None
+    return None
 
 
 def fetch(task: str, key: str, names: list[str], folder: Path) -> bool:
     """Copy files of an entry into a folder; False with a warning if they cannot be had."""
-    try:
-        place = _place(task, key)
+    with _warned("read", "STUDY_STORE cannot be read"):
+        place = _place(task, key, "read")
         if place is None:
             return False
         system, source = place
@@ -74,15 +88,13 @@ def fetch(task: str, key: str, names: list[str], folder: Path) -> bool:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             system.get_file(f"{source}/{name}", str(folder / name))
         return True
-    except Exception as error:  # each file system has its own
-        warnings.warn(f"STUDY_STORE cannot be read: {_line(error)}", stacklevel=2)
-        return False
+    return False
 
 
 def offer(task: str, key: str, names: list[str], folder: Path) -> None:
     """Give an entry's files in this order; what the store does not take is warned of."""
-    try:
-        place = _place(task, key)
+    with _warned("write", f"{task}/{key[:12]} is not in STUDY_STORE"):
+        place = _place(task, key, "write")
         if place is None:
             return
         system, target = place
@@ -90,9 +102,7 @@ def offer(task: str, key: str, names: list[str], folder: Path) -> None:
             if system.protocol[0] == "file":  # others have no folders, and would make a bucket
                 system.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
             system.put_file(str(folder / name), f"{target}/{name}")
-    except Exception as error:  # each file system has its own
-        warnings.warn(f"{task}/{key[:12]} is not in STUDY_STORE: {_line(error)}", stacklevel=2)
 
 
 def _line(error: Any) -> str:
-    return without_credentials(" ".join(f"{type(error).__name__}: {error}".split())[:200])
+    return without_credentials(" ".join(f"{type(error).__name__}: {error}".split()))[:200]

@@ -2,18 +2,19 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 from mlflow.store.db import utils as database_utils
+from mlflow.store.entities import PagedList
 from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from tasks.addresses import without_credentials
 from tasks.home import study_home
@@ -28,9 +29,11 @@ TRAINED_BY, COMMIT, NOTE = "study.trained_by", "study.commit", "mlflow.note.cont
 TASK = "study.task"
 
 SQLITE = "sqlite:///"
+Found = TypeVar("Found")
 
 # What cannot be opened is tried again by the tracker; MLflow itself would try for two minutes.
 database_utils.MAX_RETRY_COUNT = 1
+MISTAKES = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
 REFUSALS = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"}
 
 
@@ -47,7 +50,9 @@ def tracking(trouble: str = "did not take what was logged") -> Iterator[None]:
         yield
     except TrackingError:
         raise
-    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except Exception as error:  # storage of artifacts raises what it likes
+        if isinstance(error, MISTAKES) and not isinstance(error, OSError):
+            raise
         raised = TrackingError(f"MLflow {trouble}: {_reason(error)}")
         raised.refused = getattr(error, "error_code", None) in REFUSALS
         raise raised from error
@@ -63,7 +68,7 @@ def _reason(error: Exception) -> str:
     text = str(cause).strip() or type(cause).__name__
     said = without_credentials(text.partition("\n")[0])
     if isinstance(cause, sqlite3.Error):
-        path = uri.removeprefix(SQLITE)
+        path = make_url(uri).database
         damaged = type(cause) is sqlite3.DatabaseError
         return f"{path}: {said}" + ("; move it away, and a new one is made" if damaged else "")
     server = urlsplit(uri)
@@ -84,7 +89,7 @@ def connect() -> MlflowClient:
     if uri.startswith(SQLITE):
         with mlflow_lock():
             client.search_experiments(max_results=1)
-            with closing(sqlite3.connect(uri.removeprefix(SQLITE))) as database:
+            with closing(sqlite3.connect(make_url(uri).database or "")) as database:
                 database.execute("PRAGMA journal_mode=WAL")
     return client
 
@@ -108,14 +113,18 @@ def _create_database(uri: str) -> None:
 
 def search_everywhere(client: MlflowClient, condition: str) -> list[Run]:
     """Runs of all experiments that meet an MLflow search condition, newest first."""
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    experiments = [one.experiment_id for one in _all(client.search_experiments)]
     search = partial(client.search_runs, experiments, condition, order_by=["start_time DESC"])
+    return list(_all(search))
+
+
+def _all(search: Callable[..., PagedList[Found]]) -> Iterator[Found]:
+    """What a search finds on all of its pages."""
     page = search()
-    found = list(page)
+    yield from page
     while page.token:
         page = search(page_token=page.token)
-        found += page
-    return found
+        yield from page
 
 
 def find_run(client: MlflowClient, wanted: str) -> Run:

@@ -185,7 +185,8 @@ class Tracker:
             return True
         except TrackingError as error:
             self._writer, self.trouble = None, str(error)
-            if not error.refused or attempt == 0:
+            # what an earlier run left may fail for reasons of its own, and holds nothing else up
+            if attempt == 0 or not (error.refused or do == "log_what_was_left"):
                 return False
             warnings.warn(str(error), stacklevel=2)
             return True
@@ -197,9 +198,19 @@ class Tracker:
 def sync() -> int:
     """Log what earlier invocations left, each thing once; how many invocations that was.
 
-    Raises TrackingError if MLflow does not take it now.
+    Raises TrackingError if MLflow does not take all of it now.
     """
-    return sum(_sync(spool) for spool in left_spools())
+    from tasks.tracking.client import TrackingError
+
+    logged, troubles = 0, []
+    for spool in left_spools():
+        try:
+            logged += _sync(spool)
+        except TrackingError as error:  # another may have another place for its files
+            troubles.append(error)
+    if troubles:
+        raise troubles[0]
+    return logged
 
 
 def _sync(spool: Spool) -> bool:

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from flows.server import announce, use_running_server, withdraw
+from flows.server import use_running_server
+from tasks.announcements import announce, withdraw
 
 PUBLIC = {"/api/health", "/api/admin/version"}
 

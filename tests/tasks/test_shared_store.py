@@ -74,6 +74,7 @@ def test_a_shared_store_that_takes_nothing_costs_a_warning(shared, move, tmp_pat
     (tmp_path / "shared").write_text("a file")
     with pytest.warns(UserWarning, match=re.escape("is not in STUDY_STORE")):
         entry = publish()
+    publish()  # without another: it is not tried again for a while
     assert store.inspect("train", KEY) == (entry, "")
 
 
