@@ -1,6 +1,7 @@
 import pytest
 
 from models.specs import ConfigError
+from tasks.announcements import announce
 from tasks.mlflow_config import MlflowConfig, mlflow_config, page_address, tracking_uri
 
 
@@ -39,6 +40,13 @@ def test_the_address_of_the_page_holds_no_password(written, monkeypatch):
     assert page_address() == "http://[::1]:5000"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:p@ss@host:1/mlflow/")
     assert page_address() == "https://host:1/mlflow"
+
+
+def test_the_page_is_where_its_server_listens(written, home):
+    written("")
+    assert page_address() == "http://127.0.0.1:5000"
+    announce({"MLflow": "http://127.0.0.1:4321"})  # another program held the port
+    assert page_address() == "http://127.0.0.1:4321"
 
 
 @pytest.mark.parametrize(
