@@ -38,9 +38,13 @@ REFUSALS = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST
 
 
 class TrackingError(ConnectionError):
-    """MLflow did not take what was logged; unless it is ``refused``, trying again may help."""
+    """MLflow did not take what was logged.
+
+    Trying again may help, unless it is ``refused``, or the database is ``damaged``.
+    """
 
     refused = False
+    damaged = False
 
 
 @contextmanager
@@ -53,24 +57,33 @@ def tracking(trouble: str = "did not take what was logged") -> Iterator[None]:
     except Exception as error:  # storage of artifacts raises what it likes
         if isinstance(error, MISTAKES) and not isinstance(error, OSError):
             raise
-        raised = TrackingError(f"MLflow {trouble}: {_reason(error)}")
+        cause = _cause(error)
+        raised = TrackingError(f"MLflow {trouble}: {_reason(cause)}")
         raised.refused = getattr(error, "error_code", None) in REFUSALS
+        raised.damaged = _is_damage(cause)
         raise raised from error
 
 
-def _reason(error: Exception) -> str:
-    """Why MLflow took nothing in one line, with the server or the file that it is about."""
-    uri = tracking_uri()
+def _cause(error: Exception) -> BaseException:
+    """What a database said, if it was one; else the error itself."""
     causes = [error]
     while isinstance(causes[-1].__context__, Exception):
         causes.append(causes[-1].__context__)
-    cause = next((one.orig for one in causes if isinstance(one, DBAPIError)), error)
+    return next((one.orig for one in causes if isinstance(one, DBAPIError) and one.orig), error)
+
+
+def _is_damage(cause: BaseException) -> bool:
+    return type(cause) is sqlite3.DatabaseError  # its subclasses are about other things
+
+
+def _reason(cause: BaseException) -> str:
+    """Why MLflow took nothing in one line, with the server or the file that it is about."""
+    uri = tracking_uri()
     text = str(cause).strip() or type(cause).__name__
     said = without_credentials(text.partition("\n")[0])
     if isinstance(cause, sqlite3.Error):
-        path = make_url(uri).database
-        damaged = type(cause) is sqlite3.DatabaseError
-        return f"{path}: {said}" + ("; move it away, and a new one is made" if damaged else "")
+        advice = "; move it away, and a new one is made" if _is_damage(cause) else ""
+        return f"{make_url(uri).database}: {said}{advice}"
     server = urlsplit(uri)
     if found := re.search(r"error code (\d+) != ", said):
         return f"{server.hostname}:{server.port} answers with error {found[1]}"

@@ -185,6 +185,8 @@ class Tracker:
             return True
         except TrackingError as error:
             self._writer, self.trouble = None, str(error)
+            if error.damaged:  # nothing to wait for
+                self._patience = 0
             # what an earlier run left may fail for reasons of its own, and holds nothing else up
             if attempt == 0 or not (error.refused or do == "log_what_was_left"):
                 return False
