@@ -1,17 +1,21 @@
 """Tasks that a Dask worker computes for an invocation that runs elsewhere.
 
 A task carries an errand. With it the door opens a session on the worker, whose record, display and
-tracker pass all they are told on to the invocation, in order, as events of the cluster.
+tracker pass all they are told on to the invocation, in order, as events of the cluster. Warnings go
+the same way.
 """
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from tasks.addresses import without_credentials
 from tasks.code_digest import read_code
 from tasks.home import default_folders, folders
 from tasks.machine import Device
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 1.0  # between two questions whether to stop: each goes to the scheduler and back
 _turn = Lock()
+_warn: ContextVar[Callable[[str], None] | None] = ContextVar("_warn", default=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +65,13 @@ class Errand:
         display, tracker, log = (_relay(send, part) for part in ("display", "tracker", "log"))
         here = _ThisThread(self)
         session = Session(here, display, tracker, log, set(self.forced), Stacks(1))
-        with default_folders(self.folders), task_session(session):
-            yield
+        _send_warnings()
+        token = _warn.set(display.warn)
+        try:
+            with default_folders(self.folders), task_session(session):
+                yield
+        finally:
+            _warn.reset(token)
 
 
 def _check_code(address: str, step: Step, code: dict[str, str]) -> None:
@@ -79,6 +89,21 @@ def _check_code(address: str, step: Step, code: dict[str, str]) -> None:
 def _fix_code() -> None:
     """Code that is edited from here on is not what this process runs."""
     read_code()
+
+
+@cache
+def _send_warnings() -> None:
+    """From here on the warnings of a task are told to its invocation, not to the worker's log."""
+    show = warnings.showwarning
+
+    def show_or_send(message: Warning | str, *place: Any, **more: Any) -> None:
+        warn = _warn.get()
+        if warn is None:
+            show(message, *place, **more)
+        else:
+            warn(without_credentials(str(message)))
+
+    warnings.showwarning = show_or_send
 
 
 class _Relay:

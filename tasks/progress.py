@@ -1,6 +1,7 @@
 """What the person at the terminal sees: a live display, or a line per event elsewhere."""
 
 import time
+import warnings
 from typing import Any
 
 from rich.console import Console
@@ -59,6 +60,10 @@ class Display:
     def say(self, text: str) -> None:
         """One line that stays."""
         self.console.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """A warning of a task that runs elsewhere."""
+        warnings.warn(text, stacklevel=2)
 
     def expect(self, total: int) -> None:
         """How many tasks there will be."""

@@ -98,7 +98,9 @@ def test_machines_with_one_store_do_not_train_twice(study, expected, tmp_path):
         key = study.latest().tasks[SHORT_TRAINING].key
         files.pipe_file(f"team/store/train/{key}/weights.safetensors", b"damaged")
         study.move(tmp_path / "fourth")
-        said = study.run(*SHORT)
+        with DaskCluster(0) as cluster:
+            cluster.add(**variables, STUDY_HOME=str(tmp_path / "fourth"))
+            said = study.run(*SHORT, *cluster.settings)
         assert "weights.safetensors" in said.stderr_text
         assert f"{SHORT_TRAINING} done" in said.stdout_text
         assert study.fingerprints().items() <= expected.items()
