@@ -97,7 +97,7 @@ def plan(
         sys.exit(1)
 
 
-@app.command(epilog="Example: study rerun mnist --task 'train[depth=2, latent_dim=20, *]'")
+@app.command(epilog=r"Example: study rerun mnist --task 'train\[depth=2, latent_dim=20, *]'")
 def rerun(
     study: Annotated[
         str | None, typer.Argument(help="Name of a study that ran here; default: the latest.")
@@ -201,7 +201,7 @@ def report(
         webbrowser.open(page.as_uri())
 
 
-@app.command(epilog="Example: study export 'train[depth=2, latent_dim=20, seed=0]' --to exported")
+@app.command(epilog=r"Example: study export 'train\[depth=2, latent_dim=20, seed=0]' --to exported")
 def export(
     run: Annotated[str, typer.Argument(help="Id (or its start) or name of a run in MLflow.")],
     to: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],

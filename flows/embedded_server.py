@@ -85,11 +85,17 @@ def _end_with_parent() -> None:
 def main() -> None:
     """Serve Prefect's API on the socket with this descriptor until the other side ends."""
     import uvicorn
+    from filelock import FileLock
     from prefect.server.api.server import create_app
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            with FileLock(os.path.join(os.environ["PREFECT_HOME"], "start.lock")):
+                await super().startup(sockets)  # two that make its database at once spoil it
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     application = create_app(ephemeral=True, final=True)
-    server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="on"))
+    server = Server(uvicorn.Config(application, log_level="error", lifespan="on"))
     server.run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
 

@@ -1,6 +1,7 @@
 """Settings of Prefect that must stand before it is imported, and its errors in one line."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,15 +16,21 @@ def prepare_environment() -> None:
     """Keep Prefect's files below STUDY_HOME, its console quiet, its telemetry off.
 
     Variables that are already set win. No proxy is asked for what this machine serves itself.
-    Raises ConfigError if a report's place leads elsewhere.
+    Raises ConfigError if nothing can be written there, or a report's place leads elsewhere.
     """
+    home = study_home() / "prefect"
+    try:
+        home.mkdir(parents=True, exist_ok=True)  # prefect itself creates no parents
+        tempfile.TemporaryFile(dir=study_home()).close()
+    except OSError as error:
+        raise ConfigError(
+            f"STUDY_HOME: nothing can be written below {study_home()}: {error.strerror}"
+        ) from None
     for path in (study_home() / "reports").glob("*"):
         if path.is_symlink():
             raise ConfigError(
                 f"{path} is a link, and a report replaces all that lies there; move it away"
             )
-    home = study_home() / "prefect"
-    home.mkdir(parents=True, exist_ok=True)  # prefect itself creates no parents
     defaults = {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -16,9 +16,11 @@ from rich.console import Console
 
 from flows.config import Section, StudyConfig
 from flows.sections import submit_report, submit_sections
+from models.specs import ConfigError
 from tasks import checkpoints, store
 from tasks.canonical import differences
 from tasks.invocations import TaskRecord, invocations
+from tasks.sources import DatasetError
 from tasks.step import Step, leaves, map_leaves
 from tasks.store import Entry
 
@@ -164,9 +166,15 @@ def code_changes(before: dict[str, str], after: dict[str, str]) -> Iterator[str]
 
 
 def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> list[PlannedTask]:
-    """Every task of these sections in the order of the diagram."""
+    """Every task of these sections in the order of the diagram.
+
+    Raises ConfigError if a user's own images cannot be read.
+    """
     graph = PlanGraph(config.name)
-    submit_sections(graph, config, sections)
+    try:
+        submit_sections(graph, config, sections)
+    except DatasetError as error:
+        raise ConfigError(str(error)) from None
     submit_report(graph, config, sections, dict(graph.groups), [])
     return graph.tasks()
 

@@ -13,6 +13,11 @@ def mlflow_lock() -> FileLock:
     return FileLock(study_home() / "mlflow.lock")
 
 
+def entry_lock() -> FileLock:
+    """The lock of whoever shows an entry in MLflow, which takes longer; taken before the other."""
+    return FileLock(study_home() / "mlflow-entry.lock")
+
+
 @contextmanager
 def held_if_free(lock: FileLock) -> Iterator[bool]:
     """Hold a lock unless somebody does already; whether it is held."""

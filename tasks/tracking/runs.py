@@ -14,7 +14,7 @@ from uuid import UUID
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from tasks.locks import mlflow_lock
+from tasks.locks import entry_lock, mlflow_lock
 from tasks.run_plan import RunPlan
 from tasks.store import Entry
 from tasks.tracking.client import (
@@ -110,6 +110,10 @@ class EntryRuns:
         """Everything an entry shows: parameters, metrics, curves, files; once only."""
         if not plan.kind and self.find(plan.key) is None:
             return  # what it adds to is not shown
+        with entry_lock():
+            self._log_once(plan, entry, at)
+
+    def _log_once(self, plan: RunPlan, entry: Entry, at: int) -> None:
         started = at - int(1000 * entry.seconds)
         run = self._runs[plan.key] = self.client.get_run(self._open(plan, started).info.run_id)
         mark = f"{ENTRY}.{entry.task}"
