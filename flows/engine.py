@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from models.specs import ConfigError
+from tasks.addresses import without_credentials
 from tasks.home import study_home
 
 ELSE_EMBEDDED = "unset PREFECT_API_URL to use an embedded one"
@@ -45,7 +46,7 @@ def prepare_environment() -> None:
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     without_proxy = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
-    if LOOPBACK not in without_proxy:
+    if without_proxy != "*" and LOOPBACK not in without_proxy:
         both = f"{without_proxy},{LOOPBACK}".lstrip(",")
         os.environ |= {"no_proxy": both, "NO_PROXY": both}
 
@@ -60,7 +61,7 @@ def reaching_prefect() -> Iterator[None]:
     except HTTPStatusError as error:
         status = error.response.status_code
         advice = "set PREFECT_API_AUTH_STRING to its password, or " if status in {401, 403} else ""
-        said = f"{error.request.url.copy_with(userinfo=b'')} answers with {status}"
+        said = f"{without_credentials(str(error.request.url))} answers with {status}"
         raise ConfigError(f"Prefect: {said}; {advice}{ELSE_EMBEDDED}") from None
     except (RuntimeError, HTTPError) as error:
         if isinstance(error, RuntimeError) and "Failed to reach API" not in str(error):

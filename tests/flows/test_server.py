@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from flows.engine import LOOPBACK, prepare_environment
 from flows.server import use_running_server
 from tasks.announcements import announce, withdraw
 
@@ -58,6 +59,17 @@ def test_a_server_that_was_stopped_or_died_is_not_used(home):
     (home / "servers.json").write_text("{")
     use_running_server()
     assert "PREFECT_API_URL" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("", LOOPBACK), ("corporate", f"corporate,{LOOPBACK}"), (f"a,{LOOPBACK}",) * 2, ("*", "*")],
+)
+def test_no_proxy_is_asked_for_what_runs_here(home, monkeypatch, given, expected):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, given)
+    prepare_environment()
+    assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == expected
 
 
 def test_the_console_stays_quiet_when_the_database_complains(tmp_path):
