@@ -9,7 +9,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -20,7 +19,7 @@ from tasks.code_digest import read_code
 from tasks.home import default_folders, folders
 from tasks.machine import Device
 from tasks.run_plan import RunPlan
-from tasks.session import Session, task_session
+from tasks.session import Session, of_task, task_session
 from tasks.stacks import Stacks
 from tasks.step import CodeChangedError, Step, code_difference
 from tasks.store import Entry
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 1.0  # between two questions whether to stop: each goes to the scheduler and back
 _turn = Lock()
-_warn: ContextVar[Callable[[str], None] | None] = ContextVar("_warn", default=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +64,8 @@ class Errand:
         here = _ThisThread(self)
         session = Session(here, display, tracker, log, set(self.forced), Stacks(1))
         _send_warnings()
-        token = _warn.set(display.warn)
-        try:
-            with default_folders(self.folders), task_session(session):
-                yield
-        finally:
-            _warn.reset(token)
+        with default_folders(self.folders), task_session(session):
+            yield
 
 
 def _check_code(address: str, step: Step, code: dict[str, str]) -> None:
@@ -97,11 +91,11 @@ def _send_warnings() -> None:
     show = warnings.showwarning
 
     def show_or_send(message: Warning | str, *place: Any, **more: Any) -> None:
-        warn = _warn.get()
-        if warn is None:
+        session = of_task.get()
+        if session is None:
             show(message, *place, **more)
         else:
-            warn(without_credentials(str(message)))
+            session.display.warn(without_credentials(str(message)))
 
     warnings.showwarning = show_or_send
 

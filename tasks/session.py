@@ -33,12 +33,12 @@ class Session:
 
 
 _current: Session | None = None
-_of_task: ContextVar[Session | None] = ContextVar("_of_task", default=None)
+of_task: ContextVar[Session | None] = ContextVar("of_task", default=None)
 
 
 def current_session() -> Session:
     """The session of the running flow or task. Raises RuntimeError outside a study flow."""
-    session = _of_task.get() or _current
+    session = of_task.get() or _current
     if session is None:
         raise RuntimeError("tasks run inside a study flow; start one with 'study run'")
     return session
@@ -47,11 +47,11 @@ def current_session() -> Session:
 @contextmanager
 def task_session(session: Session) -> Iterator[None]:
     """In here, in this thread, the session is that of one task for an invocation elsewhere."""
-    token = _of_task.set(session)
+    token = of_task.set(session)
     try:
         yield
     finally:
-        _of_task.reset(token)
+        of_task.reset(token)
 
 
 def interrupt() -> Session | None:

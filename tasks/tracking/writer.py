@@ -77,12 +77,11 @@ class Writer:
         """Where MLflow shows the runs of entries with these keys, and the parent run as ``""``."""
         with tracking():
             runs = {key: self.runs.find(key) for key in keys}
-        found = {key: self._address(run.info.run_id) for key, run in runs.items() if run}
-        return found | ({"": self._address(self.parent_id)} if self.parent_id else {})
-
-    def _address(self, run_id: str) -> str:
-        """A page of the server, or of that which ``study ui`` starts."""
-        return f"{page_address()}/#/experiments/{self.experiment_id}/runs/{run_id}"
+        ids = {key: run.info.run_id for key, run in runs.items() if run}
+        if self.parent_id:
+            ids[""] = self.parent_id
+        page = f"{page_address()}/#/experiments/{self.experiment_id}/runs"
+        return {key: f"{page}/{run_id}" for key, run_id in ids.items()}
 
     def _experiment(self) -> tuple[str, dict[str, str]]:
         name = mlflow_config().experiment_prefix + self.study
