@@ -1,1 +1,4 @@
-"""Composition: study configurations, the flows and the command line."""
+"""Composition only: which tasks a study has, how they run, and the command line.
+
+Imports ``tasks`` and ``models``; nothing imports it. Importing this package loads no engine.
+"""

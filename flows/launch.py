@@ -10,26 +10,26 @@ from typing import Any
 
 import typer
 
-from flows.config import SECTIONS, Section, StudyConfig
-from flows.embedded_server import EmbeddedServer
-from flows.engine import prepare_environment, reaching_prefect
-from flows.interrupt import restore_signals, stop_on_signals
-from flows.runners import check_cluster
-from flows.server import use_running_server
+from flows.configuration.study_config import SECTIONS, Section, StudyConfig
+from flows.lifecycle.interrupts import restore_signals, stop_on_signals
+from flows.lifecycle.prefect_environment import prepare_environment, reaching_prefect
+from flows.lifecycle.task_runners import check_cluster
+from flows.servers.embedded_prefect import EmbeddedPrefect
+from flows.servers.health import use_running_prefect
 from models.specs import ConfigError
-from tasks import shared_store
-from tasks.home import folders, report_page
-from tasks.machine import has_gpu
-from tasks.mlflow_config import mlflow_config
+from tasks.cache import shared_store
+from tasks.system.folders import folders, report_page
+from tasks.system.hardware import has_gpu
+from tasks.tracking.config import mlflow_config
 
-HEARTBEAT_SECONDS = "30"  # of scheduled runs; flows/automations.yaml waits for three
+HEARTBEAT_SECONDS = "30"  # of scheduled runs; flows/lifecycle/automations.yaml waits for three
 
 
 def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> None:
-    """Run these sections in this process, tell how it ended; exits with 1 if a task failed."""
+    """Run these sections in this process, print how it ended; exits with 1 if a task failed."""
     _prepare(config)
     stop_on_signals()
-    server = None if "PREFECT_API_URL" in os.environ else EmbeddedServer()
+    server = None if "PREFECT_API_URL" in os.environ else EmbeddedPrefect()
     if server is not None:
         os.environ["PREFECT_API_URL"] = server.address
     gc.disable()  # until something is computed; all that is imported takes a quarter less time
@@ -54,7 +54,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     with reaching_prefect(), unwatched:
         state = chosen(**arguments, return_state=True)
     restore_signals()
-    gc.freeze()  # or leaving takes a second longer, to look through all that was imported
+    gc.freeze()  # otherwise leaving takes a second longer, to look through all that was imported
     _summarize(config, state)
 
 
@@ -64,7 +64,7 @@ def _prepare(config: StudyConfig) -> None:
     if (config.runner.kind, config.runner.device) == ("local", "cuda") and not has_gpu():
         raise ConfigError("runner.device: 'cuda', but no Nvidia driver is loaded; use auto or cpu")
     prepare_environment()
-    use_running_server()
+    use_running_prefect()
     check_cluster(config.runner)
     shared_store.check()
 
@@ -79,19 +79,19 @@ def prepare_to_serve(config: StudyConfig) -> None:
 def _warm_up(config: StudyConfig, sections: tuple[Section, ...]) -> None:
     """While the embedded server starts, start workers if there is anything to compute."""
     from flows.plan import make_plan
-    from tasks.workers import Workers, start_early
+    from tasks.execution.worker_processes import WorkerProcesses, start_early
 
     runner = config.runner
-    with suppress(Exception):  # what is wrong here is wrong, and told, in the run as well
+    with suppress(Exception):  # what fails here fails in the run as well, which reports it
         plan = make_plan(config, sections) if runner.kind == "local" else []
         if any(task.action == "run" for task in plan):
-            workers = Workers(runner.tasks_at_once, runner.threads_per_task, runner.device)
+            workers = WorkerProcesses(runner.tasks_at_once, runner.threads_per_task, runner.device)
             start_early(workers)
         importlib.import_module("tasks.tracking.writer")  # MLflow takes a second
 
 
 def _summarize(config: StudyConfig, state: Any) -> None:
-    from flows.study import reason
+    from flows.prefect_graph import reason
 
     page = report_page(config.name)
     if page.exists():

@@ -1,8 +1,8 @@
-"""``study plan``: what would run, and why, without running anything.
+"""What a study would run, and why, without running anything.
 
 The study's wiring is submitted to a graph that only looks: a task is cached if its key is in the
-store, intact; else the reason is found by comparing its inputs and code with those recorded when
-this study last computed it.
+store, intact. Otherwise the reason is found by comparing its inputs and code with those recorded
+when this study last computed it.
 """
 
 import json
@@ -12,24 +12,26 @@ from itertools import islice
 from typing import Any, Literal
 
 from pydantic import BaseModel
-from rich.console import Console
 
-from flows.config import Section, StudyConfig
+from flows.configuration.study_config import Section, StudyConfig
 from flows.sections import submit_report, submit_sections
 from models.specs import ConfigError
-from tasks import checkpoints, store
-from tasks.canonical import differences
-from tasks.invocations import TaskRecord, invocations
-from tasks.sources import DatasetError
-from tasks.step import Step, leaves, map_leaves
-from tasks.store import Entry
+from tasks.cache import checkpoints, store
+from tasks.cache.canonical import differences
+from tasks.cache.code_digest import part_file
+from tasks.cache.entry import Entry
+from tasks.cache.identity import Identity, task_name
+from tasks.cache.module_code import ROOT
+from tasks.cache.nested import leaves, map_leaves
+from tasks.cache.step import Step
+from tasks.datasets.dataset import DatasetError
+from tasks.execution.invocations import TaskRecord, invocations
 
-SHOWN_REASONS = 3
 REMEMBERED = 20  # invocations of a study that are searched for a task's last record
 
 
 class PlannedTask(BaseModel):
-    """One task, what would become of it, why, and how long it may take."""
+    """One task, what would become of it, why, and how long it may take in seconds."""
 
     name: str
     action: Literal["cached", "run"]
@@ -38,63 +40,80 @@ class PlannedTask(BaseModel):
 
 
 @dataclass
-class _Node:
+class PlanNode:
+    """A task as the plan sees it; without an entry it would run."""
+
+    step: str
     planned: PlannedTask
-    entry: Entry | None  # None if the task would run
+    entry: Entry | None
 
 
 class PlanGraph:
     """Looks at the tasks of a study in place of running them."""
 
     def __init__(self, study: str):
-        self.nodes: list[_Node] = []
-        self.groups: dict[str, list[_Node]] = {}
+        self.nodes: list[PlanNode] = []
+        self.groups: dict[str, list[PlanNode]] = {}
         self._records = _last_records(study)
-        self._took: dict[str, list[float]] = {}  # seconds of past runs, by step
+        self._past_seconds: dict[str, list[float]] = {}  # by step
 
-    def submit(self, step: Step, label: str, group: str | None = None, **inputs: Any) -> _Node:
+    def submit(
+        self, step: Step, identity: Identity, group: str | None = None, **inputs: Any
+    ) -> PlanNode:
         """Look at one task, given what became of those before it."""
-        planned = PlannedTask(name=f"{step.name}[{label}]", action="cached")
-        node = _Node(planned, None)
-        waiting = [n.planned.name for n in _nodes(inputs) if n.entry is None]
-        reasons = [f"upstream {name} will run" for name in waiting]
-        resolved = _resolve(inputs)
-        key = None if waiting else step.key(resolved)
-        if key is not None:
-            node.entry, damaged = store.inspect(step.name, key)
-            node.entry = node.entry or store.shared(step.name, key)
-            reasons += [f"store entry damaged: {damaged}"] * bool(damaged)
-        last = node.entry
-        if node.entry is None:
-            records = self._records.get(planned.name, [])
-            entries = (store.inspect(step.name, record.key)[0] for record in records)
-            last = next((entry for entry in entries if entry is not None), None)
-            planned.action = "run"
+        name = task_name(step.name, identity)
+        waiting = [node.planned.name for node in _nodes(inputs) if node.entry is None]
+        known = _with_entries(inputs)
+        key = None if waiting else step.key(known)
+        entry, damaged = _find(step, key)
+        last = entry
+        planned = PlannedTask(name=name, action="cached")
+        if entry is None:
+            records = self._records.get(name, [])
+            last = _last_entry(step, records)
+            reasons = [f"upstream {one} will run" for one in waiting]
+            if damaged:
+                reasons.append(f"store entry damaged: {damaged}")
             if records and records[0].key == key and not reasons:
                 reasons = [_unfinished(step, records[0])]
             elif last is not None:
-                reasons = _changes(step, resolved, last, inputs) + reasons
-            planned.reasons = reasons or [
-                "its inputs or its code changed" if records else "never run"
-            ]
+                reasons = _changes(step, known, last, inputs) + reasons
+            if not reasons:
+                reasons = ["its inputs or its code changed" if records else "never run"]
+            planned = PlannedTask(name=name, action="run", reasons=reasons)
         if last is not None:
-            self._took.setdefault(step.name, []).append(last.seconds)
-            planned.seconds = last.seconds * _more_epochs(step.recorded(resolved), last.inputs)
+            self._past_seconds.setdefault(step.name, []).append(last.seconds)
+            planned.seconds = last.seconds * _more_epochs(step.recorded(known), last.inputs)
+        node = PlanNode(step.name, planned, entry)
         self.nodes.append(node)
         self.groups.setdefault(group or step.name, []).append(node)
         return node
 
     def tasks(self) -> list[PlannedTask]:
-        """Every task; one that never ran is expected to take as long as its like."""
+        """Every task; one that never ran is expected to take as long as others of its step."""
         for node in self.nodes:
-            like = self._took.get(node.planned.name.partition("[")[0])
-            if node.planned.seconds is None and like:
-                node.planned.seconds = sum(like) / len(like)
+            alike = self._past_seconds.get(node.step)
+            if node.planned.seconds is None and alike:
+                node.planned.seconds = sum(alike) / len(alike)
         return [node.planned for node in self.nodes]
 
 
-def _nodes(inputs: Any) -> list[_Node]:
-    return [leaf for leaf in leaves(inputs) if isinstance(leaf, _Node)]
+def _find(step: Step, key: str | None) -> tuple[Entry | None, str]:
+    """The entry of a key here or in the shared store, and the damaged file of the one here."""
+    if key is None:
+        return None, ""
+    entry, damaged = store.inspect(step.name, key)
+    return entry or store.find_shared(step.name, key), damaged
+
+
+def _last_entry(step: Step, records: list[TaskRecord]) -> Entry | None:
+    """The newest entry that is still in the store, of those that past invocations reached."""
+    entries = (store.inspect(step.name, record.key)[0] for record in records)
+    return next((entry for entry in entries if entry is not None), None)
+
+
+def _nodes(inputs: Any) -> list[PlanNode]:
+    return [leaf for leaf in leaves(inputs) if isinstance(leaf, PlanNode)]
 
 
 def _more_epochs(asked: dict[str, Any], done: dict[str, Any]) -> float:
@@ -106,9 +125,9 @@ def _more_epochs(asked: dict[str, Any], done: dict[str, Any]) -> float:
     return 1.0
 
 
-def _resolve(value: Any) -> Any:
+def _with_entries(value: Any) -> Any:
     """Inputs with the entry of each finished task in its place."""
-    return map_leaves(value, lambda leaf: leaf.entry if isinstance(leaf, _Node) else leaf)
+    return map_leaves(value, lambda leaf: leaf.entry if isinstance(leaf, PlanNode) else leaf)
 
 
 def _last_records(study: str) -> dict[str, list[TaskRecord]]:
@@ -122,12 +141,12 @@ def _last_records(study: str) -> dict[str, list[TaskRecord]]:
 
 
 def _unfinished(step: Step, record: TaskRecord) -> str:
-    """Why what was asked for in the same words last time left no entry."""
+    """Why a task with the same key as last time left no entry."""
     if record.reason:
         return f"failed: {record.reason}"
     epoch = checkpoints.epoch_of(step.name, record.key)
     if epoch is not None:
-        return f"interrupted, goes on behind epoch {epoch}"
+        return f"interrupted, continues after epoch {epoch}"
     return "removed from the store" if record.outcome else "interrupted"
 
 
@@ -153,16 +172,26 @@ def _changes(
 
 
 def code_changes(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
-    """``models/autoencoder.py changed: Decoder`` for every file with changed definitions."""
+    """``models/fit.py changed: train_stack`` for every file with changed definitions.
+
+    Where files are gone the code was moved: definitions cannot be compared, and that is said once.
+    """
+    gone = sorted({_shown(part) for part in before if not part_file(part).is_file()})
+    if gone:
+        others = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        yield f"the project's code moved to other files ({gone[0]}{others} are gone)"
+        return
     files: dict[str, list[str]] = {}
     for part in before | after:
         if before.get(part) != after.get(part):
-            module, _, definition = part.partition(":")
-            path = module if "/" in module else f"{module.replace('.', '/')}.py"
-            files.setdefault(path, []).append(definition)
+            files.setdefault(_shown(part), []).append(part.partition(":")[2])
     for path, definitions in files.items():
         named = ", ".join(name for name in definitions if name)
         yield f"{path} changed" + (f": {named}" if named else "")
+
+
+def _shown(part: str) -> str:
+    return part_file(part).relative_to(ROOT).as_posix()
 
 
 def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> list[PlannedTask]:
@@ -177,35 +206,3 @@ def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> list[Planne
         raise ConfigError(str(error)) from None
     submit_report(graph, config, sections, dict(graph.groups), [])
     return graph.tasks()
-
-
-def print_plan(plan: list[PlannedTask], width: int) -> None:
-    """What would run and why, and how long it may take."""
-    waiting = [task for task in plan if task.action == "run"]
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    for task in plan:
-        seconds = f"{task.seconds:.1f} s" if task.seconds is not None else "? s"
-        more = len(task.reasons) - SHOWN_REASONS
-        reasons = task.reasons[:SHOWN_REASONS] + [f"and {more} more"] * (more > 0)
-        why = f": {'; '.join(reasons)}" if reasons else ""
-        shown = seconds if task.action == "run" else ""
-        console.print(f"{task.action:6} {shown:>9}  {task.name}{why}")
-    text = f"{len(plan) - len(waiting)} cached, {len(waiting)} to run"
-    if waiting:
-        total, unknown = totals(plan)
-        text += f": about {total:.0f} s of computing, {total / width:.0f} s with {width} at once"
-        text += f", and {unknown} tasks that were never timed" if unknown else ""
-    console.print(text)
-
-
-def totals(plan: list[PlannedTask]) -> tuple[float, int]:
-    """Seconds of computing of what would run, and how many of them have no estimate."""
-    seconds = [task.seconds for task in plan if task.action == "run"]
-    return sum(value or 0 for value in seconds), seconds.count(None)
-
-
-def plan_json(plan: list[PlannedTask]) -> str:
-    """The plan for other programs."""
-    total, unknown = totals(plan)
-    tasks = [task.model_dump() for task in plan]
-    return json.dumps({"tasks": tasks, "seconds": total, "without_estimate": unknown}, indent=1)

@@ -7,21 +7,30 @@ submitted to.
 
 from typing import Any, Protocol
 
-from flows.config import Section, StudyConfig
-from flows.grid import AutoencoderTask, ClassifierTask, autoencoders, classifiers, judge
-from flows.load import command_of
-from flows.work import training_work, transfer_work
-from tasks.correlate import correlate
-from tasks.data import data, labels_in, source_fingerprint
-from tasks.evaluate import evaluate
-from tasks.interpolate import interpolate, interpolation_grid
-from tasks.package import package
-from tasks.pca import pca
-from tasks.report import report
-from tasks.step import Step
-from tasks.theory import theory
-from tasks.train import train
-from tasks.transfer import transfer
+from flows.configuration.grid import (
+    AutoencoderTask,
+    ClassifierTask,
+    autoencoders,
+    classifiers,
+    judge,
+)
+from flows.configuration.load import command_of
+from flows.configuration.study_config import Section, StudyConfig
+from flows.configuration.training_cost import training_cost, transfer_cost
+from tasks.cache.identity import Identity
+from tasks.cache.step import Step
+from tasks.datasets.contents import labels_in, source_fingerprint
+from tasks.steps.correlate import correlate
+from tasks.steps.data import data
+from tasks.steps.evaluate import evaluate
+from tasks.steps.interpolate import interpolate
+from tasks.steps.interpolation_grid import interpolation_grid
+from tasks.steps.package import package
+from tasks.steps.pca import pca
+from tasks.steps.report import report
+from tasks.steps.theory import theory
+from tasks.steps.train import train
+from tasks.steps.transfer import transfer
 
 Node = Any  # what a graph gives for a submitted task, and takes as another's input
 PACKAGED = {"head_only", "fine_tune", "from_scratch"}  # classifiers that are of use
@@ -31,8 +40,10 @@ NEED_LABELS: tuple[Section, ...] = ("interpolation", "transfer")
 class Graph(Protocol):
     """Takes the tasks of a study."""
 
-    def submit(self, step: Step, label: str, group: str | None = None, **inputs: Any) -> Node:
-        """Take one task by the name ``step[label]``; its group is the step's name."""
+    def submit(
+        self, step: Step, identity: Identity, group: str | None = None, **inputs: Any
+    ) -> Node:
+        """Take one task of a step; its group is the step's name unless one is given."""
 
 
 def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section, str]:
@@ -47,7 +58,7 @@ def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section
 def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
     """Everything that these sections need, as far as the dataset has it."""
     if "theory" in sections:
-        graph.submit(theory, "exercises")
+        graph.submit(theory, {"subject": "exercises"})
     without = {"theory", *left_out(config, sections)}
     measured = tuple(name for name in sections if name not in without)
     if measured:
@@ -57,23 +68,24 @@ def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, 
 def submit_measured(graph: Graph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
     """data -> train -> evaluate -> interpolate -> correlate -> transfer, for these sections."""
     source = source_fingerprint(config.dataset)
-    dataset = graph.submit(data, config.dataset.name, config=config.dataset, source=source)
+    of_dataset = {"dataset": config.dataset.name}
+    dataset = graph.submit(data, of_dataset, config=config.dataset, source=source)
 
     wanted = classifiers(config, sections)
     models = submit_trainings(graph, config, sections, dataset, wanted)
-    linear = graph.submit(pca, config.dataset.name, dataset=dataset)
+    linear = graph.submit(pca, of_dataset, dataset=dataset)
     transfers = submit_transfers(graph, dataset, models, wanted)
 
     for training, model in models.items():
-        graph.submit(package, training.label, model=model)
-        graph.submit(evaluate, training.label, dataset=dataset, model=model, pca=linear)
+        graph.submit(package, training.identity, model=model)
+        graph.submit(evaluate, training.identity, dataset=dataset, model=model, pca=linear)
         is_swept = training.spec in config.latent_sweep and not training.as_reported
         if "decorrelation" in sections and is_swept:
-            graph.submit(correlate, training.label, dataset=dataset, model=model)
+            graph.submit(correlate, training.identity, dataset=dataset, model=model)
 
     for one, classifier in transfers.items():
         if one.spec.scenario in PACKAGED:
-            graph.submit(package, one.label, model=classifier)
+            graph.submit(package, one.identity, model=classifier)
 
     if "interpolation" in sections and config.interpolated:
         submit_walks(graph, config, dataset, models, transfers[judge(config)])
@@ -98,13 +110,13 @@ def submit_trainings(
         key=lambda one: (
             as_one and one.seed != config.seeds[0],
             one.spec not in waiting,
-            -training_work(one.spec, epochs),
+            -training_cost(one.spec, epochs),
         ),
     )
     return {
         one: graph.submit(
             train,
-            one.label,
+            one.identity,
             group="reported_encoder" if one.as_reported else None,
             dataset=dataset,
             spec=one.spec,
@@ -124,13 +136,13 @@ def submit_transfers(
     return {
         one: graph.submit(
             transfer,
-            one.label,
+            one.identity,
             dataset=dataset,
             model=None if one.encoder is None else models[one.encoder],
             architecture=one.architecture,
             spec=one.spec,
         )
-        for one in sorted(classifiers, key=lambda one: -transfer_work(one.spec, one.architecture))
+        for one in sorted(classifiers, key=lambda one: -transfer_cost(one.spec, one.architecture))
     }
 
 
@@ -148,12 +160,12 @@ def submit_walks(
     for seed in config.seeds:
         for pair in pairs:
             for spec in config.interpolated:
-                label = f"{pair[0]}->{pair[1]}, latent_dim={spec.latent_dim}, seed={seed}"
+                identity = {"pair": list(pair), "latent_dim": spec.latent_dim, "seed": seed}
                 inputs = {"dataset": dataset, "model": models[AutoencoderTask(spec, seed)]}
                 inputs |= {"judge": judge, "pair": pair, "steps": steps}
-                walks[seed].append(graph.submit(interpolate, label, **inputs))
+                walks[seed].append(graph.submit(interpolate, identity, **inputs))
     first = config.seeds[0]
-    graph.submit(interpolation_grid, f"seed={first}", walks=walks[first])
+    graph.submit(interpolation_grid, {"seed": first}, walks=walks[first])
 
 
 def described(config: StudyConfig, sections: tuple[Section, ...]) -> dict[str, Any]:
@@ -171,7 +183,7 @@ def submit_report(
     """The page of everything that came out, with what is missing named."""
     return graph.submit(
         report,
-        config.name,
+        {"study": config.name},
         config=described(config, sections),
         groups=groups,
         failures=failures,

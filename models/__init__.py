@@ -1,4 +1,4 @@
-"""Pure torch: architectures, training loop, metrics. No engine, no tables, no pictures.
+"""Pure torch: networks, objectives, training, measures. No engine, no tables, no pictures.
 
-Import what you need from the modules; `models.specs` alone costs no torch import.
+Imports torch and pydantic, and no other package of the project. ``models.specs`` loads no torch.
 """

@@ -1,5 +1,4 @@
-"""Units of work with effects: one file per step of the study, and the rooms they share.
+"""Units of work with effects: datasets, cache, analysis, pages, MLflow, and the steps of a study.
 
-Steps compute in worker processes. They import torch and matplotlib inside their functions, so the
-process that orchestrates stays small and starts fast.
+Imports ``models``; only ``flows`` imports it. Its rooms import each other in one direction.
 """

@@ -9,7 +9,7 @@ import tempfile
 # Prefect reads its settings when it is first imported.
 os.environ["STUDY_HOME"] = tempfile.mkdtemp(prefix="study-tests-")
 
-from flows.engine import prepare_environment
+from flows.lifecycle.prefect_environment import prepare_environment
 
 prepare_environment()
 
@@ -17,7 +17,7 @@ import pytest  # noqa: E402
 
 from tasks.tracking.client import KIND, STUDY, connect, search_everywhere  # noqa: E402
 
-COMMAND = [sys.executable, "-m", "flows.cli"]
+COMMAND = [sys.executable, "-m", "flows.commands.main"]
 
 
 def study_runs(study):

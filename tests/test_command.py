@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 import torch
 
-from flows.config import SECTIONS
-from tasks import store
-from tasks.home import report_page
+from flows.configuration.study_config import SECTIONS
+from tasks.artifacts.autoencoder import load_autoencoder
+from tasks.cache import store
+from tasks.system.folders import report_page
 from tasks.tracking.client import connect
-from tasks.train import load_autoencoder
 from tests.conftest import executed, model_runs, study_runs
 from tests.servers import end, free_port, start
 
@@ -149,7 +149,7 @@ def test_a_registered_encoder_is_served_and_gives_the_same_latents(study, enviro
     again = study("register", "smoke")
     assert again.stdout == result.stdout
     images = np.random.default_rng(0).random((3, 1, 28, 28), dtype=np.float32)
-    command = "import json, sys, numpy; from tasks.tracking.models import load_model; "
+    command = "import json, sys, numpy; from tasks.tracking.logged_models import load_model; "
     command += "model = load_model('latent-study-smoke-encoder@d5'); "
     command += "print(json.dumps(model.predict(numpy.load(sys.argv[1])).tolist()))"
     np.save(tmp_path / "images.npy", images)

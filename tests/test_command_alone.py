@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tasks.home import report_page
+from tasks.system.folders import report_page
 from tasks.tracking.client import connect
 from tests.conftest import COMMAND, executed, model_runs, study_runs
 

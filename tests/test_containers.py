@@ -6,10 +6,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-import yaml
+
+from tasks.system.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
+COMPOSE = read_yaml(ROOT / "compose.yaml", "file")
 OURS = {name: s for name, s in COMPOSE["services"].items() if s["image"] == "latent-study"}
 
 
@@ -21,7 +22,8 @@ def copied():
 
 def test_the_image_gets_what_the_project_is_made_of():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    packages = {name.split(".")[0] for name in project["tool"]["setuptools"]["packages"]}
+    found = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    packages = {name.removesuffix("*") for name in found}
     needed = packages | {project["project"]["readme"], "pyproject.toml", "constraints.txt"}
     assert needed | {"mlflow.yaml", "prefect.yaml"} <= copied()
 

@@ -23,7 +23,7 @@ TEST_LOSS = {
 def tables(tmp_path_factory):
     home = tmp_path_factory.mktemp("mnist")
     environment = {**os.environ, "STUDY_HOME": str(home)}
-    command = [sys.executable, "-m", "flows.cli", "run", "mnist"]
+    command = [sys.executable, "-m", "flows.commands.main", "run", "mnist"]
     subprocess.run(command, env=environment, check=True)
     folder = home / "reports" / "mnist"
     return {name: pd.read_csv(folder / f"{name}.csv") for name in ("models", "transfer")}

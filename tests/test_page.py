@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tasks.home import report_page
+from tasks.system.folders import report_page
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
@@ -24,7 +24,7 @@ LEGIBLE = """() => {
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
-    command = [sys.executable, "-m", "flows.cli", "run", "smoke", "--set", "seeds=[0,1]"]
+    command = [sys.executable, "-m", "flows.commands.main", "run", "smoke", "--set", "seeds=[0,1]"]
     subprocess.run(command, env={**os.environ, "STUDY_HOME": str(home)}, check=True)
     return home
 

@@ -16,11 +16,11 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from tasks.addresses import without_credentials
-from tasks.home import study_home
-from tasks.locks import mlflow_lock
-from tasks.mlflow_config import tracking_uri
-from tasks.tracking.models import delete_models
+from tasks.system.addresses import without_credentials
+from tasks.system.folders import study_home
+from tasks.system.locks import mlflow_lock
+from tasks.tracking.config import tracking_uri
+from tasks.tracking.logged_models import delete_models
 
 KIND, KEY, STUDY, ENTRY = "study.kind", "study.key", "study.name", "study.entry"
 INVOCATION = "study.invocation"

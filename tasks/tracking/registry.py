@@ -7,9 +7,9 @@ from typing import NamedTuple
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from tasks.mlflow_config import mlflow_config
 from tasks.tracking.client import KIND, STUDY, search_everywhere
-from tasks.tracking.models import models_of, register_model
+from tasks.tracking.config import mlflow_config
+from tasks.tracking.logged_models import models_of, register_model
 
 BEST = "best"
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from tasks import json_lines
-from tasks.home import study_home
-from tasks.locks import held_if_free
+from tasks.system import json_lines
+from tasks.system.folders import study_home
+from tasks.system.locks import held_if_free
 
 Operation = dict[str, Any]
 

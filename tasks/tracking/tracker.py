@@ -13,15 +13,17 @@ from itertools import count
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
-from tasks import store
-from tasks.mlflow_config import mlflow_config
-from tasks.provenance import provenance
-from tasks.run_plan import RunPlan
-from tasks.store import Entry
+from tasks.cache import store
+from tasks.cache.entry import Entry
+from tasks.cache.provenance import provenance
+from tasks.system.polling import wait_until
+from tasks.tracking.config import mlflow_config
+from tasks.tracking.run_plan import RunPlan
 from tasks.tracking.spool import Operation, Spool, left_spools
 
 if TYPE_CHECKING:
     from tasks.tracking.writer import Writer
+
 
 RETRY_SECONDS = 2.0
 PATIENCE_SECONDS = 25.0  # that an invocation waits for MLflow in all
@@ -40,6 +42,7 @@ class Tracker:
         self._turn = threading.Lock()
         self._queue: Queue[Operation] = Queue()
         self._patience = PATIENCE_SECONDS
+        self._damaged = False  # the database is: there is nothing to wait for
         self._stopped = threading.Event()
         self._writer: Writer | None = None
         self._monitor: Any = None
@@ -99,13 +102,14 @@ class Tracker:
 
     def wait(self) -> bool:
         """Wait until everything is logged; False once patience is at an end."""
-        while self._queue.unfinished_tasks:
-            if self._patience <= 0 or not self._thread.is_alive():
-                return False
-            before = time.monotonic()
-            time.sleep(POLL_SECONDS)
-            self._patience -= time.monotonic() - before
-        return True
+        started = time.monotonic()
+        wait_until(self._nothing_to_wait_for, self._patience, POLL_SECONDS)
+        self._patience -= time.monotonic() - started
+        return not self._queue.unfinished_tasks
+
+    def _nothing_to_wait_for(self) -> bool:
+        logged = not self._queue.unfinished_tasks
+        return logged or not self._thread.is_alive() or self._damaged
 
     def addresses(self, keys: set[str]) -> dict[str, str]:
         """Where MLflow shows the runs of entries with these keys, and the parent run as ``""``.
@@ -148,7 +152,7 @@ class Tracker:
     def _find(self, name: list[str]) -> Entry | None:
         task, key = name
         entry = self._entries.get(key)
-        return store.bring(entry) if entry else store.load(task, key)
+        return store.ensure_local(entry) if entry else store.load(task, key)
 
     def _work(self) -> None:
         while True:
@@ -185,8 +189,7 @@ class Tracker:
             return True
         except TrackingError as error:
             self._writer, self.trouble = None, str(error)
-            if error.damaged:  # nothing to wait for
-                self._patience = 0
+            self._damaged = error.damaged
             # what an earlier run left may fail for reasons of its own, and holds nothing else up
             if attempt == 0 or not (error.refused or do == "log_what_was_left"):
                 return False

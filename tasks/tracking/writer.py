@@ -10,12 +10,9 @@ from typing import Any
 
 from mlflow.entities import Metric, RunTag
 
-from tasks.locks import mlflow_lock
-from tasks.mlflow_config import artifact_root, mlflow_config, page_address, tracking_uri
-from tasks.publish import filled_page
-from tasks.report import PAGE
-from tasks.run_plan import RunPlan, describe
-from tasks.store import Entry
+from tasks.cache.entry import Entry
+from tasks.reporting.page import PAGE, fill_page
+from tasks.system.locks import mlflow_lock
 from tasks.tracking.client import (
     INVOCATION,
     KIND,
@@ -27,8 +24,10 @@ from tasks.tracking.client import (
     search_everywhere,
     tracking,
 )
-from tasks.tracking.notes import study_note
-from tasks.tracking.runs import EntryRuns, as_parameters, log_datasets
+from tasks.tracking.config import artifact_root, mlflow_config, page_address, tracking_uri
+from tasks.tracking.descriptions import study_note
+from tasks.tracking.entry_runs import EntryRuns, as_parameters, log_datasets
+from tasks.tracking.run_plan import RunPlan, describe
 from tasks.tracking.spool import Operation
 from tasks.tracking.views import experiment_tags
 
@@ -133,7 +132,7 @@ class Writer:
         if page is None or parent is None:
             return
         self.client.log_artifacts(parent, str(page.folder))
-        self.client.log_text(parent, filled_page(page, self.addresses, note), PAGE)
+        self.client.log_text(parent, fill_page(page, self.addresses, note), PAGE)
         verdicts = page.result["verdicts"]
         numbers = page.result["metrics"] | verdict_numbers(verdicts)
         self.client.log_batch(parent, [Metric(k, v, at, 0) for k, v in numbers.items()])

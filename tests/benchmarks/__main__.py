@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from tasks.provenance import provenance
-from tasks.sources import ensure
+from tasks.cache.provenance import provenance
+from tasks.datasets.downloads import ensure_raw_files
 from tests.benchmarks.measures import MEASURES, Sample
 
 BASELINE, OURS = "plain script", "latent-study"
@@ -32,7 +32,7 @@ def main(
     picture: Annotated[Path | None, typer.Option(help="Draw the ratios.")] = None,
 ) -> None:
     """Print a table of medians, spreads and ratios to the plain script."""
-    ensure("mnist")
+    ensure_raw_files("mnist")
     chosen = measures or list(MEASURES)
     unknown = set(chosen) - set(MEASURES)
     if unknown:

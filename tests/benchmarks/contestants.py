@@ -18,12 +18,14 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
-from models.autoencoder import Autoencoder, initialize
-from models.network import TrainingStep, fill
-from models.optimization import make_optimizer
-from models.parameters import Parameters
+from models.fast.step import FastTrainingStep
+from models.networks.autoencoder import Autoencoder
+from models.networks.initialization import initialize
 from models.specs import ModelSpec
-from tasks.home import study_data
+from models.training.optimizers import make_optimizer
+from models.training.stacked_parameters import StackedParameters
+from models.training.step import fill
+from tasks.system.folders import study_data
 
 BATCH = 128
 WARM_UP = 20  # batches that are not timed
@@ -78,8 +80,8 @@ def in_memory_loop(batches: int, tick: Tick) -> None:
 def latent_study(batches: int, tick: Tick) -> None:
     """This project's training core."""
     module, images = new_model(), train_images()
-    parameters = Parameters([module])
-    step = TrainingStep(parameters, module, BATCH)
+    parameters = StackedParameters([module])
+    step = FastTrainingStep(parameters, module, BATCH)
     optimizer = make_optimizer("adam", parameters.values, 1e-3)
     for index in islice(shuffled(images), batches):
         fill(step.inputs, images.index_select(0, index).unsqueeze(0))

@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import psutil
 
-from tasks.home import study_data
-from tasks.reported import TEST_LOSS
+from tasks.analysis.published_results import TEST_LOSS
+from tasks.system.folders import study_data
 from tests.benchmarks.contestants import CONTESTANTS
 from tests.dask_cluster import DaskCluster
 from tests.servers import end, start_prefect
 
-STUDY = [sys.executable, "-m", "flows.cli"]
+STUDY = [sys.executable, "-m", "flows.commands.main"]
 SWEEP = ["run", "mnist", "--section", "latent_sweep"]
 # The fastest recipe found that reaches every reported loss.
 SHORT = {"training.epochs": 1, "training.learning_rate": 0.03, "training.batch_size": 64}
@@ -192,7 +192,7 @@ def _memory_below(pid: int) -> dict[str, float]:
     found = {"study": 0.0, "server": 0.0}
     for child in psutil.Process(pid).children(recursive=True):
         try:
-            kind = "server" if "flows.embedded_server" in child.cmdline() else "study"
+            kind = "server" if "flows.servers.embedded_prefect" in child.cmdline() else "study"
             found[kind] += child.memory_full_info().pss / 1e9
         except psutil.Error:
             continue

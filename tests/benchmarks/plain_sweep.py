@@ -12,10 +12,11 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
-from models.autoencoder import Autoencoder, initialize
+from models.networks.autoencoder import Autoencoder
+from models.networks.initialization import initialize
 from models.specs import ModelSpec
-from tasks.home import study_data
-from tasks.reported import TEST_LOSS
+from tasks.analysis.published_results import TEST_LOSS
+from tasks.system.folders import study_data
 
 BATCH = 128
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tasks import store
-from tasks.invocations import invocations
+from tasks.cache import store
+from tasks.execution.invocations import invocations
 from tasks.tracking.client import connect, search_everywhere
 from tests.faults.logged import logged
 from tests.servers import TrackingServer, end, postgresql, start_prefect
@@ -51,7 +51,7 @@ class Study:
 
     def start(self, *arguments, **variables):
         return subprocess.Popen(
-            [*self.prefix, PYTHON, "-m", "flows.cli", *arguments],
+            [*self.prefix, PYTHON, "-m", "flows.commands.main", *arguments],
             env=self.variables | variables,
             cwd=self.folder,
             stdout=subprocess.PIPE,

@@ -10,8 +10,8 @@ import urllib.request
 
 import pytest
 
-from flows.load import load_config
-from tasks.code_digest import ROOT
+from flows.configuration.load import load_config
+from tasks.cache.module_code import ROOT
 from tests.faults.conftest import DONE, executed, kill_group
 
 TRAINING = "train[depth=2, latent_dim=2, seed=0]"
@@ -81,18 +81,22 @@ def copied(finished, tmp_path):
 
 def test_an_edit_runs_again_exactly_what_uses_it(copied, expected):
     assert to_run(copied.plan("smoke")) == {}
-    edited(copied.folder, "models/training.py", "self.epoch += 1", "self.epoch+=1  # the next")
-    edited(copied.folder, "models/autoencoder.py", '"""The study', '"""Or the study')
-    edited(copied.folder, "flows/page_servers.py", "START_SECONDS = 90", "START_SECONDS = 91")
-    edited(copied.folder, "tasks/progress.py", "LINES_PER_TASK = 5", "LINES_PER_TASK = 6")
+    edited(copied.folder, "models/training/loop.py", "self.epoch += 1", "self.epoch+=1  # the next")
+    edited(copied.folder, "models/networks/autoencoder.py", '"""The written', '"""Or the written')
+    edited(
+        copied.folder, "flows/servers/child_servers.py", "START_SECONDS = 90", "START_SECONDS = 91"
+    )
+    edited(copied.folder, "tasks/execution/progress.py", "LINES_PER_TASK = 5", "LINES_PER_TASK = 6")
     assert to_run(copied.plan("smoke")) == {}
     copied.run("plan", "smoke", "--check")
 
-    edited(copied.folder, "models/metrics.py", "\n    return", "\n    pass\n    return")
+    for name in ("pca", "latents"):
+        path = f"models/measures/{name}.py"
+        edited(copied.folder, path, "\n    return", "\n    pass\n    return")
     planned = to_run(copied.plan("smoke"))
     assert {name.partition("[")[0] for name in planned} >= {"pca", "evaluate", "correlate"}
     assert not any(name.startswith("train[") for name in planned)
-    assert "models/metrics.py changed: fit_pca" in planned["pca[digits]"][0]
+    assert "models/measures/pca.py changed: fit_pca" in planned["pca[digits]"][0]
     copied.run("plan", "smoke", "--check", code=1)
     before = set(executed(copied.run("run", "smoke")))
     assert {"pca[digits]", "evaluate[depth=2, latent_dim=2, seed=0]"} <= before

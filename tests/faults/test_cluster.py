@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import s3fs
 
-from flows.config import RunnerConfig
-from flows.runners import check_cluster
+from flows.configuration.study_config import RunnerConfig
+from flows.lifecycle.task_runners import check_cluster
 from models.specs import ConfigError
 from tests.dask_cluster import DaskCluster
 from tests.faults.conftest import PYTHON, SHORT, SHORT_TRAINING
@@ -69,7 +69,7 @@ def test_a_worker_that_runs_other_code_is_refused_by_name(study, tmp_path):
     older.write_text(older.read_text().replace("SAMPLED = 10", "SAMPLED = 11"))
     with DaskCluster(1, PYTHONPATH=str(tmp_path / "old")) as cluster:
         said = study.run(*SHORT, *cluster.settings, code=1)
-    assert "runs other code than this study (models.training:SAMPLED)" in said.stderr_text
+    assert "runs other code than this study (models.training.loop:SAMPLED)" in said.stderr_text
     assert "the Dask worker tcp://127.0.0.1:" in said.stderr_text
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import store
-from tasks.canonical import digest
+from tasks.cache import store
+from tasks.cache.canonical import digest
 from tests.faults.conftest import SHORT, SHORT_TRAINING, executed
 
 TRAINING = "train[depth=2, latent_dim=2, seed=0]"
@@ -118,7 +118,7 @@ def test_nothing_in_the_store_can_run_code(finished, tmp_path):
 
 
 def test_bad_dataset_files_are_named_and_good_ones_go_on(study, tmp_path):
-    """Fetching them again is tested with a server, in ``tests/tasks/test_sources.py``."""
+    """Fetching them again is tested with a server: ``tests/tasks/datasets/test_downloads.py``."""
     real = Path(os.environ.get("STUDY_DATA", "data")) / "MNIST" / "raw"
     if not real.is_dir():
         pytest.skip(f"needs the MNIST files in {real}")

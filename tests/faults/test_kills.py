@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tasks import store
+from tasks.cache import store
 from tests.conftest import study_runs
 from tests.faults.conftest import SHORT, SHORT_TRAINING, executed, kill_group
 
@@ -53,7 +53,7 @@ def test_killed_at_the_rename_that_publishes(study, expected, number):
     renames = "rename,renameat,renameat2"
     rules = [f"trace={renames}", f"inject={renames}:signal=KILL:when={number}"]
     trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", rules[0], "-e", rules[1]]
-    command = [*trace, sys.executable, "-m", "flows.cli", *SHORT]
+    command = [*trace, sys.executable, "-m", "flows.commands.main", *SHORT]
     try:
         subprocess.run(command, env=study.variables, capture_output=True, timeout=200, check=False)
     except FileNotFoundError:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.code_digest import ROOT
-from tasks.sources import fault, raw_files
+from tasks.cache.module_code import ROOT
+from tasks.datasets.raw_files import find_fault, raw_files
 from tests.faults.conftest import SHORT, SHORT_TRAINING, executed, kill_group
 
 KMNIST = [*SHORT, "--set", "dataset.name=kmnist"]
@@ -117,7 +117,7 @@ def test_the_next_mirror_has_what_one_fails_to_give(study, raw, archives):
     with mirror(archives, wrong) as first, mirror(archives, {}) as second:
         done = study.run(*KMNIST, STUDY_MIRROR=first, **knowing(archives, second))
     assert SHORT_TRAINING in executed(done)
-    assert [fault(file) for file in raw_files("kmnist")] == [None] * 4
+    assert [find_fault(file) for file in raw_files("kmnist")] == [None] * 4
     assert not list(raw.glob(".download-*"))
 
 

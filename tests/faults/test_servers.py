@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tasks import store
-from tasks.invocations import invocations
-from tasks.store import MANIFEST
+from tasks.cache import store
+from tasks.cache.entry import MANIFEST
+from tasks.execution.invocations import invocations
 from tasks.tracking.client import connect
 from tests.conftest import study_runs
 from tests.faults.conftest import SHORT, Study

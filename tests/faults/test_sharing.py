@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from tasks import store
+from tasks.cache import store
 from tests.faults.conftest import ALONE, executed
 
 TINY = ["--section", "depth_sweep", "--set", "depths=[1]", "--set", "training.epochs=1", *ALONE]
@@ -36,7 +36,7 @@ def test_studies_started_together_train_each_model_once(study, tmp_path):
 
 
 def test_the_lock_of_a_killed_holder_is_free_at_once(study):
-    hold = "import time; from tasks.store import locked\n"
+    hold = "import time; from tasks.cache.store import locked\n"
     hold += "with locked('train', 'abc'): print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen(
         [sys.executable, "-c", hold], env=study.variables, stdout=subprocess.PIPE, text=True

@@ -3,10 +3,11 @@ import sys
 
 import pytest
 
-from flows.config import SECTIONS
-from flows.load import load_config
-from flows.plan import PlannedTask, code_changes, make_plan, plan_json, print_plan, totals
-from flows.rerun import matching
+from flows.commands.plan import plan_json, print_plan, totals
+from flows.commands.rerun import matching
+from flows.configuration.load import load_config
+from flows.configuration.study_config import SECTIONS
+from flows.plan import PlannedTask, code_changes, make_plan
 from models.specs import ConfigError
 
 
@@ -29,23 +30,36 @@ def test_without_a_store_everything_would_run_in_the_order_of_the_diagram(config
 
 def test_planning_needs_neither_prefect_nor_mlflow_nor_torch():
     check = (
-        "import sys; from flows.plan import make_plan; from flows.load import load_config; "
-        "from flows.config import SECTIONS; make_plan(load_config('smoke'), SECTIONS); "
+        "import sys; from flows.plan import make_plan; "
+        "from flows.configuration.load import load_config; "
+        "from flows.configuration.study_config import SECTIONS; "
+        "make_plan(load_config('smoke'), SECTIONS); "
         "assert not {'prefect', 'mlflow', 'torch', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
 def test_changed_code_is_named_by_file_and_definition():
-    before = {"models.autoencoder:Decoder": "1", "models.metrics:fit_pca": "1", "tasks.pca:": "1"}
-    after = {"models.autoencoder:Decoder": "2", "models.metrics:dead_units": "1", "tasks.pca:": "2"}
+    decoder, fit_pca = "models.networks.autoencoder:Decoder", "models.measures.pca:fit_pca"
+    before = {decoder: "1", fit_pca: "1", "tasks.steps.pca:": "1"}
+    after = {decoder: "2", "models.measures.pca:PCA": "1", "tasks.steps.pca:": "2"}
     assert list(code_changes(before, after)) == [
-        "models/autoencoder.py changed: Decoder",
-        "models/metrics.py changed: fit_pca, dead_units",
-        "tasks/pca.py changed",
+        "models/networks/autoencoder.py changed: Decoder",
+        "models/measures/pca.py changed: fit_pca, PCA",
+        "tasks/steps/pca.py changed",
     ]
-    template = {"tasks/templates/report.html.j2:": "1"}
-    assert list(code_changes(template, {})) == ["tasks/templates/report.html.j2 changed"]
+    template = {"tasks/reporting/templates/report.html.j2:": "1"}
+    named = "tasks/reporting/templates/report.html.j2 changed"
+    assert list(code_changes(template, {})) == [named]
+    package = {"tasks.tracking:": "1"}
+    assert list(code_changes(package, {})) == ["tasks/tracking/__init__.py changed"]
+
+
+def test_code_that_moved_is_one_reason():
+    before = {"models.autoencoder:Decoder": "1", "models.metrics:fit_pca": "1"}
+    before |= {"tasks/templates/report.html.j2:": "1", "models.specs:Value": "1"}
+    moved = "the project's code moved to other files (models/autoencoder.py and 2 more are gone)"
+    assert list(code_changes(before, {"models.specs:Value": "2"})) == [moved]
 
 
 def test_a_plan_reads_well(capsys):

@@ -3,12 +3,13 @@
 import pytest
 from PIL import Image
 
-from flows.config import SECTIONS
-from flows.grid import classifiers
-from flows.load import load_config
+from flows.configuration.grid import classifiers
+from flows.configuration.load import load_config
+from flows.configuration.study_config import SECTIONS
+from flows.configuration.training_cost import training_cost, transfer_cost
 from flows.sections import left_out, submit_sections
-from flows.work import training_work, transfer_work
 from models.specs import ModelSpec
+from tasks.cache.identity import task_name
 
 
 class Recorder:
@@ -17,8 +18,8 @@ class Recorder:
     def __init__(self):
         self.inputs = {}
 
-    def submit(self, step, label, group=None, **inputs):
-        name = f"{step.name}[{label}]"
+    def submit(self, step, identity, group=None, **inputs):
+        name = task_name(step.name, identity)
         assert name not in self.inputs, f"{name} twice"
         self.inputs[name] = inputs
         return name
@@ -41,7 +42,7 @@ def test_what_transfer_waits_for_is_trained_first_then_the_longest():
     assert len(trainings) == 9
 
 
-def test_every_task_comes_behind_what_it_needs():
+def test_every_task_comes_after_what_it_needs():
     inputs = submitted("seeds=[0,1]")
     place = {name: index for index, name in enumerate(inputs)}
     for name, given in inputs.items():
@@ -119,13 +120,13 @@ def test_without_labels_what_needs_them_is_left_out(tmp_path):
 
 
 def test_work_grows_with_depth_size_epochs_and_labels():
-    assert training_work(ModelSpec(depth=2, latent_dim=100), 5) > training_work(
+    assert training_cost(ModelSpec(depth=2, latent_dim=100), 5) > training_cost(
         ModelSpec(depth=2, latent_dim=20), 5
     )
-    assert training_work(ModelSpec(depth=1), 5) < training_work(ModelSpec(depth=2), 2)
+    assert training_cost(ModelSpec(depth=1), 5) < training_cost(ModelSpec(depth=2), 2)
     found = classifiers(load_config("mnist"), ("transfer",))
     work = {
-        (one.spec.trained, one.spec.label_budget): transfer_work(one.spec, one.architecture)
+        (one.spec.trained, one.spec.label_budget): transfer_cost(one.spec, one.architecture)
         for one in found
         if one.spec.scenario in {"head_only", "fine_tune"}
     }

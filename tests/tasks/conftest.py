@@ -2,7 +2,9 @@
 
 from safetensors.torch import load_file
 
-from tasks.data import FILE, prepare_dataset, source_fingerprint
+from tasks.artifacts.dataset import FILE
+from tasks.datasets.contents import source_fingerprint
+from tasks.steps.data import prepare_dataset
 
 
 def prepared(folder, config):

@@ -1,0 +1,4 @@
+"""The command line, one command a file.
+
+Imports everything; nothing imports it.
+"""

@@ -1,0 +1,23 @@
+"""``study export``: one run of MLflow as plain files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.specs import ConfigError
+
+
+def export(
+    run: Annotated[str, typer.Argument(help="Id (or its start) or name of a run in MLflow.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
+) -> None:
+    """Write a run's weights, spec, metrics (CSV and Parquet) and figures into a folder."""
+    from tasks.tracking.export import export_run
+
+    try:
+        written = export_run(run, to)
+    except LookupError as error:
+        raise ConfigError(f"{error}; `study ui` shows the runs") from None
+    for path in written:
+        typer.echo(path)

@@ -1,0 +1,110 @@
+"""``study gc``: what no recent invocation uses, and its removal."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.specs import ConfigError
+from tasks.system.folders import study_home
+
+KEPT_FOLDERS = {"locks"}  # below store/; all others hold entries, checkpoints or leftovers
+
+
+def gc(
+    keep: Annotated[
+        int, typer.Option(min=1, help="Keep what this many last invocations of each study use.")
+    ] = 5,
+    yes: Annotated[bool, typer.Option("--yes/--dry-run", help="Delete, or only show.")] = False,
+    runs: Annotated[
+        bool, typer.Option("--runs", help="Delete the MLflow runs of what is deleted, too.")
+    ] = False,
+) -> None:
+    """Delete what no recent invocation uses."""
+    found = unused(keep)
+    sizes = {path: size_of(path) for path in found}
+    total = f"{sum(sizes.values()) / 1e6:.1f} MB"
+    print_table(sizes)
+    if not yes:
+        hint = "; delete it with --yes" if found else ""
+        typer.echo(f"{total} not used by the last {keep} invocations of each study{hint}")
+        return
+    keys = {key_of(path) for path in found if not is_leftover(path)}
+    delete(found, keys)
+    typer.echo(f"{total} deleted")
+    if runs:
+        from tasks.tracking.client import connect, delete_runs, tracking
+
+        with tracking("did not delete the runs"):
+            typer.echo(f"{delete_runs(connect(), keys)} MLflow runs deleted")
+
+
+def kept_keys(keep: int) -> set[str]:
+    """Keys that each study reached since, and in, the ``keep`` last invocations that completed.
+
+    One that failed early reached too little to go by. Raises ConfigError while a study is running,
+    for it may be using anything.
+    """
+    from tasks.execution.invocations import invocations
+
+    kept: set[str] = set()
+    seen: Counter[str] = Counter()
+    for found in invocations():
+        if found.state == "RUNNING":
+            raise ConfigError(f"study {found.study} is running; collect when it has ended")
+        if seen[found.study] < keep:
+            kept |= {record.key for record in found.tasks.values()}
+        seen[found.study] += found.state == "COMPLETED"
+    return kept
+
+
+def unused(keep: int) -> list[Path]:
+    """Entries and checkpoints that no kept invocation reached, and all that was set aside."""
+    kept = kept_keys(keep)
+    store = study_home() / "store"
+    folders = [path for path in sorted(store.glob("*/*")) if path.parent.name not in KEPT_FOLDERS]
+    return [path for path in folders if key_of(path) not in kept or is_leftover(path)]
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether it was set aside as damaged, or left by a process that was killed."""
+    return path.parent.name in {"quarantine", "tmp"}
+
+
+def key_of(path: Path) -> str:
+    """The key that a folder in the store belongs to."""
+    return path.name.rpartition("-")[2]
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file or of all files below a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def print_table(sizes: dict[Path, int]) -> None:
+    """Number and size in bytes of what is unused, by kind."""
+    from rich.console import Console
+    from rich.table import Table
+
+    if not sizes:
+        return
+    table = Table("what", "number", "size", box=None, pad_edge=False)
+    for kind in sorted({path.parent.name for path in sizes}):
+        of_kind = [size for path, size in sizes.items() if path.parent.name == kind]
+        table.add_row(kind, str(len(of_kind)), f"{sum(of_kind) / 1e6:.1f} MB")
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+def delete(found: list[Path], keys: set[str]) -> None:
+    """Delete files and folders, and the locks of these keys."""
+    for path in found:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for lock in (study_home() / "store" / "locks").glob("*.lock"):
+        if key_of(lock.with_suffix("")) in keys:
+            lock.unlink()

@@ -1,0 +1,68 @@
+"""The ``study`` command. A command's file imports engines only when the command runs."""
+
+import os
+import sys
+import warnings
+from collections.abc import Callable
+
+import typer
+
+from flows.commands.export import export
+from flows.commands.gc import gc
+from flows.commands.plan import plan
+from flows.commands.register import register
+from flows.commands.report import report
+from flows.commands.rerun import rerun
+from flows.commands.run import run
+from flows.commands.serve import serve
+from flows.commands.status import status
+from flows.commands.sync import sync
+from flows.commands.ui import ui
+from models.specs import ConfigError
+from tasks.system.addresses import without_credentials
+from tasks.system.user_warnings import show_warning
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Studies of representations with autoencoders: cached Prefect flows, every run in MLflow.",
+    epilog="Example: study run digits",
+)
+EXAMPLES: dict[Callable[..., None], str] = {
+    run: "study run mnist --set training.epochs=2 --set seeds=[0,1]",
+    plan: "study plan mnist --set training.epochs=10",
+    rerun: r"study rerun mnist --task 'train\[depth=2, latent_dim=20, *]'",
+    serve: "study serve mnist --cron '0 2 * * *'",
+    gc: "study gc --keep 2 --yes",
+    status: "study status",
+    report: "study report --compare mnist mnist-as-reported --open",
+    export: r"study export 'train\[depth=2, latent_dim=20, seed=0]' --to exported",
+    register: "study register mnist",
+    sync: "study sync",
+    ui: "study ui",
+}
+for command, example in EXAMPLES.items():
+    app.command(epilog=f"Example: {example}")(command)
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line and exit code 2."""
+    warnings.showwarning = show_warning
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    try:
+        app()
+    except ConfigError as error:
+        typer.echo(f"study: {without_credentials(str(error))}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:  # as in `study status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except ConnectionError as error:  # MLflow's
+        typer.echo(f"study: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

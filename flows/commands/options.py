@@ -1,0 +1,31 @@
+"""Arguments that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+from flows.configuration.load import shipped_studies
+from flows.configuration.study_config import SECTIONS, Section
+from models.specs import ConfigError
+
+StudyArgument = Annotated[
+    str, typer.Argument(help=f"{', '.join(shipped_studies())}, or the path of a YAML file.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
+]
+Sections = Annotated[
+    list[str] | None,
+    typer.Option(help=f"Only this section and what it needs: {', '.join(SECTIONS)}."),
+]
+
+
+def chosen_sections(names: list[str] | None) -> tuple[Section, ...]:
+    """The sections of these names, in the order of the diagram; all without names.
+
+    Raises ConfigError for an unknown name.
+    """
+    unknown = [name for name in names or [] if name not in SECTIONS]
+    if unknown:
+        raise ConfigError(f"--section {unknown[0]!r}: choose from {', '.join(SECTIONS)}")
+    return tuple(name for name in SECTIONS if not names or name in names)

@@ -1,0 +1,78 @@
+"""``study plan``: what would run, and why."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.commands.options import Overrides, Sections, StudyArgument, chosen_sections
+from flows.configuration.load import load_config
+
+if TYPE_CHECKING:
+    from flows.plan import PlannedTask
+
+SHOWN_REASONS = 3
+
+
+def plan(
+    study: StudyArgument = "digits",
+    overrides: Overrides = None,
+    section: Sections = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 1 if anything would run.")
+    ] = False,
+) -> None:
+    """Show what `study run` would compute, why, and for how long. Runs nothing."""
+    from flows.plan import make_plan
+
+    config = load_config(study, overrides)
+    planned = make_plan(config, chosen_sections(section))
+    if as_json:
+        typer.echo(plan_json(planned))
+    else:
+        print_plan(planned, config.runner.tasks_at_once)
+    if check and any(task.action == "run" for task in planned):
+        sys.exit(1)
+
+
+def print_plan(planned: "list[PlannedTask]", width: int) -> None:
+    """What would run and why, and how long it may take."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    for task in planned:
+        console.print(_line(task))
+    waiting = sum(task.action == "run" for task in planned)
+    text = f"{len(planned) - waiting} cached, {waiting} to run"
+    if waiting:
+        total, unknown = totals(planned)
+        text += f": about {total:.0f} s of computing, {total / width:.0f} s with {width} at once"
+        text += f", and {unknown} tasks that were never timed" if unknown else ""
+    console.print(text)
+
+
+def _line(task: "PlannedTask") -> str:
+    reasons = task.reasons[:SHOWN_REASONS]
+    more = len(task.reasons) - len(reasons)
+    if more:
+        reasons.append(f"and {more} more")
+    why = f": {'; '.join(reasons)}" if reasons else ""
+    seconds = ""
+    if task.action == "run":
+        seconds = "? s" if task.seconds is None else f"{task.seconds:.1f} s"
+    return f"{task.action:6} {seconds:>9}  {task.name}{why}"
+
+
+def totals(planned: "list[PlannedTask]") -> tuple[float, int]:
+    """Seconds of computing of what would run, and how many of them have no estimate."""
+    seconds = [task.seconds for task in planned if task.action == "run"]
+    return sum(value or 0 for value in seconds), seconds.count(None)
+
+
+def plan_json(planned: "list[PlannedTask]") -> str:
+    """The plan for other programs."""
+    total, unknown = totals(planned)
+    tasks = [task.model_dump() for task in planned]
+    return json.dumps({"tasks": tasks, "seconds": total, "without_estimate": unknown}, indent=1)

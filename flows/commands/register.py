@@ -1,0 +1,25 @@
+"""``study register``: the best models under names and aliases."""
+
+from typing import Annotated
+
+import typer
+
+from models.specs import ConfigError
+
+
+def register(
+    study: Annotated[str, typer.Argument(help="Name of a study that ran here.")] = "digits",
+) -> None:
+    """Register the best models of every latent size of a study's dataset in MLflow."""
+    from tasks.tracking.client import connect, tracking
+    from tasks.tracking.registry import register_best
+
+    try:
+        with tracking("did not register"):
+            found = register_best(connect(), study)
+    except LookupError as error:
+        raise ConfigError(f"{error}; see: study status") from None
+    width = max(len(f"{one.name}@{one.alias}") for one in found)
+    for one in found:
+        name = f"models:/{f'{one.name}@{one.alias}':{width}}"
+        typer.echo(f"{name}  version {one.version}, {one.metric} {one.value:.4g}, {one.run}")

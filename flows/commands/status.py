@@ -1,0 +1,59 @@
+"""``study status``: past invocations, what failed and why, how to go on."""
+
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from models.specs import ConfigError
+from tasks.execution.invocations import DIED, Invocation, invocations
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LATEST = 20
+SHOWN_FAILURES = 10
+OUTCOMES = ("done", "cached", "failed", "skipped")
+
+
+def status(study: Annotated[str | None, typer.Argument(help="Only this study.")] = None) -> None:
+    """Show past invocations: when, how they ended, what failed."""
+    print_status(study)
+
+
+def print_status(study: str | None = None) -> None:
+    """A table of the latest invocations, newest first, and what is missing of the newest.
+
+    Raises ConfigError for the name of a study that has not run.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    found = list(islice(invocations(study), LATEST))
+    console = Console(highlight=False, soft_wrap=True)
+    if study and not found:
+        raise ConfigError(f"no study {study!r} has run here; what has is shown by: study status")
+    if not found:
+        console.print("no study has run here yet; start one with: study run")
+        return
+    table = Table("study", "run", "minutes", "state", *OUTCOMES, box=None, pad_edge=False)
+    for invocation in found:
+        minutes = f"{(invocation.ended - invocation.started) / 60:.1f}" if invocation.ended else ""
+        counts = [str(invocation.count(outcome)) for outcome in OUTCOMES]
+        row = (invocation.study, invocation.moment, minutes, invocation.state)
+        table.add_row(*row, *counts)
+    console.print(table)
+    print_missing(console, found[0])
+
+
+def print_missing(console: "Console", latest: Invocation) -> None:
+    """What the latest invocation left undone, why, and the command that does it."""
+    if latest.state in {"RUNNING", "COMPLETED"}:
+        return
+    console.print(f"\n{latest.study}: {latest.message or DIED}")
+    for name, record in list(latest.unfinished.items())[:SHOWN_FAILURES]:
+        why = record.reason if record.outcome else "was not finished"
+        console.print(f"  {name}: {why}", markup=False)
+    if len(latest.unfinished) > SHOWN_FAILURES:
+        console.print(f"  and {len(latest.unfinished) - SHOWN_FAILURES} more")
+    console.print(f"run what is missing with: study rerun {latest.study}")

@@ -1,0 +1,131 @@
+"""``study ui``: the pages of MLflow and Prefect, found where they run or started here."""
+
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import typer
+
+from flows.servers.child_servers import (
+    ChildServer,
+    addresses_of,
+    start_mlflow,
+    start_prefect,
+    stop,
+    wait,
+)
+from flows.servers.health import HEALTH, find_running, is_loopback, why_unreachable
+from models.specs import ConfigError
+from tasks.system.addresses import without_credentials
+from tasks.system.polling import wait_until
+from tasks.system.running_servers import forget_servers, record_servers
+from tasks.tracking.config import mlflow_config, page_address, tracking_uri
+
+ELSEWHERE_SECONDS = 10.0
+CHOSEN_BY = {
+    "MLflow": "MLFLOW_TRACKING_URI or tracking_uri in mlflow.yaml",
+    "Prefect": "PREFECT_API_URL",
+}
+
+
+def ui() -> None:
+    """Find the pages of MLflow and Prefect, or start them on this machine until Ctrl-C."""
+    from flows.lifecycle.prefect_environment import prepare_environment
+
+    prepare_environment()
+    find_or_start_servers()
+
+
+def find_or_start_servers() -> None:
+    """Print where the pages are. Start those that nobody serves, and stop these on Ctrl-C."""
+    found = {name: _elsewhere(name) or find_running(name) for name in HEALTH}
+    missing = [name for name, address in found.items() if address is None]
+    host = mlflow_config().ui.host
+    if missing and not is_loopback(host):
+        _require_passwords(host, missing)
+    for name, address in found.items():
+        if address is not None:
+            typer.echo(f"{name}: {address} (runs already)")
+    if missing:
+        _start_servers(missing, host)
+
+
+def _elsewhere(name: str) -> str | None:
+    """Address of the server that this machine is configured to use, if it is; it must answer."""
+    if name == "MLflow":
+        address = page_address() if tracking_uri().startswith("http") else ""
+    else:
+        api = without_credentials(os.environ.get("PREFECT_API_URL", ""))
+        address = api.rstrip("/").removesuffix("/api")
+    if not address:
+        return None
+    why = why_unreachable(address + HEALTH[name], ELSEWHERE_SECONDS)
+    if why:
+        remedy = f"start it, or change {CHOSEN_BY[name]}"
+        typer.echo(f"study: {name} at {address} does not answer ({why}): {remedy}", err=True)
+        sys.exit(1)
+    return address
+
+
+def _require_passwords(host: str, names: list[str]) -> None:
+    """Raise ConfigError unless every server that is to be started asks for a password."""
+    if host in {"", "0.0.0.0", "::"}:
+        raise ConfigError(f"ui.host: {host!r} is every address of this machine: name one of them")
+    needed = []
+    if "Prefect" in names and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        needed.append("PREFECT_SERVER_API_AUTH_STRING=user:password")
+    if "MLflow" in names:
+        own_users = os.environ.get("MLFLOW_AUTH_CONFIG_PATH")
+        if not own_users and not os.environ.get("MLFLOW_AUTH_ADMIN_PASSWORD"):
+            needed.append("MLFLOW_AUTH_ADMIN_PASSWORD (12 characters or more)")
+        if not os.environ.get("MLFLOW_FLASK_SERVER_SECRET_KEY"):
+            needed.append("MLFLOW_FLASK_SERVER_SECRET_KEY (any random text)")
+        if importlib.util.find_spec("flask_wtf") is None:
+            needed.append("what `pip install 'mlflow[auth]'` installs")
+    if needed:
+        raise ConfigError(
+            f"ui.host: {host!r} lets other machines in, and nothing asks for a password: it needs "
+            f"{', '.join(needed)}; or leave it at 127.0.0.1 and come in through an ssh tunnel"
+        )
+
+
+def _start_servers(names: list[str], host: str) -> None:
+    """Start servers, print their addresses, stop them on a signal."""
+    start: dict[str, Callable[[str], ChildServer]] = {
+        "MLflow": start_mlflow,
+        "Prefect": start_prefect,
+    }
+    servers: list[ChildServer] = []
+    if "MLflow" in names:
+        from tasks.tracking.client import connect, tracking
+
+        with tracking("does not open"):
+            connect()
+    signals = _collect_signals()
+    try:
+        for name in names:
+            servers.append(start[name](host))
+        for server in servers:
+            wait(server, signals)
+        record_servers(addresses_of(servers))
+        if not signals:
+            typer.echo(f"Ctrl-C stops {' and '.join(names)}")
+        wait_until(lambda: signals or any(s.process.poll() is not None for s in servers), every=0.2)
+        if not signals:
+            typer.echo("study: a server ended by itself", err=True)
+            sys.exit(1)
+    finally:
+        forget_servers(addresses_of(servers))
+        stop([server.process for server in servers])
+
+
+def _collect_signals() -> list[int]:
+    """A list that grows with every signal to stop; no signal interrupts what is going on."""
+    received: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # a background shell ignores SIGINT, nohup SIGHUP
+        if number != signal.SIGHUP or signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, lambda number, _: received.append(number))
+    return received

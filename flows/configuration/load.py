@@ -1,0 +1,133 @@
+"""Reads a study: YAML, then ``--set`` overrides, then one line for each mistake."""
+
+import difflib
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from flows.configuration.study_config import SECTIONS, Section, StudyConfig
+from models.specs import ConfigError
+from tasks.cache.canonical import differences
+from tasks.system.validation import dotted_key, plain_message
+from tasks.system.yaml_files import parse_yaml, read_yaml
+
+SHIPPED = Path(__file__).parent / "studies"
+
+
+def shipped_studies() -> list[str]:
+    """Names of the studies that come with the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
+    """Read a shipped study or a YAML file, apply ``key=value`` overrides, validate.
+
+    A relative ``dataset.path`` starts at the YAML file, one in an override at the current folder.
+
+    Raises ConfigError with one line per mistake: key, value, allowed range.
+    """
+    path = SHIPPED / f"{study}.yaml"
+    if study not in shipped_studies():
+        path = Path(study)
+        if path.suffix not in {".yaml", ".yml"}:
+            near = difflib.get_close_matches(study, shipped_studies(), n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigError(
+                f"no study named {study!r}; {hint}choose one of {', '.join(shipped_studies())} "
+                "or give the path of a YAML file"
+            )
+    content = read_yaml(path, "study file")
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold keys and values, not {type(content).__name__}")
+    content.setdefault("name", path.stem)
+    _make_absolute(content, path.parent)
+    for override in overrides or []:
+        _override(content, override)
+    _make_absolute(content, Path())
+    try:
+        return StudyConfig.model_validate(content)
+    except ValidationError as error:
+        lines = dict.fromkeys(_explain(item) for item in _first_of_each_key(error.errors()))
+        raise ConfigError("\n".join(lines)) from None
+
+
+def command_of(config: StudyConfig, sections: tuple[Section, ...]) -> str:
+    """The command that repeats a study; one that does not ship is named as a file."""
+    arguments = ["study", "run"]
+    if config.name in shipped_studies():
+        arguments.append(config.name)
+        shipped = load_config(config.name).model_dump(mode="json", exclude={"runner"})
+        asked = config.model_dump(mode="json", exclude={"runner"})
+        for key, _, value in differences(shipped, asked):
+            arguments += ["--set", f"{key}={json.dumps(value)}"]
+    else:
+        arguments.append(f"{config.name}.yaml")
+    for section in sections if sections != SECTIONS else ():
+        arguments += ["--section", section]
+    return shlex.join(arguments)
+
+
+def _make_absolute(content: dict[str, Any], folder: Path) -> None:
+    """The images lie where they lie, wherever a worker or a scheduled run starts."""
+    dataset = content.get("dataset")
+    if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
+        dataset["path"] = str((folder / Path(dataset["path"]).expanduser()).resolve())
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    """Set one dotted key, its value read as YAML."""
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"--set {override!r}: expected key=value, like training.epochs=2")
+    try:
+        value = parse_yaml(text)
+    except ValueError:
+        raise ConfigError(f"--set {override!r}: {text!r} is not a YAML value") from None
+    *parents, last = key.split(".")
+    for parent in parents:
+        content = content.setdefault(parent, {})
+        if not isinstance(content, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} holds a value, not keys")
+    content[last] = value
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    """The keys that are allowed where an unknown key was found."""
+    model: Any = StudyConfig
+    for part in location:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)
+
+
+def _first_of_each_key(errors: list[Any]) -> list[Any]:
+    """One error per mistake: what lies inside a wrong value, or follows from it, is left out."""
+    kept: list[Any] = []
+    for error in sorted(errors, key=lambda error: error["type"] == "too_short"):
+        key = dotted_key(error)
+        if not any(key == dotted_key(other) for other in kept) and not (
+            error["type"] == "too_short" and any(dotted_key(o).startswith(key) for o in kept)
+        ):
+            kept.append(error)
+    return kept
+
+
+def _explain(error: Any) -> str:
+    """One line for one of pydantic's errors: key, value, allowed range."""
+    location, key = error["loc"], dotted_key(error)
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"{key}: unknown key; {hint}allowed here: {', '.join(known)}"
+    message = plain_message(error)
+    if not key or message.startswith(f"{key}."):  # it names the keys that it compares
+        return message
+    message = message[0].lower() + message[1:]
+    if key.startswith("transfer.label_budgets."):
+        message += ", or 'all'"
+    if key == "name":
+        message = "should be " + str(StudyConfig.model_fields["name"].description).lower()
+    return f"{key}: {error['input']!r} is not allowed: {message}"

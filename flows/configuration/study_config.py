@@ -1,0 +1,233 @@
+"""The study configuration: one typed, validated value."""
+
+from collections.abc import Sequence
+from itertools import chain, islice, pairwise
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import Field, model_validator
+
+from models.specs import (
+    Depth,
+    LabelBudget,
+    LatentActivation,
+    LatentDim,
+    ModelSpec,
+    Scenario,
+    Seed,
+    TrainingOptions,
+    TrainingRecipe,
+    TransferOptions,
+    Value,
+)
+from tasks.analysis import published_results
+from tasks.datasets.config import DatasetConfig
+from tasks.system.hardware import Device, default_width, has_gpu, usable_cores
+
+Section = Literal[
+    "latent_sweep", "depth_sweep", "interpolation", "decorrelation", "transfer", "theory"
+]
+SECTIONS: tuple[Section, ...] = get_args(Section)
+GPU_STACK = 64  # small models that fill a GPU together
+
+
+class TrainingConfig(TrainingOptions):
+    """How every autoencoder of the study is trained."""
+
+    latent_activation: LatentActivation = Field("relu", description="Activation on the latent.")
+
+
+Label = Annotated[int, Field(ge=0, le=999)]
+LabelPair = Annotated[tuple[Label, Label], Field(strict=False)]
+
+
+class InterpolationConfig(Value):
+    """Walks on the straight line between the latent vectors of two images."""
+
+    pairs: tuple[LabelPair, ...] | None = Field(
+        None,
+        strict=False,
+        description="Labels to walk between; null: the written study's, or four neighbours where "
+        "one of its labels is missing; empty leaves the section out.",
+    )
+    latent_dims: tuple[LatentDim, ...] = Field(
+        (20, 100), strict=False, description="Latent sizes to compare."
+    )
+    steps: int = Field(11, ge=3, le=100, description="Images per walk, both ends included.")
+
+    def walks(self, labels: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """The labels to walk between in a dataset with these, in order."""
+        if self.pairs is not None:
+            return self.pairs
+        if set(labels).issuperset(chain(*published_results.PAIRS)):
+            return published_results.PAIRS
+        return tuple(islice(pairwise(labels), len(published_results.PAIRS)))
+
+
+class TransferConfig(TransferOptions):
+    """Classifiers on top of the encoder."""
+
+    scenarios: tuple[Scenario, ...] = Field(
+        ("head_only", "fine_tune", "from_scratch", "as_reported", "ablation"),
+        strict=False,
+        description="What is trained from what; empty leaves the section out.",
+    )
+    label_budgets: tuple[LabelBudget, ...] = Field(
+        (100, 1000, "all"),
+        strict=False,
+        min_length=1,
+        description="Labelled images to train on; all if there are fewer.",
+    )
+    reported_epochs: int = Field(
+        2,
+        ge=1,
+        le=10_000,
+        description="Epochs of `as_reported` and `ablation`, unless `minimum_updates` are more; "
+        "longer training slowly escapes.",
+    )
+    depth: Depth = Field(3, description="Depth of the encoder.")
+    latent_dim: LatentDim = Field(20, description="Latent size of the encoder.")
+    latent_dims: tuple[LatentDim, ...] | None = Field(
+        None,
+        strict=False,
+        description="Latent sizes at depth 2 that `head_only` compares; null: those of the study.",
+    )
+
+
+class RunnerConfig(Value):
+    """Where the computing runs; changes no result beyond rounding, so it is in no cache key."""
+
+    kind: Literal["local", "dask"] = Field(
+        "local", description="Worker processes on this machine, or the workers of a Dask cluster."
+    )
+    address: str | None = Field(
+        None,
+        pattern=r"^(tcp|tls|ws|wss)://([^@:/\s]+|\[[0-9a-f:]+\]):[1-9]\d{0,4}$",
+        description="The scheduler of a Dask cluster, for example tcp://10.0.0.1:8786.",
+    )
+    width: int | None = Field(
+        None, ge=1, le=256, description="Tasks side by side here; null: one per core, at most 4."
+    )
+    threads: int | None = Field(
+        None, ge=1, le=256, description="Threads per task; null: cores / width, on Dask 1."
+    )
+    device: Device = Field(
+        "auto", description="Where models are trained; auto: on the GPU if there is one."
+    )
+    stack: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Models that differ in their seed only and train as one; null: 64 on a GPU, "
+        "1 on a CPU, and always 1 on Dask.",
+    )
+
+    @model_validator(mode="after")
+    def _where(self) -> Self:
+        if (self.kind == "dask") != (self.address is not None):
+            raise ValueError(
+                f"runner.kind: {self.kind!r} with runner.address: {self.address!r}; "
+                "dask needs the address of a scheduler, local takes none"
+            )
+        return self
+
+    @property
+    def tasks_at_once(self) -> int:
+        """The width, by the machine's cores if it is left open."""
+        return self.width or default_width()
+
+    @property
+    def threads_per_task(self) -> int:
+        """The threads, by the machine's cores if they are left open."""
+        alone = 1 if self.kind == "dask" else max(1, usable_cores() // self.tasks_at_once)
+        return self.threads or alone
+
+    @property
+    def models_at_once(self) -> int:
+        """The size of a stack, by the device if it is left open."""
+        if self.kind == "dask":
+            return 1  # each goes where a slot is free
+        on_gpu = self.device == "cuda" or (self.device == "auto" and has_gpu())
+        return self.stack or (GPU_STACK if on_gpu else 1)
+
+
+class StudyConfig(Value):
+    """A whole study. An empty list leaves its section out."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="Letters, digits, '.', '_', '-'; names the MLflow experiment and the report.",
+    )
+    dataset: DatasetConfig = DatasetConfig()
+    latent_dims: tuple[LatentDim, ...] = Field(
+        (1, 5, 10, 20, 50, 100), strict=False, description="Latent sizes of the sweep, at depth 2."
+    )
+    depths: tuple[Depth, ...] = Field((1, 2, 3), strict=False, description="Depths to compare.")
+    depth_latent_dim: LatentDim = Field(20, description="Latent size of the depth comparison.")
+    seeds: tuple[Seed, ...] = Field(
+        (0,),
+        strict=False,
+        min_length=1,
+        description="Every model is trained once per seed; verdicts need several.",
+    )
+    training: TrainingConfig = TrainingConfig()
+    interpolation: InterpolationConfig = InterpolationConfig()
+    transfer: TransferConfig = TransferConfig()
+    runner: RunnerConfig = RunnerConfig()
+
+    @model_validator(mode="after")
+    def _no_repetitions(self) -> Self:
+        lists = {
+            "latent_dims": self.latent_dims,
+            "depths": self.depths,
+            "seeds": self.seeds,
+            "interpolation.pairs": self.interpolation.pairs or (),
+            "interpolation.latent_dims": self.interpolation.latent_dims,
+            "transfer.scenarios": self.transfer.scenarios,
+            "transfer.label_budgets": self.transfer.label_budgets,
+            "transfer.latent_dims": self.transfer.latent_dims or (),
+        }
+        for key, values in lists.items():
+            for index, value in enumerate(values):
+                if value in values[:index]:
+                    raise ValueError(f"{key}: {value!r} is listed twice; list each value once")
+        return self
+
+    def recipe(self, seed: int) -> TrainingRecipe:
+        """The recipe of every autoencoder with this seed."""
+        return TrainingRecipe(**self.training.model_dump(exclude={"latent_activation"}), seed=seed)
+
+    def reported_recipe(self, seed: int) -> TrainingRecipe:
+        """How the written study trained the encoder whose transfer failed."""
+        return self.recipe(seed).model_copy(update=published_results.TRAINING)
+
+    def _spec(self, depth: int, latent_dim: int) -> ModelSpec:
+        activation = self.training.latent_activation
+        return ModelSpec(depth=depth, latent_dim=latent_dim, latent_activation=activation)
+
+    @property
+    def latent_sweep(self) -> list[ModelSpec]:
+        """Depth 2 at every latent size."""
+        return [self._spec(published_results.SWEEP_DEPTH, size) for size in self.latent_dims]
+
+    @property
+    def depth_sweep(self) -> list[ModelSpec]:
+        """Every depth at one latent size."""
+        return [self._spec(depth, self.depth_latent_dim) for depth in self.depths]
+
+    @property
+    def interpolated(self) -> list[ModelSpec]:
+        """Depth 2 at the latent sizes of the interpolation, none without pairs."""
+        sizes = () if self.interpolation.pairs == () else self.interpolation.latent_dims
+        return [self._spec(published_results.SWEEP_DEPTH, size) for size in sizes]
+
+    @property
+    def frozen_features(self) -> list[ModelSpec]:
+        """Depth 2 at the latent sizes whose frozen encoders are compared."""
+        chosen = self.transfer.latent_dims
+        sizes = self.latent_dims if chosen is None else chosen
+        return [self._spec(published_results.SWEEP_DEPTH, size) for size in sizes]
+
+    @property
+    def transfer_model(self) -> ModelSpec:
+        """The autoencoder whose encoder is transferred."""
+        return self._spec(self.transfer.depth, self.transfer.latent_dim)

@@ -1,0 +1,62 @@
+"""Ctrl-C and SIGTERM: stop at once, leave nothing open, exit with 128 + the signal's number."""
+
+import os
+import signal
+import threading
+
+import psutil
+import typer
+
+GRACE_SECONDS = 3.5
+
+
+def stop_on_signals() -> None:
+    """From now on a signal ends the study within seconds; finished tasks are kept."""
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+
+
+def restore_signals() -> None:
+    """The work is over; signals do the usual again."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _stop(number: int, _: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    watchdog = threading.Timer(GRACE_SECONDS, _leave, [number])
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        _close_runs()
+    finally:
+        _leave(number)
+
+
+def _leave(number: int) -> None:
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    typer.echo("study: interrupted; the same command goes on from what is finished", err=True)
+    os._exit(128 + number)
+
+
+def _close_runs() -> None:
+    """Stop the workers; mark what they were doing as killed in MLflow and cancelled in Prefect."""
+    from prefect.client.orchestration import get_client
+    from prefect.context import FlowRunContext
+    from prefect.states import Cancelled, State
+
+    from tasks.execution import session
+
+    current = session.interrupt()
+    if current is not None:
+        current.display.stop()
+        current.log.note(state="CANCELLED", message="interrupted")
+        current.tracker.interrupt()
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        with get_client(sync_client=True) as client:
+            state: State = Cancelled(message="interrupted")
+            client.set_flow_run_state(context.flow_run.id, state, force=True)
+    if current is not None:  # what the grace was too short for is done at the next start
+        current.log.end("CANCELLED", "interrupted")

@@ -1,0 +1,59 @@
+"""What a process that died leaves open: its runs in MLflow and Prefect."""
+
+from contextlib import suppress
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run
+from prefect.states import Crashed, State
+
+from tasks.execution.invocations import DIED, Invocation, close, unclosed
+from tasks.tracking.tracker import mark_dead
+
+OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED]
+
+
+def close_crashed_invocations() -> None:
+    """Mark the runs of processes that died as Crashed in Prefect, and soon as KILLED in MLflow.
+
+    The next tracker does the latter. A flow run that calls it leaves itself out.
+    """
+    found_open = list(unclosed())
+    # a flow run that is retried belongs to a living process
+    living = {found.flow_run_id for found in found_open if found.state == "RUNNING"}
+    for found in found_open:
+        if found.left_open:
+            mark_dead(found.id)
+            if found.flow_run_id not in {*living, flow_run.id}:
+                with get_client(sync_client=True) as client:
+                    _mark_crashed(client, found)
+            close(found)
+
+
+def _mark_crashed(client: SyncPrefectClient, found: Invocation) -> None:
+    if found.flow_run_id is None:
+        return
+    identifier = UUID(found.flow_run_id)
+    state: State = Crashed(message=DIED)
+    with suppress(ObjectNotFound):
+        known = client.read_flow_run(identifier).state
+        if known is None or known.type not in OPEN_STATES:
+            return
+        client.set_flow_run_state(identifier, state, force=True)
+        open_tasks = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[identifier])),
+            task_run_filter=TaskRunFilter(
+                state=TaskRunFilterState(type=TaskRunFilterStateType(any_=OPEN_STATES))
+            ),
+        )
+        for task_run in open_tasks:
+            client.set_task_run_state(task_run.id, state, force=True)

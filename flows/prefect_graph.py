@@ -1,0 +1,109 @@
+"""The tasks of one invocation as Prefect runs them."""
+
+import re
+from asyncio import CancelledError
+from threading import Event
+from typing import Any
+
+from prefect.futures import PrefectFuture
+from prefect.states import Crashed, State
+from prefect.task_runners import TaskRunner
+
+from tasks.cache.entry import Entry
+from tasks.cache.identity import Identity, task_name
+from tasks.cache.step import Step
+from tasks.execution.prefect_task import OpaqueEntry, prefect_task, wrap_entries
+from tasks.execution.session import InvocationSession
+from tasks.steps.report import report
+
+FINISHING_SECONDS = 10.0  # for the display and the record to take in what ended
+OUTCOMES = {"Cached": "cached", "NotReady": "skipped"}  # other states are done or failed
+SELF_EXPLAINING = (
+    "CodeChangedError",
+    "DatasetError",
+    "DivergedError",
+    "WorkerDiedError",
+)
+
+
+class PrefectGraph:
+    """Submits tasks to Prefect; the display and the record follow each of them."""
+
+    def __init__(self, session: InvocationSession, runner: TaskRunner[Any]):
+        self.session, self.runner = session, runner
+        self.futures: dict[str, PrefectFuture[OpaqueEntry]] = {}
+        self.groups: dict[str, list[str]] = {}
+        self._finished: dict[str, Event] = {}
+
+    def submit(
+        self, step: Step, identity: Identity, group: str | None = None, **inputs: Any
+    ) -> PrefectFuture[OpaqueEntry]:
+        """Submit one task. Its inputs may hold futures of tasks before it."""
+        name = task_name(step.name, identity)
+        self.session.stacks.add(step, identity, inputs)
+        task = prefect_task(step, self.session.workers.dask_context)
+        future = self.runner.submit(
+            task.with_options(task_run_name=name),
+            parameters={"inputs": wrap_entries(inputs), "identity": identity},
+        )
+        self.futures[name] = future
+        self.session.display.expect(len(self.futures) + (step is not report))
+        self.groups.setdefault(group or step.name, []).append(name)
+        self._finished[name] = Event()
+        future.add_done_callback(lambda done: self._on_finished(name, done))
+        return future
+
+    def _on_finished(self, name: str, future: PrefectFuture[OpaqueEntry]) -> None:
+        try:
+            state = final_state(future)
+        except CancelledError:  # the study ends for another reason, and reports that
+            return
+        completed = state.is_completed()
+        outcome = OUTCOMES.get(str(state.name), "done" if completed else "failed")
+        why = "" if completed else reason(state)
+        if outcome == "done":
+            self.session.computed.add(name)
+        if completed or not self.session.workers.stopped:  # otherwise it was interrupted
+            self.session.log.task(name, outcome=outcome, reason=why)
+        self.session.display.end(name, outcome, why)
+        self._finished[name].set()
+
+    def settle(self) -> None:
+        """Wait until every task is over, and the display and the record know."""
+        for name, future in self.futures.items():
+            future.wait()
+            self._finished[name].wait(FINISHING_SECONDS)
+
+    def wait(self) -> tuple[dict[str, list[Entry]], list[str]]:
+        """Wait for every task; the entries by group, and what failed and why."""
+        self.settle()
+        states = {name: final_state(future) for name, future in self.futures.items()}
+        groups: dict[str, list[Entry]] = {}
+        for group, names in self.groups.items():
+            done = [self.futures[name] for name in names if states[name].is_completed()]
+            groups[group] = [future.result().entry for future in done]
+        missing = {name: state for name, state in states.items() if not state.is_completed()}
+        failed = {name: state for name, state in missing.items() if state.name != "NotReady"}
+        failures = [f"{name}: {reason(state)}" for name, state in failed.items()]
+        if len(missing) > len(failed):
+            failures.append(f"{len(missing) - len(failed)} tasks that need what failed did not run")
+        return groups, failures
+
+
+def final_state(future: PrefectFuture[OpaqueEntry]) -> State:
+    """How a task ended, also if no worker could tell."""
+    future.wait()
+    state = future.state
+    error = None if state.is_final() else future.wrapped_future.exception()  # type: ignore[attr-defined]
+    if error is None:
+        return state
+    if isinstance(error, ModuleNotFoundError):
+        error = f"{error} on a Dask worker; install latent-study there"
+    return Crashed(message=f"no worker could finish it: {error}")
+
+
+def reason(state: State) -> str:
+    """Why a task did not complete, in one line."""
+    text = (state.message or state.name or "").strip().splitlines()[0]
+    text = re.sub(r"^(Task|Flow) run encountered an exception:? ", "", text)
+    return re.sub(f"^({'|'.join(SELF_EXPLAINING)}): ", "", text)

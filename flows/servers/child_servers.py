@@ -1,0 +1,145 @@
+"""Servers of MLflow and Prefect, with their pages, as child processes of a command."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import typer
+
+from flows.servers.health import HEALTH, is_loopback, why_unreachable
+from models.specs import ConfigError
+from tasks.system.folders import study_home
+from tasks.system.polling import wait_until
+from tasks.tracking.config import artifact_root, http_address, mlflow_config, tracking_uri
+
+PREFECT_PORT = 4200
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+START_SECONDS = 90
+STOP_SECONDS = 5
+
+
+class ChildServer(NamedTuple):
+    """A server that was started here."""
+
+    name: str
+    address: str
+    process: subprocess.Popen[bytes]
+
+
+def addresses_of(servers: list[ChildServer]) -> dict[str, str]:
+    """Addresses of servers, by name."""
+    return {server.name: server.address for server in servers}
+
+
+def start_mlflow(host: str) -> ChildServer:
+    """MLflow's page on this address; elsewhere than on the loopback it asks for passwords."""
+    port = _free_port(host, mlflow_config().ui.port)
+    address = http_address(host, port)
+    variables = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri(),  # not an argument: it may hold a password
+    }
+    app = "study"
+    if not is_loopback(host):
+        app = "basic-auth"
+        variables |= _guarded(address)
+    arguments = ["mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
+    arguments += ["--app-name", app, "--uvicorn-opts", "--no-access-log"]
+    root = artifact_root()
+    if root:
+        arguments += ["--default-artifact-root", root]
+    return _spawn("MLflow", address, arguments, **variables)
+
+
+def _guarded(address: str) -> dict[str, str]:
+    """What MLflow needs beside a password to be used from other machines, unless it is set.
+
+    Its users are kept in STUDY_HOME; MLflow itself would keep them in the current folder.
+    """
+    users = study_home() / "mlflow-users.ini"
+    database = f"sqlite:///{study_home() / 'mlflow-users.db'}".replace("%", "%%")
+    settings = f"default_permission = READ\ndatabase_uri = {database}\nadmin_username = admin\n"
+    users.write_text(f"[mlflow]\n{settings}", encoding="utf-8")
+    defaults = {
+        "MLFLOW_AUTH_CONFIG_PATH": str(users),
+        "MLFLOW_SERVER_ALLOWED_HOSTS": address.removeprefix("http://"),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": address,
+    }
+    return {name: os.environ.get(name) or value for name, value in defaults.items()}
+
+
+def start_prefect(host: str) -> ChildServer:
+    """Prefect's page and API on this address."""
+    port = _free_port(host, PREFECT_PORT)
+    address = http_address(host, port)
+    arguments = ["prefect", "server", "start", "--host", host, "--port", str(port)]
+    variables = {
+        "PREFECT_API_URL": f"{address}/api",
+        "PREFECT_UI_API_URL": f"{address}/api",
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",  # to a file, which says why it does not start
+        # otherwise a run that died with its server would keep its turn for ever
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+    }
+    return _spawn("Prefect", address, arguments, **variables)
+
+
+def wait(server: ChildServer, signals: Sequence[int] = ()) -> None:
+    """Print the server's address when it answers; exits with 1 if it does not."""
+
+    def answers() -> bool:
+        return not why_unreachable(server.address + HEALTH[server.name])
+
+    wait_until(
+        lambda: signals or server.process.poll() is not None or answers(), START_SECONDS, every=0.3
+    )
+    if signals:
+        return
+    if server.process.poll() is not None or not answers():
+        log = _log(server.name)
+        typer.echo(f"study: {server.name} did not start; it says why in {log}", err=True)
+        sys.exit(1)
+    typer.echo(f"{server.name}: {server.address}")
+
+
+def stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End servers and the processes they started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=STOP_SECONDS)
+
+
+def _free_port(host: str, wanted: int) -> int:
+    """The wanted port, or any free one if another program holds it."""
+    for port in (wanted, 0):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((host, port))
+                return int(probe.getsockname()[1])
+    raise ConfigError(f"ui.host: {host!r} is no address of this machine")
+
+
+def _log(name: str) -> Path:
+    return study_home() / f"{name.lower()}-server.log"
+
+
+def _spawn(name: str, address: str, arguments: list[str], **variables: str) -> ChildServer:
+    with _log(name).open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            env=os.environ | variables,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return ChildServer(name, address, process)

@@ -1,0 +1,172 @@
+"""The hand-written training step: a stack of equal networks on fixed memory.
+
+torch takes a batch through a network layer by layer, so every layer's values have left the cache
+when the next layer reads them. This step takes the batch through a layer in chunks that stay in the
+cache: an activation, the next linear map, and the sums that batch norm needs of the result. On the
+way back it computes the activation again instead of storing it. Each layer stores the values z of
+its linear map and the gradient d of what enters its ReLU. The ``torch.nn`` module remains the
+definition: outputs and gradients are equal to torch's up to rounding.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.fast.activations import BatchNormReLU
+from models.fast.layers import Layer, layers_of
+from models.fast.linear_maps import Chunk, Dense
+from models.fast.losses import ClassificationLoss, ReconstructionLoss
+from models.fast.matmul_backend import use_fast_matmul
+from models.fast.scratch import Operation, Scratch
+from models.objectives.cross_entropy import CrossEntropy
+from models.training.stacked_parameters import StackedParameters
+
+CHUNK = 64  # images whose largest maps fit the second-level cache of a core
+
+
+def chunks_of(layer: Layer, n: int, device: torch.device) -> list[slice]:
+    """The parts of a batch that go through a layer one by one."""
+    whole = isinstance(layer.map, Dense) or device.type != "cpu"
+    size = n if whole else CHUNK * torch.get_num_threads()
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+class LayerInput(NamedTuple):
+    """Where one chunk of a layer's input a and its gradient are, and how they are computed.
+
+    ``activate`` computes a from the values z of the layer before. ``mask`` turns the gradient of a
+    into the gradient d of z before batch norm. The network's own input has neither.
+    """
+
+    a: Tensor
+    grad_a: Tensor | None
+    activate: list[Operation]
+    mask: list[Operation]
+
+
+class FastTrainingStep:
+    """Loss and gradients for a batch of ``n`` inputs, for a stack of equal networks.
+
+    Fill ``inputs`` (models, n, features), and ``labels`` (models, n) for a classification
+    objective; without an objective the inputs are reconstructed by squared error. A call adds the
+    loss to ``total`` (models,), sets the gradients of ``parameters`` and updates the running
+    statistics of batch norm.
+
+    Raises TypeError for a layer that has no counterpart here.
+    """
+
+    def __init__(
+        self,
+        parameters: StackedParameters,
+        module: nn.Module,
+        n: int,
+        objective: CrossEntropy | None = None,
+    ):
+        use_fast_matmul()
+        like = parameters.gradients
+        models = len(parameters)
+        self._layers = layers_of(module, parameters)
+        self._scratch = Scratch(like)
+        self._z = [like.new_zeros(models, n, layer.outputs) for layer in self._layers[:-1]]
+        self._d = [torch.zeros_like(z) for z in self._z]
+        self.total = like.new_zeros(models)
+        self.inputs = like.new_zeros(models, n, self._layers[0].inputs)
+        self.labels = torch.zeros(models, n, dtype=torch.long, device=like.device)
+        self._loss: ClassificationLoss | ReconstructionLoss
+        if objective is None:
+            self._loss = ReconstructionLoss(self._layers[-1].output_bias)
+            self._target = self.inputs
+        else:
+            self._loss = ClassificationLoss(objective)
+            self._target = self.labels
+        self._operations = self._all_operations(parameters, n)
+        self._calls = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    @torch.no_grad()
+    def __call__(self) -> None:
+        """Learn from the batch. On a GPU the second call is recorded, and replayed from then on."""
+        self._calls += 1
+        if self.inputs.is_cuda and self._calls == 2:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._run()
+        if self._graph is not None:
+            self._graph.replay()
+        else:
+            self._run()
+
+    def _run(self) -> None:
+        for operation in self._operations:
+            operation()
+
+    def _all_operations(self, parameters: StackedParameters, n: int) -> list[Operation]:
+        """Everything that one call does, in order."""
+        forward: list[Operation] = []
+        backward: list[Operation] = []
+        *hidden, last = range(len(self._layers))
+        for index in hidden:
+            into, back = self._hidden_layer(index, n)
+            forward += into
+            backward = back + backward
+        prepare = [layer.map.prepare for layer in self._layers]
+        collect = [layer.map.collect for layer in self._layers]
+        start = [parameters.gradients.zero_, *prepare]
+        return [*start, *forward, *self._last_layer(last, n), *backward, *collect]
+
+    def _hidden_layer(self, index: int, n: int) -> tuple[list[Operation], list[Operation]]:
+        """The pass that computes the values z of a layer, and the pass from its d back."""
+        layer, scratch = self._layers[index], self._scratch
+        norm = layer.activation if isinstance(layer.activation, BatchNormReLU) else None
+        forward: list[Operation] = []
+        backward: list[Operation] = []
+        for part in chunks_of(layer, n, self.inputs.device):
+            source = self._input_of(index, part)
+            z, d = self._z[index][:, part], self._d[index][:, part]
+            # without batch norm d is the gradient of z itself
+            grad_z = scratch.get("grad_z", *z.shape) if norm else d
+            chunk = Chunk(source.a, z, source.grad_a, grad_z, part.start == 0)
+            linear = layer.map.bind(chunk, scratch)
+            forward += [*source.activate, linear.forward]
+            if norm:
+                forward.append(norm.measure(z, scratch))
+                backward.append(norm.gradient(z, d, grad_z))
+            backward += [*source.activate, linear.backward, *source.mask]
+        if norm:
+            forward.append(norm.normalize)
+        return forward, [*backward, *self._collect_before(index)]
+
+    def _last_layer(self, index: int, n: int) -> list[Operation]:
+        """Forward, loss and backward of the last layer, chunk by chunk while a chunk is warm.
+
+        Nothing else needs the values of this layer, so they are scratch.
+        """
+        layer, scratch = self._layers[index], self._scratch
+        operations: list[Operation] = []
+        for part in chunks_of(layer, n, self.inputs.device):
+            source = self._input_of(index, part)
+            shape = len(source.a), source.a.shape[1], layer.outputs
+            z, grad_z = scratch.get("z", *shape), scratch.get("grad_z", *shape)
+            chunk = Chunk(source.a, z, source.grad_a, grad_z, part.start == 0)
+            linear = layer.map.bind(chunk, scratch)
+            target = self._target[:, part]
+            loss = self._loss.bind(z, target, grad_z, self.total, n, scratch)
+            operations += [*source.activate, linear.forward, loss, linear.backward, *source.mask]
+        return [*operations, *self._collect_before(index)]
+
+    def _collect_before(self, index: int) -> list[Operation]:
+        """What finishes the sums over d of the layer before, if it ends in batch norm."""
+        before = self._layers[index - 1].activation if index else None
+        return [before.collect] if isinstance(before, BatchNormReLU) else []
+
+    def _input_of(self, index: int, part: slice) -> LayerInput:
+        if index == 0:
+            return LayerInput(self.inputs[:, part], None, [], [])
+        z, d = self._z[index - 1][:, part], self._d[index - 1][:, part]
+        activation = self._layers[index - 1].activation
+        if activation is None:
+            return LayerInput(z, d, [], [])
+        a, grad_a = (self._scratch.get(name, *z.shape) for name in ("a", "grad_a"))
+        mask = activation.mask(z, a, grad_a, d, self._scratch)
+        return LayerInput(a, grad_a, [activation.apply(z, a)], [mask])

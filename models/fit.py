@@ -1,0 +1,218 @@
+"""Train an autoencoder, a stack of them that differ in their seed, or a classifier."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.fast.inference import StackedInference
+from models.fast.step import FastTrainingStep
+from models.inference import apply, reconstruction_losses
+from models.networks.autoencoder import Autoencoder, Encoder
+from models.networks.classifier import Classifier
+from models.networks.initialization import initialize
+from models.objectives.cross_entropy import CrossEntropy
+from models.specs import LabelBudget, ModelSpec, TrainingRecipe, TransferSpec
+from models.training.loop import DivergedError, Epoch, Member, OnEpoch, Training
+from models.training.optimizers import make_optimizer, make_schedule
+from models.training.snapshots import Checkpoint
+from models.training.stacked_parameters import StackedParameters
+
+GRADIENT_IMAGES = 2_000  # over which the gradient of a classifier is measured
+
+
+class TrainedModel(NamedTuple):
+    """An autoencoder in evaluation mode and its epochs, and why it is useless if it diverged.
+
+    ``samples`` are reconstructions (n, 28, 28) uint8 of chosen test images, by epoch.
+    """
+
+    model: Autoencoder
+    history: list[Epoch]
+    samples: dict[int, Tensor]
+    diverged: DivergedError | None
+
+
+def train_stack(
+    spec: ModelSpec,
+    recipe: TrainingRecipe,
+    seeds: Sequence[int],
+    train_images: Tensor,
+    test_images: Tensor,
+    on_epochs: Sequence[OnEpoch] | None = None,
+    checkpoints: Sequence[Checkpoint] | None = None,
+    device: torch.device | str = "cpu",
+    samples: Sequence[int] = (),
+) -> list[TrainedModel]:
+    """Train one autoencoder per seed, side by side, with the recipe but for its seed.
+
+    Images are (n, 28, 28) uint8. Every model sees its own order of images and ends as if it were
+    trained alone, up to rounding. With checkpoints a killed training continues where it was.
+    ``samples`` are the test images whose reconstructions are kept behind some epochs.
+    """
+    members, models = [], []
+    for index, seed in enumerate(seeds):
+        generator = torch.Generator().manual_seed(seed)
+        models.append(Autoencoder(spec))
+        initialize(models[-1], generator, recipe.latent_bias)
+        members.append(Member(generator))
+        if on_epochs is not None:
+            members[-1].on_epoch = on_epochs[index]
+        if checkpoints is not None:
+            members[-1].checkpoint = checkpoints[index]
+    parameters = StackedParameters(models, device)
+    optimizer = make_optimizer(recipe.optimizer, parameters.values, recipe.learning_rate)
+    updates = recipe.epochs * math.ceil(len(train_images) / recipe.batch_size)
+    schedule = make_schedule(recipe.schedule, optimizer, recipe.learning_rate, updates)
+    train_images, test_images = train_images.to(device), test_images.to(device)
+    inference = StackedInference(parameters, models[0])
+    shown = test_images[list(samples)]
+
+    def sample() -> Tensor:
+        return inference(shown).squeeze(2).mul(255).round().to(torch.uint8).cpu()
+
+    make_step = partial(FastTrainingStep, parameters, models[0])
+    training = Training(
+        parameters, members, optimizer, make_step, schedule, sample if samples else None
+    )
+    training.fit(
+        train_images,
+        None,
+        recipe.batch_size,
+        recipe.epochs,
+        lambda: reconstruction_losses(inference, test_images),
+    )
+    trained = []
+    for index, (model, member) in enumerate(zip(models, members, strict=True)):
+        model.load_state_dict(parameters.state_dict(index))
+        kept = member.samples, member.diverged
+        trained.append(TrainedModel(model.eval(), member.history, *kept))
+    return trained
+
+
+def train_autoencoder(
+    spec: ModelSpec,
+    recipe: TrainingRecipe,
+    train_images: Tensor,
+    test_images: Tensor,
+    on_epoch: OnEpoch = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
+    device: torch.device | str = "cpu",
+) -> tuple[Autoencoder, list[Epoch]]:
+    """Train one autoencoder on images (n, 28, 28) uint8 by mean squared error per pixel.
+
+    With a checkpoint a killed training continues where it was and ends with the same weights.
+    Raises DivergedError when a loss is NaN or infinite.
+    """
+    checkpoints = None if checkpoint is None else [checkpoint]
+    (trained,) = train_stack(
+        spec, recipe, [recipe.seed], train_images, test_images, [on_epoch], checkpoints, device
+    )
+    if trained.diverged is not None:
+        raise trained.diverged
+    return trained.model, trained.history
+
+
+class TransferResult(NamedTuple):
+    """A trained classifier, its epochs, and the classes (n,) that it predicts for the test images.
+
+    The gradient norms are those of the loss by the weights of the last layer, before the first
+    update and after the last.
+    """
+
+    classifier: Classifier
+    history: list[Epoch]
+    predicted: Tensor
+    first_gradient_norm: float
+    last_gradient_norm: float
+
+
+def labelled_subset(labels: Tensor, budget: LabelBudget, generator: torch.Generator) -> Tensor:
+    """Indices of ``budget`` images drawn class by class in turn, so that classes stay balanced."""
+    if budget == "all" or budget >= len(labels):
+        return torch.arange(len(labels))
+    order = torch.randperm(len(labels), generator=generator)
+    rank = torch.empty(len(labels), dtype=torch.long)
+    for label in labels.unique():
+        of_class = order[labels[order] == label]
+        rank[of_class] = torch.arange(len(of_class))
+    return order[torch.argsort(rank[order], stable=True)[:budget]]
+
+
+def last_layer_gradient(
+    classifier: Classifier, images: Tensor, labels: Tensor, loss: CrossEntropy
+) -> float:
+    """Norm of the gradient that reaches the weights of the classifier's last layer.
+
+    Images (n, 28, 28) uint8 and labels (n,).
+    """
+    *_, weight, _bias = classifier.head.parameters()
+    logits = classifier.head(apply(classifier.encoder, images))
+    (gradient,) = torch.autograd.grad(loss(logits, labels), weight)
+    return float(gradient.norm())
+
+
+def train_classifier(
+    model_spec: ModelSpec,
+    spec: TransferSpec,
+    encoder: Encoder | None,
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    on_epoch: OnEpoch = lambda epoch: None,
+    checkpoint: Checkpoint | None = None,
+    device: torch.device | str = "cpu",
+) -> TransferResult:
+    """Train an MLP on the latent vectors of ``encoder``, by cross entropy.
+
+    ``train`` and ``test`` are images (n, 28, 28) uint8 and labels (n,). Without an encoder the
+    classifier starts from new weights. The output ``softmax`` repeats the written study's mistake:
+    softmax, then a cross entropy that applies softmax again. Raises DivergedError when a loss is
+    NaN or infinite.
+    """
+    generator = torch.Generator().manual_seed(spec.seed)
+    n_classes = int(torch.cat([train[1], test[1]]).max()) + 1
+    classifier = Classifier(model_spec, n_classes)
+    initialize(classifier, generator)
+    if encoder is not None:
+        classifier.encoder.load_state_dict(encoder.state_dict())
+    chosen = labelled_subset(train[1], spec.label_budget, generator)
+    inputs, labels, test_inputs = train[0][chosen], train[1][chosen].long(), test[0]
+    criterion = CrossEntropy(softmax_first=spec.output == "softmax")
+    seen = inputs[:GRADIENT_IMAGES], labels[:GRADIENT_IMAGES]
+    first_gradient_norm = last_layer_gradient(classifier, *seen, criterion)
+    module: nn.Module = classifier
+    if spec.trained == "head":  # a frozen encoder gives the same codes in every epoch
+        module = classifier.head
+        inputs, test_inputs = (apply(classifier.encoder, x) for x in (inputs, test_inputs))
+
+    parameters = StackedParameters([module], device)
+    optimizer = make_optimizer(spec.optimizer, parameters.values, spec.learning_rate)
+    member = Member(generator, on_epoch, checkpoint)
+    make_step = partial(FastTrainingStep, parameters, module, objective=criterion)
+    training = Training(parameters, [member], optimizer, make_step)
+    per_epoch = math.ceil(len(labels) / spec.batch_size)
+    epochs = max(spec.epochs, math.ceil(spec.minimum_updates / per_epoch))
+    inference = StackedInference(parameters, module)
+    test_inputs, test_labels = test_inputs.to(device), test[1].long().to(device)
+    training.fit(
+        inputs.to(device),
+        labels.to(device),
+        spec.batch_size,
+        epochs,
+        lambda: criterion(inference(test_inputs), test_labels.expand(1, -1)).tolist(),
+        test_every=max(1, epochs // 20),  # small budgets train hundreds of tiny epochs
+    )
+    if member.diverged is not None:
+        raise member.diverged
+    predicted = inference(test_inputs)[0].argmax(1).cpu()
+    module.load_state_dict(parameters.state_dict(0))
+    return TransferResult(
+        classifier.eval(),
+        member.history,
+        predicted,
+        first_gradient_norm,
+        last_layer_gradient(classifier, *seen, criterion),
+    )

@@ -1,0 +1,26 @@
+"""Outputs and losses of networks in evaluation mode."""
+
+import torch
+from torch import Tensor, nn
+
+from models.fast.inference import StackedInference
+from models.objectives.squared_error import sum_of_squares
+from models.training.stacked_parameters import StackedParameters
+
+
+def apply(module: nn.Module, inputs: Tensor) -> Tensor:
+    """Outputs of ``module`` in evaluation mode for images (n, 28, 28) uint8 or latents (n, d)."""
+    return StackedInference(StackedParameters([module]), module)(inputs)[0]
+
+
+def reconstruction_loss(model: nn.Module, images: Tensor) -> float:
+    """Mean squared error per pixel over images (n, 28, 28) uint8, in evaluation mode."""
+    return reconstruction_losses(StackedInference(StackedParameters([model]), model), images)[0]
+
+
+def reconstruction_losses(inference: StackedInference, images: Tensor) -> list[float]:
+    """Mean squared error per pixel of every network in a stack."""
+    total = torch.zeros((), dtype=torch.double, device=images.device)
+    for x, reconstructed in inference.batches(images):
+        total = total + sum_of_squares(reconstructed.flatten(2), x).double()
+    return (total / images.numel()).tolist()

@@ -1,0 +1,25 @@
+"""A small classifier on top of an encoder."""
+
+from torch import Tensor, nn
+
+from models.networks.autoencoder import Encoder
+from models.specs import ModelSpec
+
+
+class Classifier(nn.Module):
+    """Encoder, then an MLP d -> 50 -> 100 -> classes with ReLU between; returns logits (n, k)."""
+
+    def __init__(self, spec: ModelSpec, n_classes: int = 10):
+        super().__init__()
+        self.n_classes = n_classes
+        self.encoder = Encoder(spec)
+        self.head = nn.Sequential(
+            nn.Linear(spec.latent_dim, 50),
+            nn.ReLU(),
+            nn.Linear(50, 100),
+            nn.ReLU(),
+            nn.Linear(100, n_classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(x))

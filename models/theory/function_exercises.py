@@ -1,0 +1,186 @@
+"""The written exercises on linear maps, the loss of an angle, and the chain rule."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Generator, Tensor
+from torch.autograd.functional import jacobian, vjp
+
+from models.theory import chain_rules
+from models.theory.angles import angle_loss
+from models.theory.chain_rules import SmoothFunction
+from models.theory.exercises import (
+    Layer,
+    difference,
+    exercise,
+    integer,
+    normal,
+    smooth,
+    two_layers,
+    uniform,
+    wrong,
+)
+
+LARGE_DEPTH = 40  # functions in the deepest composition
+ZERO = torch.zeros((), dtype=torch.double)
+CONSTANT = SmoothFunction(w=ZERO[None], a=ZERO[None], b=ZERO[None, None], c=ZERO[None])
+
+
+def layers(first: Layer, second: Layer, x: Tensor) -> Tensor:
+    """W2 (W1 x + b1) + b2."""
+    for weight, bias in (first, second):
+        x = weight @ x + bias
+    return x
+
+
+@exercise("Linear after linear is linear: the matrix is W2 W1.", 1e-12)
+def linear_after_linear(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        (w1, b1), (w2, b2) = two_layers(generator)
+        composed = partial(layers, (w1, b1 * 0), (w2, b2 * 0))
+        x, y, c = *normal(generator, 2, w1.shape[1]), normal(generator)
+        yield difference(composed(x), (w2 @ w1) @ x)
+        yield difference(jacobian(composed, x), w2 @ w1)
+        yield difference(composed(x + y), composed(x) + composed(y))
+        yield difference(composed(c * x), c * composed(x))
+
+
+@exercise("Affine after affine is affine: the matrix is W2 W1, the bias W2 b1 + b2.", 1e-12)
+def affine_after_affine(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        (w1, b1), (w2, b2) = two_layers(generator)
+        composed = partial(layers, (w1, b1), (w2, b2))
+        x = normal(generator, w1.shape[1])
+        yield difference(composed(x), (w2 @ w1) @ x + (w2 @ b1 + b2))
+        yield difference(composed(x * 0), w2 @ b1 + b2)
+        yield difference(jacobian(composed, x), w2 @ w1)
+
+
+@exercise(
+    "An affine map with the bias b is linear only if b = 0: it misses additivity by b, and "
+    "homogeneity with a factor c by (1 - c) b.",
+    1e-12,
+)
+def affine_with_bias_is_not_linear(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        (w1, b1), (w2, b2) = two_layers(generator)
+        x, y, c = *normal(generator, 2, w1.shape[1]), normal(generator)
+        for b in (w2 @ b1 + b2, b2 * 0):
+            affine = partial(layers, (w1, b1), (w2, b - w2 @ b1))
+            yield difference(affine(x) + affine(y) - affine(x + y), b)
+            yield difference(affine(c * x) - c * affine(x), (1 - c) * b)
+
+
+def angle_pairs(generator: Generator, cases: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Predicted and target angles, the first ones at and around the wrap."""
+    predicted = torch.tensor([359, 1, 0, 360, 0, 180, 90, 7], dtype=torch.double)
+    yield predicted, torch.tensor([1, 359, 360, 0, 180, 0, 270, 7], dtype=torch.double)
+    for _ in range(cases):
+        predicted, target = uniform(generator, -720, 720, 2, integer(generator, 1, 5))
+        yield predicted, target
+
+
+@exercise(
+    "The angle loss is the mean of 1 - cos(t) with t = 2 pi (predicted - target) / 360; its "
+    "gradient by a predicted angle is 2 pi / 360 sin(t) / n.",
+    1e-12,
+)
+def angle_loss_gradient(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for predicted, target in angle_pairs(generator, cases):
+        t = (predicted - target) * 2 * torch.pi / 360
+        by_predicted, by_target = jacobian(angle_loss, (predicted, target))
+        expected = 2 * torch.pi / 360 * t.sin() / len(t)
+        yield difference(angle_loss(predicted, target), (1 - t.cos()).mean())
+        yield difference(by_predicted, expected)
+        yield difference(by_target, -expected)
+
+
+@exercise("Whole turns change neither the angle loss nor its gradient: 0 is 360.", 1e-12)
+def angle_loss_turns(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for predicted, target in angle_pairs(generator, cases):
+        turns = 360.0 * torch.randint(-3, 4, predicted.shape, generator=generator)
+        loss, gradient = vjp(partial(angle_loss, target=target), predicted)
+        turned_loss, turned_gradient = vjp(partial(angle_loss, target=target), predicted + turns)
+        yield difference(turned_loss, loss)
+        yield difference(turned_gradient, gradient)
+
+
+@exercise("The gradient of the angle loss pulls a prediction to its target the shorter way.", 0)
+def angle_loss_shorter_way(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for predicted, target in angle_pairs(generator, cases):
+        ways = target - predicted + 360 * torch.arange(-4, 5).unsqueeze(1)
+        shorter = ways.gather(0, ways.abs().argmin(0, keepdim=True)).squeeze(0)
+        decided = (shorter != 0) & (shorter.abs() != 180)
+        pull = -jacobian(partial(angle_loss, target=target), predicted)
+        yield wrong(bool((pull.sign() != shorter.sign())[decided].any()))
+
+
+def chains(
+    generator: Generator, cases: int, variables: int
+) -> Iterator[tuple[list[SmoothFunction], Tensor]]:
+    """Functions to nest, the last of one variable, and the x to start from."""
+    for depth in (1, LARGE_DEPTH, *(integer(generator, 1, 6) for _ in range(cases))):
+        functions = [smooth(generator, variables) for _ in range(depth - 1)]
+        functions.append(smooth(generator, 1))
+        yield functions, normal(generator)
+    yield functions, ZERO
+    yield [*functions[:-1], CONSTANT], normal(generator)
+
+
+@exercise("The derivative of f(x + y, 2x, z) by x is D1 f + 2 D2 f.", 1e-12)
+def chain_rule_shared_input(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for x, y, z in (ZERO.expand(3), *(normal(generator, 3) for _ in range(cases))):
+        f = smooth(generator, 3)
+        found = jacobian(partial(chain_rules.shared_input, f, y=y, z=z), x)
+        yield difference(found, chain_rules.shared_input_by_x(f, x, y, z))
+
+
+@exercise(
+    "The derivative of f1(f2(... fn(x))) is the product of the fi', each at its argument.", 1e-12
+)
+def chain_rule_nested(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for functions, x in chains(generator, cases, 1):
+        found = jacobian(partial(chain_rules.nested, functions), x)
+        yield difference(found, chain_rules.nested_by_x(functions, x))
+
+
+@exercise(
+    "The derivative of f1(x, f2(x, ... f_{n-1}(x, fn(x)))) is the sum over i of D1 fi times the "
+    "product of D2 fj over j < i, with fn' as D1 fn.",
+    1e-12,
+)
+def chain_rule_nested_with_input(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for functions, x in chains(generator, cases, 2):
+        found = jacobian(partial(chain_rules.nested_with_input, functions), x)
+        yield difference(found, chain_rules.nested_with_input_by_x(functions, x))
+
+
+@exercise(
+    "The derivative of f(x + g(x + h(x))) is f'(x + g(v)) (1 + g'(v) (1 + h'(x))) with "
+    "v = x + h(x).",
+    1e-12,
+)
+def chain_rule_nested_sums(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for case in range(cases + 3):
+        functions = [smooth(generator, 1) for _ in range(3)]
+        if case < 3:  # each of them once
+            functions[case] = CONSTANT
+        f, g, h = functions
+        for x in (normal(generator), ZERO):
+            found = jacobian(partial(chain_rules.nested_sums, f, g, h), x)
+            yield difference(found, chain_rules.nested_sums_by_x(f, g, h, x))
+
+
+EXERCISES = (
+    linear_after_linear,
+    affine_after_affine,
+    affine_with_bias_is_not_linear,
+    angle_loss_gradient,
+    angle_loss_turns,
+    angle_loss_shorter_way,
+    chain_rule_shared_input,
+    chain_rule_nested,
+    chain_rule_nested_with_input,
+    chain_rule_nested_sums,
+)

@@ -1,0 +1,193 @@
+"""The written exercises on gradient descent, the Taylor expansion and stationary points."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Generator, Tensor
+from torch.autograd.functional import hessian
+
+from models.theory.calculus import (
+    classify_by_sampling,
+    classify_stationary_point,
+    gradient_descent,
+    observed_order,
+    taylor2,
+)
+from models.theory.exercises import (
+    Quadratic,
+    difference,
+    exercise,
+    integer,
+    normal,
+    orthogonal,
+    quadratic,
+    uniform,
+    wrong,
+)
+
+
+@exercise(
+    "On a quadratic with the matrix A and the minimum theta*, gradient descent gives "
+    "theta_k = theta* + (I - alpha A)^k (theta_0 - theta*).",
+    1e-12,
+)
+def gradient_descent_iterates(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        f = quadratic(generator)
+        theta = normal(generator, len(f.center))
+        alpha = (uniform(generator, 0.1, 2.5) / f.eigenvalues.max()).item()
+        for steps in (0, integer(generator, 1, 8)):
+            found = gradient_descent(f, theta, alpha, 0, steps)
+            yield difference(found.theta, f.descent(theta, alpha, steps)[-1])
+
+
+@exercise(
+    "On a positive definite quadratic with alpha < 2 / lambda_max, gradient descent ends in the "
+    "minimum.",
+    1e-6,
+)
+def gradient_descent_minimum(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        f = quadratic(generator)
+        alpha = (uniform(generator, 0.5, 1.6) / f.eigenvalues.max()).item()
+        found = gradient_descent(f, normal(generator, len(f.center)), alpha, 1e-14, 200)
+        yield difference(found.theta, f.center)
+        yield wrong(not found.stopped)
+
+
+@exercise(
+    "Gradient descent with the stopping rule ends with the first k for which "
+    "|f(theta_k) - f(theta_{k-1})| < eps.",
+    0,
+)
+def gradient_descent_stopping_rule(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        f = quadratic(generator)
+        theta = normal(generator, len(f.center))
+        alpha = (uniform(generator, 0.7, 1.3) / f.eigenvalues.max()).item()
+        found = gradient_descent(f, theta, alpha, 1e-6, 100)
+        values = f(f.descent(theta, alpha, 100))
+        yield wrong(found.steps != 1 + int((values.diff().abs() < 1e-6).nonzero()[0]))
+
+
+@exercise(
+    "Along the eigenvector of lambda_max each step multiplies the distance to the minimum by "
+    "|1 - alpha lambda_max|: it shrinks for alpha < 2 / lambda_max, stays at it, grows above it.",
+    1e-12,
+)
+def gradient_descent_step_limit(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        f = quadratic(generator)
+        offset = f.vectors[f.eigenvalues.argmax()]
+        for share, factor in ((0.95, 0.9), (1, 1), (1.05, 1.1)):
+            alpha = 2 * share / f.eigenvalues.max().item()
+            found = gradient_descent(f, f.center + offset, alpha, 0, 4)
+            yield difference((found.theta - f.center).norm(), offset.norm() * factor**4)
+
+
+def exponentials(weights: Tensor, rates: Tensor, x: Tensor) -> Tensor:
+    """sum_j weights_j exp(rates_j . x) for weights (m,), rates (m, n) and x (n,)."""
+    return weights @ (rates @ x).exp()
+
+
+@exercise(
+    "The remainder of the second-order Taylor expansion shrinks as the cube of the step.", 0.02
+)
+def taylor_remainder_order(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        n = integer(generator, 1, 4)
+        # All positive: where the third derivative along the step is 0, the order is higher.
+        weights, rates = uniform(generator, 0.5, 1.5, 3), uniform(generator, 0.2, 1, 3, n)
+        x, step = normal(generator, n), uniform(generator, 0.2, 1, n) / 100
+        order = observed_order(taylor2, partial(exponentials, weights, rates), x, step)
+        yield (order - 3).abs()
+
+
+@exercise(
+    "The second-order Taylor expansion of sum_j w_j exp(r_j . x) with the step s is "
+    "sum_j w_j exp(r_j . x) (1 + r_j . s + (r_j . s)^2 / 2).",
+    1e-12,
+)
+def taylor_closed_form(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        n = integer(generator, 1, 4)
+        weights, rates = normal(generator, 3), normal(generator, 3, n)
+        x, random_step = normal(generator, 2, n)
+        for step in (random_step, random_step * 0):
+            along = rates @ step
+            expected = (weights * (rates @ x).exp()) @ (1 + along + along.square() / 2)
+            yield difference(taylor2(partial(exponentials, weights, rates), x, step), expected)
+
+
+@exercise("The second-order Taylor expansion of a quadratic is exact for every step.", 1e-12)
+def taylor_of_quadratic(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        f = quadratic(generator)
+        x, step = normal(generator, 2, len(f.center))
+        for length in (0.01, 1, 10):
+            yield difference(taylor2(f, x, length * step), f(x + length * step))
+
+
+def bent(f: Quadratic, x: Tensor) -> Tensor:
+    """f plus cubic terms, which leave its gradient and Hessian at the center as they are."""
+    return f(x) + (x - f.center).pow(3).sum(-1)
+
+
+@exercise(
+    "A stationary point is a minimum if all eigenvalues of the Hessian are positive, a maximum if "
+    "all are negative, a saddle if there are some of each.",
+    0,
+)
+def hessian_decides(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        f = quadratic(generator)
+        n = len(f.center)
+        signs = torch.randint(2, (n,), generator=generator) * 2 - 1
+        g = partial(bent, replace(f, eigenvalues=f.eigenvalues * signs))
+        random = torch.nn.functional.normalize(normal(generator, 20, n))
+        offsets = torch.cat([f.vectors, -f.vectors, random]) / 100
+        by_hessian = classify_stationary_point(hessian(g, f.center))
+        yield wrong(by_hessian != classify_by_sampling(g, f.center, offsets))
+
+
+def valley(power: int, sign: int, axes: Tensor, center: Tensor, point: Tensor) -> Tensor:
+    """x^2 + sign y^power at points (..., 2), with x and y along the rows of axes (2, 2)."""
+    x, y = ((point - center) @ axes.T).unbind(-1)
+    return x**2 + sign * y**power
+
+
+def circle(radius: float) -> Tensor:
+    """Points (360, 2), one for each degree."""
+    angles = torch.arange(360, dtype=torch.double).deg2rad()
+    return radius * torch.stack([angles.cos(), angles.sin()], dim=1)
+
+
+@exercise(
+    "A semidefinite Hessian decides nothing: it is the same for x^2 + y^4 with a minimum, and for "
+    "x^2 - y^4 and x^2 + y^3 with a saddle.",
+    1e-12,
+)
+def semidefinite_hessian_is_undecided(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for _ in range(cases):
+        axes, center = orthogonal(generator, 2), normal(generator, 2)
+        for power, sign, kind in ((4, 1, "minimum"), (4, -1, "saddle"), (3, 1, "saddle")):
+            f = partial(valley, power, sign, axes, center)
+            found = hessian(f, center)
+            yield difference(found, 2 * torch.outer(axes[0], axes[0]))
+            yield wrong(classify_stationary_point(found) != "undecided")
+            yield wrong(classify_by_sampling(f, center, circle(0.1) @ axes) != kind)
+
+
+EXERCISES = (
+    gradient_descent_iterates,
+    gradient_descent_minimum,
+    gradient_descent_stopping_rule,
+    gradient_descent_step_limit,
+    taylor_remainder_order,
+    taylor_closed_form,
+    taylor_of_quadratic,
+    hessian_decides,
+    semidefinite_hessian_is_undecided,
+)

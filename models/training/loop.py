@@ -1,0 +1,190 @@
+"""The training loop: a stack of equal models, each with its own seed, learns side by side.
+
+The dataset is one tensor on the device and every batch a selection of its rows. Nothing waits for
+the device within an epoch.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from models.training.snapshots import Checkpoint, Snapshot
+from models.training.stacked_parameters import StackedParameters
+from models.training.step import TrainingStep, fill
+
+SAMPLED = 10
+
+
+def sampled_epochs(epochs: int) -> set[int]:
+    """The epochs behind which samples are taken: all, or some, evenly spaced up to the last."""
+    return {round(epoch) for epoch in torch.linspace(1, epochs, min(epochs, SAMPLED)).tolist()}
+
+
+class DivergedError(ArithmeticError):
+    """The loss is no finite number any more."""
+
+
+class Epoch(NamedTuple):
+    """What one epoch left: losses are MSE per pixel, or cross entropy in nats."""
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    test_loss: float
+    learning_rate: float
+
+
+OnEpoch = Callable[[Epoch], Any]
+
+
+@dataclass
+class Member:
+    """One model of a stack: its randomness, its losses, and who follows it.
+
+    ``samples`` holds what it gave for a few inputs behind some epochs. ``diverged`` says that its
+    loss is no finite number any more; the others go on.
+    """
+
+    generator: torch.Generator
+    on_epoch: OnEpoch = lambda epoch: None
+    checkpoint: Checkpoint | None = None
+    history: list[Epoch] = field(default_factory=list)
+    samples: dict[int, Tensor] = field(default_factory=dict)
+    diverged: DivergedError | None = None
+
+
+@dataclass
+class Training:
+    """Everything that changes while a stack of equal models is trained.
+
+    ``parameters`` holds the parameters, running statistics and gradients of all models.
+    ``make_step`` gives the training step for batches of a size. The members' generators are the
+    only source of randomness. ``sample`` gives the models' outputs for a few inputs; it is called
+    after at most ``SAMPLED`` epochs.
+    """
+
+    parameters: StackedParameters
+    members: Sequence[Member]
+    optimizer: Optimizer
+    make_step: Callable[[int], TrainingStep]
+    schedule: LRScheduler | None = None
+    sample: Callable[[], Tensor] | None = None
+    epoch: int = 0
+    _steps: dict[int, TrainingStep] = field(default_factory=dict)
+
+    def snapshot(self, index: int) -> Snapshot:
+        """Everything that an undisturbed continuation of one member needs, bit for bit."""
+        member, optimizer = self.members[index], self.optimizer.state_dict()
+        state = self.parameters.state_dict(index)
+        tensors = {f"model/{name}": value for name, value in state.items()}
+        for name, slot in optimizer["state"].get(0, {}).items():
+            if slot is not None:
+                tensors[f"optimizer/{name}"] = slot[index].clone() if slot.ndim else slot
+        tensors |= {f"samples/{epoch}": images for epoch, images in member.samples.items()}
+        tensors["generator"] = member.generator.get_state()
+        data = {
+            "epoch": self.epoch,
+            "history": [list(epoch) for epoch in member.history],
+            "param_groups": optimizer["param_groups"],
+            "schedule": self.schedule.state_dict() if self.schedule else None,
+        }
+        return Snapshot(tensors, data)
+
+    def restore(self, snapshots: Sequence[Snapshot]) -> None:
+        """Continue from one snapshot of each member, all behind the same epoch."""
+        slots: dict[str, list[Tensor]] = {}
+        for index, (member, snapshot) in enumerate(zip(self.members, snapshots, strict=True)):
+            state: dict[str, Tensor] = {}
+            for name, tensor in snapshot.tensors.items():
+                part, _, rest = name.partition("/")
+                if part == "model":
+                    state[rest] = tensor
+                elif part == "optimizer":
+                    slots.setdefault(rest, []).append(tensor)
+                elif part == "samples":
+                    member.samples[int(rest)] = tensor
+            self.parameters.load_state_dict(index, state)
+            member.generator.set_state(snapshot.tensors["generator"])
+            member.history = [Epoch(*values) for values in snapshot.data["history"]]
+        data = snapshots[0].data
+        moments = {name: torch.stack(t) if t[0].ndim else t[0] for name, t in slots.items()}
+        kept = {"state": {0: moments} if moments else {}, "param_groups": data["param_groups"]}
+        self.optimizer.load_state_dict(kept)
+        if self.schedule is not None:
+            self.schedule.load_state_dict(data["schedule"])
+        self.epoch = snapshots[0].epoch
+
+    def fit(
+        self,
+        inputs: Tensor,
+        labels: Tensor | None,
+        batch_size: int,
+        epochs: int,
+        test_losses: Callable[[], list[float]],
+        test_every: int = 1,
+    ) -> None:
+        """Train to the last epoch, from the newest snapshots if there are any.
+
+        The train loss of an epoch is the mean over its images as the weights move. The test losses
+        are measured, and snapshots kept, behind every ``test_every`` epochs and behind the last.
+        """
+        snapshots = [member.checkpoint.load() for member in self.members if member.checkpoint]
+        found = [snapshot for snapshot in snapshots if snapshot is not None]
+        if len(found) == len(self.members) and len({one.epoch for one in found}) == 1:
+            self.restore(found)
+            for member in self.members:
+                member.on_epoch(member.history[-1])
+        while self.epoch < epochs and not all(member.diverged for member in self.members):
+            self.epoch += 1
+            rate = self.optimizer.param_groups[0]["lr"]
+            losses = self._pass(inputs, labels, batch_size)
+            if self.epoch % test_every and self.epoch != epochs:
+                for member, loss in zip(self.members, losses, strict=True):
+                    self._check(member, loss, rate)
+                continue
+            both = zip(self.members, losses, test_losses(), strict=True)
+            if self.sample is not None and self.epoch in sampled_epochs(epochs):
+                for member, images in zip(self.members, self.sample(), strict=True):
+                    member.samples[self.epoch] = images
+            for index, (member, loss, test_loss) in enumerate(both):
+                if self._check(member, loss + test_loss, rate):
+                    member.history.append(Epoch(self.epoch, epochs, loss, test_loss, rate))
+                    if member.checkpoint is not None:
+                        member.checkpoint.save(self.snapshot(index))
+                    member.on_epoch(member.history[-1])
+
+    def _check(self, member: Member, loss: float, learning_rate: float) -> bool:
+        if member.diverged is None and not math.isfinite(loss):
+            place = f"epoch {self.epoch}, learning rate {learning_rate:g}"
+            member.diverged = DivergedError(f"diverged at {place}")
+        return member.diverged is None
+
+    def _pass(self, inputs: Tensor, labels: Tensor | None, batch_size: int) -> list[float]:
+        """One shuffled pass of updates; mean loss per image of every member."""
+        n, device = len(inputs), inputs.device
+        generators = [member.generator for member in self.members]
+        order = torch.stack([torch.randperm(n, generator=g) for g in generators]).to(device)
+        for index in order.split(batch_size, 1):
+            step = self._step(index.shape[1])
+            fill(step.inputs, inputs.index_select(0, index.flatten()).unflatten(0, index.shape))
+            if labels is not None:
+                step.labels.copy_(labels[index])
+            step()
+            self.optimizer.step()
+            if self.schedule is not None:
+                self.schedule.step()
+        total = sum((step.total * size for size, step in self._steps.items()), torch.zeros(()))
+        for step in self._steps.values():
+            step.total.zero_()
+        return (total / n).tolist()
+
+    def _step(self, size: int) -> TrainingStep:
+        if size not in self._steps:
+            self._steps[size] = self.make_step(size)
+        return self._steps[size]

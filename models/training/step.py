@@ -1,0 +1,31 @@
+"""What the training loop asks of a training step, whichever one computes."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class TrainingStep(Protocol):
+    """Loss and gradients for batches of one size, for a stack of equal networks.
+
+    The loop fills ``inputs`` (models, n, features), and ``labels`` (models, n) where there are any.
+    A call adds the mean loss of the batch to ``total`` (models,), sets the gradients of the stacked
+    parameters and updates the running statistics of batch norm.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    total: Tensor
+
+    def __call__(self) -> None:
+        """Learn from the batch."""
+
+
+def fill(target: Tensor, batch: Tensor) -> None:
+    """Copy a batch (models or 1, n, ...); uint8 images become values in [0, 1]."""
+    values = batch.flatten(2).expand_as(target)
+    if batch.dtype == torch.uint8:
+        torch.div(values, 255, out=target)
+    else:
+        target.copy_(values)

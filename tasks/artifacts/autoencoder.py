@@ -1,0 +1,23 @@
+"""A trained autoencoder of the store, loaded."""
+
+from typing import TYPE_CHECKING
+
+from models.specs import ModelSpec
+from tasks.cache.entry import Entry
+
+if TYPE_CHECKING:
+    from models.networks.autoencoder import Autoencoder
+
+
+WEIGHTS = "weights.safetensors"
+
+
+def load_autoencoder(entry: Entry) -> "Autoencoder":
+    """The trained autoencoder of a store entry, in evaluation mode."""
+    from safetensors.torch import load_file
+
+    from models.networks.autoencoder import Autoencoder
+
+    model = Autoencoder(ModelSpec(**entry.result["spec"]))
+    model.load_state_dict(load_file(entry.path(WEIGHTS)))
+    return model.eval()

@@ -1,0 +1,22 @@
+"""A trained classifier of the store, loaded."""
+
+from typing import TYPE_CHECKING
+
+from models.specs import ModelSpec
+from tasks.artifacts.autoencoder import WEIGHTS
+from tasks.cache.entry import Entry
+
+if TYPE_CHECKING:
+    from models.networks.classifier import Classifier
+
+
+def load_classifier(entry: Entry) -> "Classifier":
+    """The trained classifier of a store entry, in evaluation mode."""
+    from safetensors.torch import load_file
+
+    from models.networks.classifier import Classifier
+
+    spec, n_classes = ModelSpec(**entry.result["architecture"]), len(entry.result["confusion"])
+    classifier = Classifier(spec, n_classes)
+    classifier.load_state_dict(load_file(entry.path(WEIGHTS)))
+    return classifier.eval()

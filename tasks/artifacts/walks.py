@@ -1,0 +1,25 @@
+"""Decoded walks of the store: images (steps, height, width) in [0, 1] by name."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.cache.entry import Entry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WALKS = "walks.safetensors"
+
+
+def save_walks(folder: Path, walks: "dict[str, Tensor]") -> None:
+    """Write walks into the folder of an entry."""
+    from safetensors.torch import save_file
+
+    save_file({name: images.contiguous() for name, images in walks.items()}, folder / WALKS)
+
+
+def load_walks(entry: Entry) -> "dict[str, Tensor]":
+    """The walks of a store entry."""
+    from safetensors.torch import load_file
+
+    return load_file(entry.path(WALKS))

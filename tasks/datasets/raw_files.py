@@ -1,0 +1,88 @@
+"""The raw files of downloaded datasets: their places, and whether they are good."""
+
+import math
+import struct
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tasks.system.files import md5_of
+from tasks.system.folders import study_data
+
+# MD5 of the uncompressed files, as published for MNIST.
+MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+CLASS_NAMES = {
+    "mnist": "MNIST",
+    "fashion_mnist": "FashionMNIST",
+    "kmnist": "KMNIST",
+    "emnist": "EMNIST",
+}
+SIZES = {"emnist": (240_000, 40_000)}  # the others hold 60,000 and 10,000
+
+
+class RawFile(NamedTuple):
+    """One uncompressed IDX file and how to recognize it."""
+
+    path: Path
+    md5: str | None
+    n_images: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Declared sizes: images (n, 28, 28), labels (n,)."""
+        return (self.n_images, 28, 28) if "images" in self.path.name else (self.n_images,)
+
+
+def dataset_class(name: str) -> Any:
+    """torchvision's class of a dataset."""
+    import torchvision.datasets
+
+    return getattr(torchvision.datasets, CLASS_NAMES[name])
+
+
+def raw_files(name: str) -> list[RawFile]:
+    """The four uncompressed files of a dataset in torchvision's layout below STUDY_DATA."""
+    folder = study_data() / CLASS_NAMES[name] / "raw"
+    prefix = "emnist-digits-" if name == "emnist" else ""
+    train, test = SIZES.get(name, (60_000, 10_000))
+    second = "test" if name == "emnist" else "t10k"
+    files = []
+    for part, count in (("train", train), (second, test)):
+        for content in ("images-idx3-ubyte", "labels-idx1-ubyte"):
+            file_name = f"{prefix}{part}-{content}"
+            md5 = MNIST_MD5[file_name] if name == "mnist" else None
+            files.append(RawFile(folder / file_name, md5, count))
+    return files
+
+
+def recorded_md5(file: RawFile) -> Path:
+    """Where the MD5 of a file is recorded that was unpacked from a verified archive."""
+    return file.path.with_name(file.path.name + ".md5")
+
+
+def find_fault(file: RawFile) -> str | None:
+    """What is wrong with a raw file; None if it is good.
+
+    The content must match the published MD5, or the one recorded when it was unpacked from a
+    verified archive. A file without either is held against its header and exact size.
+    """
+    if not file.path.is_file():
+        return "is missing"
+    header = struct.pack(f">HBB{len(file.shape)}I", 0, 8, len(file.shape), *file.shape)
+    expected, found = len(header) + math.prod(file.shape), file.path.stat().st_size
+    if found != expected:
+        return f"has {found:,} bytes instead of {expected:,}"
+    with file.path.open("rb") as stream:
+        start = stream.read(len(header))
+    if start != header:
+        return "does not start with the expected IDX header"
+    md5 = file.md5
+    if md5 is None and recorded_md5(file).is_file():
+        md5 = recorded_md5(file).read_text(encoding="ascii").strip()
+    if md5 is not None and md5_of(file.path) != md5:
+        return "does not match its checksum"
+    return None

@@ -1,0 +1,99 @@
+"""Reads any dataset into memory."""
+
+from typing import TYPE_CHECKING
+
+from tasks.datasets.config import OWN, DatasetConfig
+from tasks.datasets.dataset import Dataset, DatasetError
+from tasks.datasets.downloads import ensure_raw_files
+from tasks.datasets.images import SIDE
+from tasks.datasets.own_images import read_parts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+TEST_SHARE = 0.2
+SPLIT_SEED = 0
+
+
+def read_dataset(config: DatasetConfig) -> Dataset:
+    """Read a whole dataset. Raises DatasetError if it cannot be had."""
+    if config.name == "digits":
+        return _read_digits()
+    if config.name in OWN:
+        return _read_own(config)
+    ensure_raw_files(config.name)
+    return _read_mnist_like(config.name)
+
+
+def _split(images: "Tensor", labels: "Tensor | None") -> Dataset:
+    """A fixed split, stratified by label, shuffled so that any prefix holds all classes.
+
+    Raises DatasetError if a class is too small for it.
+    """
+    import torch
+    from sklearn.model_selection import train_test_split
+
+    try:
+        train, test = train_test_split(
+            torch.arange(len(images)).numpy(),
+            test_size=TEST_SHARE,
+            random_state=SPLIT_SEED,
+            stratify=None if labels is None else labels.numpy(),
+        )
+    except ValueError as error:
+        raise DatasetError(
+            f"dataset.path: {len(images)} images in {len(labels.unique())} classes are too few; "
+            f"every class needs at least 5 ({error})"
+            if labels is not None
+            else f"dataset.path: {error}"
+        ) from None
+    if labels is None:
+        return Dataset(images[train], images[test])
+    return Dataset(images[train], images[test], labels[train], labels[test])
+
+
+def _read_digits() -> Dataset:
+    """scikit-learn's 1,797 digits, 8x8 with 17 grey levels, enlarged to 28x28."""
+    import torch
+    from sklearn.datasets import load_digits
+    from torch.nn.functional import interpolate
+
+    bunch = load_digits()
+    small = torch.from_numpy(bunch.images).float().unsqueeze(1) / 16
+    images = interpolate(small, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+    images = (images.squeeze(1) * 255).round().to(torch.uint8)
+    return _split(images, torch.from_numpy(bunch.target).long())
+
+
+def _read_mnist_like(name: str) -> Dataset:
+    from tasks.datasets.raw_files import dataset_class
+    from tasks.system.folders import study_data
+
+    options = {"split": "digits"} if name == "emnist" else {}
+    images, labels = [], []
+    for train in (True, False):
+        part = dataset_class(name)(root=study_data(), train=train, download=False, **options)
+        # EMNIST is stored on its side
+        images.append(part.data.transpose(1, 2) if name == "emnist" else part.data)
+        labels.append(part.targets.long())
+    return Dataset(*images, *labels)
+
+
+def _read_own(config: DatasetConfig) -> Dataset:
+    """A user's own images, split unless they come in two parts; folders list class after class."""
+    parts = read_parts(config)
+    if "all" in parts:
+        return _split(*parts["all"])
+    if config.name == "folder":
+        parts = {name: _shuffled(*part) for name, part in parts.items()}
+    (train, train_labels), (test, test_labels) = parts["train"], parts["test"]
+    return Dataset(train, test, train_labels, test_labels)
+
+
+def _shuffled(images: "Tensor", labels: "Tensor | None") -> "tuple[Tensor, Tensor | None]":
+    """In a fixed order by chance, so that any prefix holds all classes."""
+    import torch
+
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
+    return images[order], None if labels is None else labels[order]

@@ -1,0 +1,167 @@
+"""The record of every invocation of a study: one file of JSON lines each, written as it goes.
+
+``STUDY_HOME/invocations/<id>.jsonl``; every line is merged into what stands before it, so a kill
+loses at most the line that was being written. A lock held for the invocation's life tells a running
+one from one whose process died.
+"""
+
+import secrets
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict
+
+from tasks.system import json_lines
+from tasks.system.folders import study_home
+from tasks.system.locks import held_if_free
+
+DIED = "its process ended without an explanation"  # killed, or the machine went down
+State = Literal["RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
+
+
+class TaskRecord(BaseModel):
+    """What became of one task of an invocation; without an outcome it was not finished."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task: str = ""
+    key: str = ""
+    outcome: Literal["", "done", "cached", "failed", "skipped"] = ""
+    reason: str = ""
+
+
+class Invocation(BaseModel):
+    """One invocation of a study. Times are seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    study: str
+    config: dict[str, Any]
+    sections: list[str]
+    started: float
+    ended: float | None = None
+    state: State = "RUNNING"
+    message: str = ""
+    flow_run_id: str | None = None
+    tasks: dict[str, TaskRecord] = {}
+
+    @property
+    def moment(self) -> str:
+        """When it started, to the second: what users call it by."""
+        return self.id[: len("YYYYmmdd-HHMMSS")]
+
+    def count(self, outcome: str) -> int:
+        """How many tasks ended like this."""
+        return sum(record.outcome == outcome for record in self.tasks.values())
+
+    @property
+    def left_open(self) -> bool:
+        """Whether its process died before it closed its runs in MLflow and Prefect."""
+        return self.ended is None and self.state != "RUNNING"
+
+    @property
+    def unfinished(self) -> dict[str, TaskRecord]:
+        """What failed, was skipped, or was being done when the process ended."""
+        over = {"done", "cached"}
+        return {name: task for name, task in self.tasks.items() if task.outcome not in over}
+
+
+def _folder() -> Path:
+    return study_home() / "invocations"
+
+
+def _path(identifier: str) -> Path:
+    return _folder() / f"{identifier}.jsonl"
+
+
+def _lock(identifier: str) -> FileLock:
+    return FileLock(_folder() / f"{identifier}.lock", thread_local=False)
+
+
+class InvocationLog:
+    """Writes the record of the invocation that is running."""
+
+    def __init__(self, study: str, config: dict[str, Any], sections: list[str]):
+        started = time.time()
+        moment = datetime.fromtimestamp(started).strftime("%Y%m%d-%H%M%S-%f")
+        self.id = f"{moment}-{study}-{secrets.token_hex(2)}"
+        _folder().mkdir(parents=True, exist_ok=True)
+        self._held = _lock(self.id)
+        self._held.acquire()
+        self.note(id=self.id, study=study, config=config, sections=sections, started=started)
+
+    def note(self, **fields: Any) -> None:
+        """Add to the record."""
+        json_lines.append(_path(self.id), fields)
+
+    def task(self, name: str, **fields: Any) -> None:
+        """Add to the record of one task."""
+        self.note(tasks={name: fields})
+
+    def end(self, state: State, message: str) -> None:
+        """Close the record."""
+        self.note(state=state, message=message, ended=time.time())
+        self._held.release()
+        Path(self._held.lock_file).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Invocation | None:
+    merged: dict[str, Any] = {"tasks": {}}
+    try:
+        for fields in json_lines.read(path):
+            for name, task in fields.pop("tasks", {}).items():
+                merged["tasks"].setdefault(name, {}).update(task)
+            merged.update(fields)
+        return Invocation.model_validate(merged)
+    except (OSError, ValueError):
+        return None
+
+
+def _alive(identifier: str) -> bool:
+    with held_if_free(_lock(identifier)) as free:
+        return not free
+
+
+def _current(path: Path) -> Invocation | None:
+    """The record with the state it is in now: one whose process died is CRASHED."""
+    found = _read(path)
+    if found is None or found.ended is not None:
+        return found
+    alive = _alive(found.id)
+    if alive or found.state == "RUNNING":
+        return found.model_copy(update={"state": "RUNNING" if alive else "CRASHED"})
+    return found
+
+
+def invocations(study: str | None = None) -> Iterator[Invocation]:
+    """Every invocation, newest first, of one study or of all; what died is CRASHED."""
+    for path in sorted(_folder().glob("*.jsonl"), reverse=True):
+        if study is not None and f"-{study}-" not in path.name:
+            continue
+        found = _current(path)
+        if found is not None and study in (None, found.study):
+            yield found
+
+
+def unclosed() -> Iterator[Invocation]:
+    """The invocations that are running, or whose process died before it closed its runs.
+
+    Each still has its lock file, so no other record is read.
+    """
+    for path in sorted(_folder().glob("*.lock")):
+        found = _current(path.with_suffix(".jsonl"))
+        if found is not None and found.ended is None:
+            yield found
+
+
+def close(found: Invocation) -> None:
+    """Write down that the runs of a dead invocation are closed, so that it is looked at once."""
+    message = found.message or DIED
+    fields = {"state": found.state, "message": message, "ended": time.time()}
+    json_lines.append(_path(found.id), fields)
+    Path(_lock(found.id).lock_file).unlink(missing_ok=True)

@@ -1,0 +1,26 @@
+"""Step ``interpolation_grid``: all walks of a seed in one picture."""
+
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.walks import load_walks
+from tasks.cache.entry import Entry
+from tasks.cache.step import Step
+
+
+def draw_grid(folder: Path, walks: list[Entry]) -> dict[str, Any]:
+    """All walks in one picture: per pair one row for each latent size and one in pixels."""
+    from tasks.reporting.plots import image_rows, save
+
+    rows = {}
+    for pair in dict.fromkeys(tuple(entry.result["pair"]) for entry in walks):
+        for entry in (e for e in walks if tuple(e.result["pair"]) == pair):
+            tensors = load_walks(entry)
+            latent_dim = entry.result["parameters"]["latent_dim"]
+            rows[f"{pair[0]} to {pair[1]}, d = {latent_dim}"] = tensors["decoded"]
+        rows[f"{pair[0]} to {pair[1]}, pixels"] = tensors["pixels"]
+    save(image_rows(rows), folder / "interpolations.png")
+    return {}
+
+
+interpolation_grid = Step(draw_grid, "interpolation_grid")

@@ -1,0 +1,20 @@
+"""Step ``pca``: the linear limit at every latent size at once."""
+
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.dataset import load_dataset
+from tasks.cache.entry import Entry
+from tasks.cache.step import Step
+
+
+def fit_linear_limit(folder: Path, dataset: Entry) -> dict[str, Any]:
+    """PCA of the training images; ``test_loss[k]`` is the test MSE with k components."""
+    from models.measures.pca import fit_pca
+
+    tensors = load_dataset(dataset)
+    train, test = (images.flatten(1) for images in (tensors.train_images, tensors.test_images))
+    return {"test_loss": fit_pca(train, test).test_loss.tolist()}
+
+
+pca = Step(fit_linear_limit, "pca")

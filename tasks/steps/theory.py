@@ -1,0 +1,29 @@
+"""Step ``theory``: the written study's exercises, checked in numbers."""
+
+from pathlib import Path
+from typing import Any
+
+from tasks.cache.step import Step
+
+SEED = 0
+CASES = 100
+
+
+def check_exercises(folder: Path) -> dict[str, Any]:
+    """Largest error of every exercise, and a counterexample to every slip of the study."""
+    import torch
+
+    from models.theory.checks import check_theory, counterexamples
+
+    checks = check_theory(torch.Generator().manual_seed(SEED), CASES)
+    examples = counterexamples()
+    return {
+        "parameters": {"seed": SEED, "cases": CASES},
+        "metrics": {f"error/{check.name}": check.largest_error for check in checks}
+        | {"exercises": len(checks), "exercises_that_hold": sum(check.holds for check in checks)},
+        "checks": [check._asdict() | {"holds": check.holds} for check in checks],
+        "counterexamples": [example._asdict() for example in examples],
+    }
+
+
+theory = Step(check_exercises, "theory", kind="theory")

@@ -1,0 +1,101 @@
+"""Step ``train``: one autoencoder from a dataset, an architecture and a recipe."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.specs import ModelSpec, TrainingRecipe
+from tasks.artifacts.autoencoder import WEIGHTS
+from tasks.artifacts.dataset import load_dataset
+from tasks.artifacts.worker import send_event, training_device
+from tasks.cache.checkpoints import CheckpointFolder
+from tasks.cache.entry import Entry
+from tasks.cache.step import SeedStackStep
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.fit import TrainedModel
+    from models.training.loop import Epoch
+
+
+EPOCH_IMAGE = "reconstructions-epoch-{:04d}.png"
+
+
+def train_models(
+    folder: list[Path],
+    checkpoints: list[Path],
+    dataset: Entry,
+    spec: ModelSpec,
+    recipe: list[TrainingRecipe],
+) -> list[dict[str, Any] | Exception]:
+    """Train a model per recipe, write weights and recipe side by side, return the loss curves.
+
+    The recipes differ in their seed only. A training that was killed continues from its newest
+    checkpoint. The result of a model whose loss became NaN or infinite is a DivergedError.
+    """
+    from models.fit import train_stack
+
+    images = load_dataset(dataset)
+    shown = images.examples()
+    trained = train_stack(
+        spec,
+        recipe[0],
+        [one.seed for one in recipe],
+        images.train_images,
+        images.test_images,
+        [partial(_send_epoch, member) for member in range(len(recipe))],
+        [CheckpointFolder(path) for path in checkpoints],
+        training_device(),
+        shown,
+    )
+    originals = images.test_images[shown]
+    return [
+        outcome.diverged or _keep(path, spec, one, outcome, originals)
+        for path, one, outcome in zip(folder, recipe, trained, strict=True)
+    ]
+
+
+def _send_epoch(member: int, epoch: "Epoch") -> None:
+    send_event(epoch._asdict() | {"member": member})
+
+
+def _keep(
+    folder: Path,
+    spec: ModelSpec,
+    recipe: TrainingRecipe,
+    trained: "TrainedModel",
+    originals: "Tensor",
+) -> dict[str, Any]:
+    """Write one trained model; its result."""
+    from safetensors.torch import save_file
+
+    from models.networks.autoencoder import count_parameters
+    from tasks.reporting.image_grids import save_image_grid
+
+    save_file(trained.model.state_dict(), folder / WEIGHTS)
+    described = {"spec": spec.model_dump(), "recipe": recipe.model_dump()}
+    (folder / "spec.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
+    for epoch, images in trained.samples.items():  # MLflow shows squares
+        rows = [
+            row for pair in zip(originals.split(5), images.split(5), strict=True) for row in pair
+        ]
+        save_image_grid(rows, folder / EPOCH_IMAGE.format(epoch), scale=2)
+    last = trained.history[-1]
+    return {
+        **described,
+        "history": [epoch._asdict() for epoch in trained.history],
+        "parameters": {"n_parameters": count_parameters(trained.model)},
+        "metrics": {"final_train_loss": last.train_loss, "final_test_loss": last.test_loss},
+    }
+
+
+train = SeedStackStep(
+    train_models,
+    "train",
+    kind="model",
+    settings={"spec": "training", "recipe": "training"},
+    resumable=True,
+    seeded="recipe",
+)

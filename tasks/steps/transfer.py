@@ -1,0 +1,75 @@
+"""Step ``transfer``: a classifier on top of a trained encoder, or of a new one."""
+
+from pathlib import Path
+from typing import Any
+
+from models.specs import ModelSpec, TransferSpec
+from tasks.artifacts.autoencoder import WEIGHTS, load_autoencoder
+from tasks.artifacts.dataset import load_dataset
+from tasks.artifacts.worker import send_event, training_device
+from tasks.cache.checkpoints import CheckpointFolder
+from tasks.cache.entry import Entry
+from tasks.cache.step import Step
+
+
+def train_transfer(
+    folder: Path,
+    checkpoints: Path,
+    dataset: Entry,
+    model: Entry | None,
+    architecture: ModelSpec,
+    spec: TransferSpec,
+) -> dict[str, Any]:
+    """Train one scenario with one label budget; test loss, accuracy and confusion matrix.
+
+    Without a model the encoder starts from new weights. A training that was killed continues from
+    its newest checkpoint.
+
+    Raises models.training.loop.DivergedError when the loss becomes NaN or infinite.
+    """
+    from safetensors.torch import save_file
+
+    from models.fit import train_classifier
+    from models.measures.classification import accuracy, confusion_matrix
+    from tasks.reporting.plots import confusion_figure, save
+
+    tensors = load_dataset(dataset)
+    train_labels, test_labels = tensors.labels()
+    outcome = train_classifier(
+        architecture,
+        spec,
+        None if model is None else load_autoencoder(model).encoder,
+        (tensors.train_images, train_labels),
+        (tensors.test_images, test_labels),
+        on_epoch=lambda epoch: send_event(epoch._asdict()),
+        checkpoint=CheckpointFolder(checkpoints),
+        device=training_device(),
+    )
+    save_file(outcome.classifier.state_dict(), folder / WEIGHTS)
+    n_classes = outcome.classifier.n_classes
+    confusion = confusion_matrix(outcome.predicted, test_labels, n_classes)
+    save(confusion_figure(confusion), folder / "confusion.png")
+    last = outcome.history[-1]
+    return {
+        "spec": spec.model_dump(),
+        "architecture": architecture.model_dump(),
+        "dataset": dataset.result["name"],
+        "history": [epoch._asdict() for epoch in outcome.history],
+        "confusion": confusion.tolist(),
+        "metrics": {
+            "final_train_loss": last.train_loss,
+            "final_test_loss": last.test_loss,
+            "test_accuracy": accuracy(outcome.predicted, test_labels),
+            "first_gradient_norm": outcome.first_gradient_norm,
+            "last_gradient_norm": outcome.last_gradient_norm,
+        },
+    }
+
+
+transfer = Step(
+    train_transfer,
+    "transfer",
+    kind="transfer",
+    settings={"spec": "transfer"},
+    resumable=True,
+)

@@ -1,0 +1,78 @@
+import pytest
+
+from flows.commands.gc import gc, unused
+from models.specs import ConfigError
+from tasks.cache import checkpoints, store
+from tasks.cache.entry import Entry, files_in
+from tasks.execution.invocations import InvocationLog
+
+
+def publish(key):
+    with store.workspace("train", key) as folder:
+        (folder / "weights.safetensors").write_bytes(b"x" * 1_000_000)
+        nothing = {"inputs": {}, "code": {}, "result": {}, "provenance": {}}
+        files = files_in(folder)
+        store.publish(
+            folder,
+            Entry(task="train", key=key, name=f"train[{key}]", files=files, seconds=1, **nothing),
+        )
+    with store.locked("train", key):
+        pass
+
+
+def invoke(study, *keys):
+    log = InvocationLog(study, {}, [])
+    for key in keys:
+        log.task(f"train[{key}]", task="train", key=key, outcome="done")
+    return log
+
+
+@pytest.fixture
+def filled(home):
+    """Three invocations of one study and one of another; an entry that nobody reached."""
+    for key in ("a", "b", "c", "d", "other"):
+        publish(key)
+    for keys in (("a", "b"), ("b", "c"), ("c",)):
+        invoke("smoke", *keys).end("COMPLETED", "")
+    invoke("mnist", "other").end("FAILED", "")
+    return home / "store"
+
+
+def names(paths):
+    return {path.name for path in paths}
+
+
+@pytest.mark.parametrize(
+    ("keep", "expected"), [(1, {"a", "b", "d"}), (2, {"a", "d"}), (3, {"d"}), (9, {"d"})]
+)
+def test_what_the_last_invocations_of_each_study_reach_is_kept(filled, keep, expected):
+    assert names(unused(keep)) == expected
+
+
+def test_nothing_is_deleted_unless_told_to(filled, capsys):
+    gc(1, yes=False)
+    said = capsys.readouterr().out
+    assert "3" in said
+    assert "3.0 MB not used by the last 1 invocations of each study; delete it with --yes" in said
+    assert names((filled / "train").iterdir()) == {"a", "b", "c", "d", "other"}
+    gc(1, yes=True)
+    assert names((filled / "train").iterdir()) == {"c", "other"}
+    assert names((filled / "locks").iterdir()) == {"train-c.lock", "train-other.lock"}
+    assert "3.0 MB deleted" in capsys.readouterr().out
+
+
+def test_leftovers_go_and_checkpoints_of_kept_keys_stay(filled):
+    for key in ("a", "c"):
+        checkpoints.folder_of("train", key).mkdir(parents=True)
+    for leftover in ("quarantine/1-c", "tmp/train-c-x"):
+        (filled / leftover).mkdir(parents=True)
+    gone = names(unused(1))
+    assert gone == {"a", "b", "d", "train-a", "1-c", "train-c-x"}
+
+
+def test_nothing_is_collected_while_a_study_runs(filled):
+    log = invoke("smoke", "d")
+    with pytest.raises(ConfigError, match="smoke is running"):
+        gc(1, yes=True)
+    log.end("COMPLETED", "")
+    assert "d" not in names(unused(1))

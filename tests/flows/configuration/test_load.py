@@ -1,0 +1,143 @@
+import shlex
+
+import pytest
+
+from flows.configuration.load import command_of, load_config, shipped_studies
+from flows.configuration.study_config import SECTIONS, InterpolationConfig
+from models.specs import ConfigError
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist", "mnist-as-reported", "smoke"])
+def test_shipped_studies_are_valid(name):
+    assert name in shipped_studies()
+    assert load_config(name).name == name
+
+
+def test_mnist_is_the_study_as_specified():
+    config = load_config("mnist")
+    assert len({*config.latent_sweep, *config.depth_sweep}) == 8
+    assert config.transfer_model in config.depth_sweep
+    assert config.recipe(0).latent_bias == 1.0
+    assert config.recipe(0).schedule == "one_cycle"
+    reported = load_config("mnist-as-reported")
+    assert reported.recipe(0) == reported.reported_recipe(0) == config.reported_recipe(0)
+    assert reported.recipe(0).latent_bias is None
+    assert (reported.training.learning_rate, reported.training.schedule) == (1e-3, "constant")
+
+
+def test_the_size_of_a_stack_follows_the_device():
+    def size(*overrides):
+        return load_config("smoke", list(overrides)).runner.models_at_once
+
+    assert size("runner.device=cpu") == 1
+    assert size("runner.device=cuda") == 64
+    assert size("runner.device=cuda", "runner.stack=3") == 3
+
+
+MISTAKES = {
+    "training.epoch=3": ["training.epoch", "unknown key", "'epochs'"],
+    "training.epochs=0": ["training.epochs", "0", "greater than or equal to 1"],
+    "training.epochs=true": ["training.epochs", "True", "integer"],
+    "training.learning_rate=-1": ["training.learning_rate", "-1", "greater than 0"],
+    "training.optimizer=lion": ["training.optimizer", "'lion'", "'adam', 'adamw' or 'sgd'"],
+    "dataset.name=cifar": ["dataset.name", "'cifar'", "'mnist'"],
+    "dataset.name=folder": ["dataset.path", "None"],
+    "latent_dims=[0]": ["latent_dims.0", "0", "greater than or equal to 1"],
+    "latent_dims=5": ["latent_dims", "5", "list"],
+    "depths=[4]": ["depths.0", "4", "less than or equal to 3"],
+    "seeds=[]": ["seeds", "at least 1"],
+    "seeds=[0,0]": ["seeds", "0", "twice"],
+    "runner.kind=dask": ["runner.kind: 'dask' with runner.address: None", "scheduler"],
+    "runner.address=tcp://host": ["runner.address", "tcp://host"],
+    "name=../x": ["name", "'../x'", "letters, digits"],
+    "transfer.label_budgets=[0]": ["transfer.label_budgets", "0", "all"],
+    "interpolation.pairs=[[1]]": ["interpolation.pairs.0", "[1]"],
+    "runner.device=tpu": ["runner.device", "'tpu'", "'auto', 'cpu' or 'cuda'"],
+    "runner.stack=0": ["runner.stack", "0", "greater than or equal to 1"],
+    "training=3": ["training", "3", "keys"],
+}
+
+
+@pytest.mark.parametrize(("override", "words"), MISTAKES.items())
+def test_mistakes_are_one_line_with_key_value_and_range(override, words):
+    with pytest.raises(ConfigError) as caught:
+        load_config("smoke", [override])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 1, lines
+    for word in words:
+        assert word in lines[0]
+
+
+def test_a_check_of_two_keys_does_not_show_the_part_that_holds_them():
+    with pytest.raises(ConfigError, match=r"^runner\.kind: 'dask' with runner\.address: None; "):
+        load_config("smoke", ["runner.kind=dask"])
+
+
+@pytest.mark.parametrize("override", ["training.epochs", "=3", "a..b=1", "training.epochs=[1"])
+def test_malformed_overrides_are_refused(override):
+    with pytest.raises(ConfigError, match="--set"):
+        load_config("smoke", [override])
+
+
+def test_overrides_change_nested_values():
+    overrides = ["training.epochs=7", "seeds=[0, 1]", "dataset.train_limit=null"]
+    config = load_config("smoke", [*overrides, "training.learning_rate=1e-3"])
+    assert config.training.learning_rate == 0.001
+    assert config.training.epochs == 7
+    assert config.seeds == (0, 1)
+    assert config.dataset.train_limit is None
+
+
+def test_own_files_are_read_and_broken_ones_explained(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("latent_dims: [3]\ndepths: []\n")
+    assert load_config(str(path)).name == "mine"
+    assert load_config(str(path)).depth_sweep == []
+    path.write_text("latent_dims: [3\n")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_config(str(path))
+    path.write_text("- 3\n")
+    with pytest.raises(ConfigError, match="must hold keys and values"):
+        load_config(str(path))
+    with pytest.raises(ConfigError, match="cannot read"):
+        load_config(str(tmp_path / "none.yaml"))
+    with pytest.raises(ConfigError, match="no study named 'mnits'; did you mean 'mnist'"):
+        load_config("mnits")
+
+
+def test_a_command_names_what_differs_from_the_shipped_study(tmp_path):
+    overrides = ["seeds=[0,1]", "training.epochs=2", "runner.width=1"]
+    command = command_of(load_config("mnist", overrides), ("theory",))
+    assert shlex.split(command)[:3] == ["study", "run", "mnist"]
+    arguments = shlex.split(command)[3:]
+    assert arguments[-2:] == ["--section", "theory"]
+    again = load_config("mnist", [a for a in arguments[:-2] if a != "--set"])
+    assert again == load_config("mnist", overrides[:2])
+    assert command_of(load_config("digits"), SECTIONS) == "study run digits"
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\n")
+    assert command_of(load_config(str(path)), SECTIONS) == "study run mine.yaml"
+
+
+def test_own_images_lie_where_the_study_file_says(tmp_path, monkeypatch):
+    path = tmp_path / "studies" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text("dataset: {name: folder, path: ../images}")
+    monkeypatch.chdir("/")
+    assert load_config(str(path)).dataset.path == str(tmp_path / "images")
+    monkeypatch.chdir(tmp_path)
+    override = ["dataset.path=here"]
+    assert load_config(str(path), override).dataset.path == str(tmp_path / "here")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "labels", "expected"),
+    [
+        (None, range(10), ((3, 5), (5, 8), (0, 4), (2, 9))),
+        (None, [3, 5, 8], ((3, 5), (5, 8))),
+        (None, range(8), ((0, 1), (1, 2), (2, 3), (3, 4))),
+        (((1, 7),), range(10), ((1, 7),)),
+    ],
+)
+def test_walks_are_between_labels_that_there_are(pairs, labels, expected):
+    assert InterpolationConfig(pairs=pairs).walks(labels) == expected

@@ -1,0 +1,56 @@
+import pytest
+import torch
+
+from models.networks.autoencoder import Autoencoder, count_parameters
+from models.networks.initialization import initialize
+from models.specs import ModelSpec
+
+EXACT = {
+    (2, 1): 15_482,
+    (2, 5): 22_686,
+    (2, 10): 31_691,
+    (2, 20): 49_701,
+    (2, 50): 103_731,
+    (2, 100): 193_781,
+    (1, 20): 27_543,
+    (3, 20): 28_317,
+}
+
+
+@pytest.mark.parametrize(("architecture", "expected"), EXACT.items())
+def test_parameter_counts_are_exact(architecture, expected):
+    depth, latent_dim = architecture
+    model = Autoencoder(ModelSpec(depth=depth, latent_dim=latent_dim))
+    assert count_parameters(model) == expected
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("activation", ["relu", "linear"])
+def test_shapes_and_ranges(depth, activation):
+    model = Autoencoder(ModelSpec(depth=depth, latent_dim=7, latent_activation=activation))
+    images = torch.rand(3, 1, 28, 28)
+    latents = model.encoder(images)
+    output = model(images)
+    assert latents.shape == (3, 7)
+    assert (latents.min() >= 0) == (activation == "relu")
+    assert output.shape == images.shape
+    assert 0 < output.min() <= output.max() < 1
+
+
+def test_initial_weights_come_from_the_generator_alone():
+    models = []
+    for global_seed in (1, 2):
+        torch.manual_seed(global_seed)
+        models.append(Autoencoder(ModelSpec()))
+        initialize(models[-1], torch.Generator().manual_seed(3), latent_bias=1.0)
+    first, second = (model.state_dict() for model in models)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert torch.equal(first["encoder.latent.bias"], torch.ones(20))
+
+
+def test_initial_weights_spread_as_those_of_torch():
+    ours, torchs = Autoencoder(ModelSpec(depth=2)), Autoencoder(ModelSpec(depth=2))
+    initialize(ours, torch.Generator().manual_seed(0))
+    for (name, mine), theirs in zip(ours.named_parameters(), torchs.parameters(), strict=True):
+        if mine.numel() > 300:
+            assert mine.std().item() == pytest.approx(theirs.std().item(), rel=0.15), name

@@ -1,0 +1,95 @@
+import random
+
+import pytest
+import torch
+
+from models.training.snapshots import Snapshot
+from tasks.cache import checkpoints
+from tasks.cache.checkpoints import CheckpointFolder, folder_of, verified_folder
+
+
+def snapshot(epoch=3):
+    generator = torch.Generator().manual_seed(epoch)
+    tensors = {
+        "model/weight": torch.rand(40, 25, generator=generator),
+        "optimizer/0/step": torch.tensor(12.0),
+        "generator": generator.get_state(),
+    }
+    return Snapshot(tensors, {"epoch": epoch, "history": [[1, 5, 0.1, 0.2, 1e-3]]})
+
+
+@pytest.fixture
+def folder():
+    folder = folder_of("train", "abc")
+    CheckpointFolder(folder).save(snapshot())
+    return folder
+
+
+def only(folder):
+    (path,) = folder.iterdir()
+    return path
+
+
+def test_a_snapshot_comes_back_bit_for_bit(folder):
+    loaded = CheckpointFolder(verified_folder("train", "abc")).load()
+    assert loaded.data == snapshot().data
+    assert loaded.tensors.keys() == snapshot().tensors.keys()
+    assert all(torch.equal(loaded.tensors[k], v) for k, v in snapshot().tensors.items())
+
+
+def test_only_the_newest_is_kept(folder):
+    CheckpointFolder(folder).save(snapshot(4))
+    assert CheckpointFolder(folder).load().epoch == 4
+    assert checkpoints.epoch_of("train", "abc") == 4
+    only(folder)
+
+
+def test_the_newest_counts_if_a_kill_left_two(folder):
+    older = only(folder)
+    content = older.read_bytes()
+    CheckpointFolder(folder).save(snapshot(12))
+    older.write_bytes(content)
+    assert CheckpointFolder(verified_folder("train", "abc")).load().epoch == 12
+
+
+def test_without_a_checkpoint_training_starts_at_the_beginning():
+    assert CheckpointFolder(verified_folder("train", "none")).load() is None
+    assert checkpoints.epoch_of("train", "none") is None
+
+
+def test_half_a_write_is_removed(folder):
+    (folder / "epoch.tmp").write_bytes(b"half")
+    assert CheckpointFolder(verified_folder("train", "abc")).load().epoch == 3
+    only(folder)
+
+
+def damaged(folder, content):
+    """Whether a checkpoint with this content is refused and set aside."""
+    path = only(folder)
+    whole = path.read_bytes()
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="checkpoint damaged"):
+        empty = CheckpointFolder(verified_folder("train", "abc")).load() is None
+    path.write_bytes(whole)
+    return empty
+
+
+def test_of_a_thousand_flipped_bits_every_one_is_seen(folder):
+    content = only(folder).read_bytes()
+    chance = random.Random(0)
+    for _ in range(1000):
+        flipped = bytearray(content)
+        flipped[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        assert damaged(folder, flipped)
+    assert len(list((folder.parents[1] / "quarantine").iterdir())) == 1000
+
+
+def test_a_checkpoint_cut_at_any_kilobyte_is_refused(folder):
+    content = only(folder).read_bytes()
+    for size in range(0, len(content), 1024):
+        assert damaged(folder, content[:size])
+
+
+def test_removal_leaves_nothing(folder):
+    checkpoints.remove("train", "abc")
+    assert not folder.exists()

@@ -1,0 +1,293 @@
+import ast
+import shutil
+
+import pytest
+
+from tasks.cache import module_code
+from tasks.cache.code_digest import TEMPLATES, code_parts, forget_code
+from tasks.cache.module_code import BYSTANDERS, PACKAGES, ROOT, module_file
+
+HELPER = "bound = 1 / math.sqrt(layer.weight[0].numel())"
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A copy of the project that may be edited; the digest reads it instead."""
+    for package in ("models", "tasks"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    monkeypatch.setattr(module_code, "ROOT", tmp_path)
+
+    def edit(path, old, new):
+        file = tmp_path / path
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+        forget_code()
+
+    forget_code()
+    yield edit
+    forget_code()
+
+
+STEPS = {
+    "data": ("tasks.steps.data", "prepare_dataset"),
+    "pca": ("tasks.steps.pca", "fit_linear_limit"),
+    "train": ("tasks.steps.train", "train_models"),
+    "evaluate": ("tasks.steps.evaluate", "evaluate_model"),
+    "interpolate": ("tasks.steps.interpolate", "interpolate_pair"),
+    "interpolation_grid": ("tasks.steps.interpolation_grid", "draw_grid"),
+    "correlate": ("tasks.steps.correlate", "correlate_latents"),
+    "transfer": ("tasks.steps.transfer", "train_transfer"),
+    "package": ("tasks.steps.package", "package_model"),
+    "theory": ("tasks.steps.theory", "check_exercises"),
+    "report": ("tasks.reporting.report", "write_report"),
+}
+USE_CLASSIFIERS = {"transfer", "interpolate", "package"}
+
+
+def digests():
+    return {name: code_parts(*place) for name, place in STEPS.items()}
+
+
+def changed(edit, path, old, new):
+    before = digests()
+    edit(path, old, new)
+    return {name for name, parts in digests().items() if parts != before[name]}
+
+
+def test_comments_docstrings_and_formatting_change_nothing(copied):
+    networks = "models/networks/initialization.py"
+    assert not changed(copied, networks, HELPER, f"# a reason\n            {HELPER}")
+    assert not changed(copied, "models/fit.py", '"""Train one auto', '"""Fit one auto')
+    assert not changed(copied, "models/specs.py", "Size of the latent vector", "Latent size")
+    assert not changed(copied, networks, "1 / math.sqrt", "(1)/(math . sqrt)")
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "expected"),
+    [
+        (
+            "models/networks/initialization.py",
+            HELPER,
+            HELPER.replace("1 /", "2 /"),
+            {"train", "transfer"},
+        ),
+        ("models/measures/pca.py", "flip(1).T", "flip(0).T", {"pca"}),
+        (
+            "models/measures/latents.py",
+            "latents.amax(0) ==",
+            "latents.amax(0) <=",
+            {"evaluate", "correlate"},
+        ),
+        (
+            "models/networks/classifier.py",
+            "nn.Linear(50, 100)",
+            "nn.Linear(50, 99)",
+            USE_CLASSIFIERS,
+        ),
+        ("tasks/datasets/readers.py", "TEST_SHARE = 0.2", "TEST_SHARE = 0.3", {"data"}),
+        ("tasks/reporting/plots.py", "len(counts) <= 12", "len(counts) <= 13", {"transfer"}),
+        ("tasks/reporting/templates/depth_sweep.html.j2", ">Depth</h2>", ">D</h2>", {"report"}),
+        ("tasks/cache/store.py", "time.time_ns()", "time.monotonic_ns()", set()),
+        ("tasks/tracking/entry_runs.py", "BATCH = 900", "BATCH = 800", set()),
+        (
+            "tasks/execution/progress.py",
+            "LINES_PER_TASK = 5",
+            "LINES_PER_TASK = 6",
+            set(),
+        ),
+    ],
+)
+def test_an_edit_changes_exactly_what_uses_it(copied, path, old, new, expected):
+    assert changed(copied, path, old, new) == expected
+
+
+def test_parts_name_file_and_definition():
+    parts = code_parts("tasks.steps.train", "train_models")
+    assert "models.networks.autoencoder:Decoder" in parts
+    assert "tasks.steps.train:train_models" in parts
+    assert not any(name.startswith("tasks.tracking") for name in parts)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A small project of a few files, and whether an edit changes what ``tasks.a:f`` runs."""
+    monkeypatch.setattr(module_code, "ROOT", tmp_path)
+
+    def write(**files):
+        for name, text in files.items():
+            path = tmp_path / "tasks" / f"{name.replace('__in__', '/')}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def seen(edited, **files):
+        write(__init__="", **files)
+        forget_code()
+        before = code_parts("tasks.a", "f")
+        write(**edited)
+        forget_code()
+        return code_parts("tasks.a", "f") != before
+
+    yield seen
+    forget_code()
+
+
+ONE, TWO = "def g():\n    return 1\n", "def g():\n    return 2\n"
+USES = {
+    "a name that a package exports again": {
+        "a": "from tasks.room import g\ndef f():\n    return g()\n",
+        "room__in____init__": "from tasks.room.b import g\n",
+    },
+    "a name that is exported again under another name": {
+        "a": "from tasks.room import h\ndef f():\n    return h()\n",
+        "room__in____init__": "from tasks.room.b import g as h\n",
+    },
+    "all names, exported again": {
+        "a": "from tasks.room import *\ndef f():\n    return g()\n",
+        "room__in____init__": "from tasks.room.b import *\n",
+    },
+    "a relative import": {
+        "a": "from .room import b\ndef f():\n    return b.g()\n",
+        "room__in____init__": "",
+    },
+    "a relative import of a name": {
+        "a": "from .room.b import g\ndef f():\n    return g()\n",
+        "room__in____init__": "",
+    },
+    "a relative import in a package": {
+        "a": "from tasks.room import g\ndef f():\n    return g()\n",
+        "room__in____init__": "from .b import g\n",
+    },
+    "a relative import from a neighbour": {
+        "a": "from tasks.room.c import g\ndef f():\n    return g()\n",
+        "room__in____init__": "",
+        "room__in__c": "from . import b\nfrom ..room.b import g\n",
+    },
+    "import a.b": {
+        "a": "import tasks.room.b\ndef f():\n    return tasks.room.b.g()\n",
+        "room__in____init__": "",
+    },
+    "import a.b as c": {
+        "a": "import tasks.room.b as c\ndef f():\n    return c.g()\n",
+        "room__in____init__": "",
+    },
+    "an attribute of a package": {
+        "a": "from tasks import room\ndef f():\n    return room.g()\n",
+        "room__in____init__": "from tasks.room.b import g\n",
+    },
+    "an import inside the function": {
+        "a": "def f():\n    from tasks.room.b import g\n    return g()\n",
+        "room__in____init__": "",
+    },
+    "the same name imported twice": {
+        "a": (
+            "def f():\n    from tasks.room.b import g\n    return g()\n"
+            "def other():\n    from tasks.room.c import g\n    return g()\n"
+        ),
+        "room__in____init__": "",
+        "room__in__c": ONE,
+    },
+    "an import that may fail": {
+        "a": (
+            "try:\n    from tasks.room.b import g\nexcept ImportError:\n    g = None\n"
+            "def f():\n    return g()\n"
+        ),
+        "room__in____init__": "",
+    },
+    "a function that a module calls when it is imported": {
+        "a": "from tasks.room.c import h\ndef f():\n    return h()\n",
+        "room__in____init__": "",
+        "room__in__c": "from tasks.room.b import g\ng()\ndef h():\n    return 1\n",
+    },
+    "a decorator": {
+        "a": "from tasks.room.b import g\n@g\ndef f():\n    return 1\n",
+        "room__in____init__": "",
+    },
+}
+
+
+@pytest.mark.parametrize("files", USES.values(), ids=USES)
+def test_an_edited_helper_is_seen_behind(project, files):
+    assert project({"room__in__b": TWO}, **files, room__in__b=ONE)
+    assert not project({"room__in__b": ONE + "# said\n"}, **files, room__in__b=ONE)
+
+
+EFFECTS = {
+    "of a module imported for it": {
+        "a": "import tasks.b\ndef f():\n    return 1\n",
+        "b": "import os\nos.environ['X'] = '{}'\n",
+    },
+    "of a module whose name is not used": {
+        "a": "from tasks.b import g\ndef f():\n    return 1\n",
+        "b": "g = 1\nprint('{}')\n",
+    },
+    "of a module that an imported one imports": {
+        "a": "from tasks.b import g\ndef f():\n    return g\n",
+        "b": "import tasks.c\ng = 1\n",
+        "c": "import torch\ntorch.x = '{}'\n",
+    },
+    "of a package": {
+        "a": "from tasks.room.b import g\ndef f():\n    return g()\n",
+        "room__in____init__": "import os\nos.environ.setdefault('X', '{}')\n",
+        "room__in__b": ONE,
+    },
+    "that changes an imported table": {
+        "a": "from tasks.b import TABLE\nimport tasks.c\ndef f():\n    return TABLE\n",
+        "b": "TABLE = {{}}\n",
+        "c": "from tasks.b import TABLE\nTABLE['x'] = '{}'\n",
+    },
+    "that registers a function by a decorator": {
+        "a": "from tasks.b import TABLE\nimport tasks.c\ndef f():\n    return TABLE\n",
+        "b": "TABLE = {{}}\ndef add(g):\n    TABLE[g.__name__] = g\n",
+        "c": "from tasks.b import add\n@add\ndef g():\n    return '{}'\n",
+    },
+    "in a branch": {
+        "a": "import tasks.b\ndef f():\n    return 1\n",
+        "b": "import os\nif os.name:\n    os.x = '{}'\n",
+    },
+}
+
+
+@pytest.mark.parametrize("files", EFFECTS.values(), ids=EFFECTS)
+def test_an_edited_effect_of_a_module_is_seen(project, files):
+    before = {name: text.replace("{}", "1") for name, text in files.items()}
+    after = {name: text.replace("{}", "2") for name, text in files.items()}
+    before = {name: text.replace("{1}", "{}") for name, text in before.items()}
+    after = {name: text.replace("{2}", "{}") for name, text in after.items()}
+    assert project(after, **before)
+
+
+def test_what_is_imported_for_types_only_does_not_count(project):
+    types = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from tasks.b import g\n"
+    text = f'{types}def f() -> "g":\n    return 1\n'
+    assert not project({"b": TWO}, a=text, b=ONE)
+
+
+def test_an_unused_neighbour_does_not_count(project):
+    text = "from tasks.b import g\ndef f():\n    return g()\n"
+    assert not project({"b": ONE + "def other():\n    return 2\n"}, a=text, b=ONE)
+
+
+def test_bystanders_and_templates_exist():
+    for module in BYSTANDERS:
+        assert module_file(module) is not None, module
+    assert {path.suffix for path in (ROOT / TEMPLATES).iterdir()} == {".j2", ".css"}
+    assert any(name.startswith(f"{TEMPLATES}/") for name in code_parts(*STEPS["report"]))
+    for package in PACKAGES:
+        assert module_file(package) is not None
+
+
+# What looks code up by text, so that nobody can say what it reaches.
+UNFOLLOWED = {"__import__", "import_module", "eval", "exec", "globals", "__getattr__"}
+
+
+def test_steps_reach_no_code_that_cannot_be_followed():
+    reached = {part for place in STEPS.values() for part in code_parts(*place)}
+    for module in {part.partition(":")[0] for part in reached if "/" not in part}:
+        tree = ast.parse(module_file(module).read_text())
+        named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        named |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} - {
+            "eval"
+        }
+        named |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        assert not named & UNFOLLOWED, module

@@ -1,0 +1,114 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.specs import ModelSpec, TrainingRecipe
+from tasks.cache.entry import Entry
+from tasks.cache.module_code import ROOT
+from tasks.cache.nested import leaves
+from tasks.cache.step import Member, Step
+from tasks.execution import exact_code
+from tasks.execution.exact_code import CodeChangedError, compute_exactly
+from tasks.steps.evaluate import evaluate
+from tasks.steps.train import train
+from tasks.steps.transfer import transfer
+
+KEY = """
+from models.specs import ModelSpec, TrainingRecipe
+from tasks.steps.train import train
+print(train.key({"dataset": "d", "spec": ModelSpec(), "recipe": TrainingRecipe()}))
+"""
+
+
+def inputs(**changes):
+    return {"dataset": "d", "spec": ModelSpec(), "recipe": TrainingRecipe(), **changes}
+
+
+def test_a_key_is_the_same_in_every_process_and_folder(tmp_path):
+    script = tmp_path / "main.py"
+    script.write_text(KEY)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
+    ways = [[str(script)], ["-c", KEY], ["-m", "main"]]
+    keys = {
+        subprocess.run(
+            [sys.executable, *way],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for way in ways
+    }
+    assert keys == {train.key(inputs())}
+
+
+def test_a_key_follows_what_changes_the_answer():
+    key = train.key(inputs())
+    assert train.key(inputs(recipe=TrainingRecipe(epochs=6))) != key
+    assert train.key(inputs(spec=ModelSpec(latent_dim=21))) != key
+    assert train.key(inputs(dataset="e")) != key
+    assert evaluate.key(inputs()) != key
+
+
+def test_an_upstream_entry_counts_by_its_content():
+    described = {"task": "data", "inputs": {}, "code": {}, "files": {}, "provenance": {}}
+    first = Entry(key="a", name="x", seconds=1, result={"sha256": "1"}, **described)
+    again = Entry(key="b", name="y", seconds=2, result={"sha256": "1"}, **described)
+    other = Entry(key="a", name="x", seconds=1, result={"sha256": "2"}, **described)
+    assert train.key(inputs(dataset=first)) == train.key(inputs(dataset=again))
+    assert train.key(inputs(dataset=first)) != train.key(inputs(dataset=other))
+    assert train.recorded(inputs(dataset=first))["dataset"] == first.fingerprint
+
+
+def member(seed):
+    recipe = TrainingRecipe(seed=seed)
+    return Member(inputs(recipe=recipe), Path(f"folder-{seed}"), Path(f"checkpoints-{seed}"))
+
+
+def test_a_step_computes_one_member_with_its_folders():
+    one = Member({"dataset": "d", "model": "m", "pca": "p"}, Path("folder"), None)
+    assert evaluate.arguments([one]) == one.inputs | {"folder": Path("folder")}
+    assert evaluate.results({"metrics": {}}) == [{"metrics": {}}]
+    assert transfer.arguments([member(0)])["checkpoints"] == Path("checkpoints-0")
+    with pytest.raises(ValueError, match="too many values"):
+        evaluate.arguments([one, one])
+
+
+def test_a_seed_stack_step_computes_members_as_lists():
+    members = [member(seed) for seed in (3, 4)]
+    given = train.arguments(members)
+    assert given["folder"] == [Path("folder-3"), Path("folder-4")]
+    assert given["checkpoints"] == [Path("checkpoints-3"), Path("checkpoints-4")]
+    assert [recipe.seed for recipe in given["recipe"]] == [3, 4]
+    assert given["spec"] == ModelSpec()  # what they share is given once
+    assert train.results([{}, ValueError()])[0] == {}
+
+
+def test_a_step_declares_that_it_resumes():
+    def keeps_checkpoints(folder, checkpoints):
+        return {}
+
+    with pytest.raises(AssertionError, match="resumable"):
+        Step(keeps_checkpoints, "wrong")
+    with pytest.raises(AssertionError, match="resumable"):
+        Step(lambda folder: {}, "wrong", resumable=True)
+
+
+def multiply(factor):
+    return {"product": 2 * factor}
+
+
+def test_code_that_changed_since_the_key_was_made_is_not_run(monkeypatch):
+    parts = {"models.specs:Value": "1"}
+    monkeypatch.setattr(exact_code, "code_parts", lambda module, name: parts)
+    assert compute_exactly(multiply, dict(parts), {"factor": 3}) == {"product": 6}
+    with pytest.raises(CodeChangedError, match=r"while the study was running \(models.specs:Value"):
+        compute_exactly(multiply, {"models.specs:Value": "2"}, {"factor": 3})
+
+
+def test_leaves_looks_through_lists_and_mappings():
+    assert list(leaves({"a": [1, (2, 3)], "b": {"c": 4}})) == [1, 2, 3, 4]

@@ -1,0 +1,193 @@
+import gzip
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tasks.datasets.config import Conversion
+from tasks.datasets.dataset import DatasetError
+from tasks.datasets.idx import read_idx
+from tasks.datasets.images import convert, read_folder, read_image
+from tasks.reporting.image_grids import GREY, save_image_grid
+
+# (1, 28, 84): three square bands, dark to light
+BANDS = torch.tensor([10, 100, 200], dtype=torch.uint8).repeat_interleave(28).expand(1, 28, 84)
+
+
+def three(row):
+    """The left, the middle and the right of a row of pixels."""
+    return [row[index].item() for index in (0, 14, 27)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "middle", "top"),
+    [("stretch", [10, 100, 200], [10, 100, 200]), ("crop", [100] * 3, [100] * 3)],
+)
+def test_a_wide_image_is_stretched_or_cut(shape, middle, top):
+    found = convert(BANDS, Conversion(shape=shape))
+    assert (found.shape, found.dtype) == ((28, 28), torch.uint8)
+    assert (three(found[14]), three(found[0])) == (middle, top)
+    inverted = convert(BANDS, Conversion(shape=shape, invert=True))
+    assert torch.equal(inverted, 255 - found)
+
+
+def test_a_border_becomes_black_whether_inverted_or_not():
+    for invert, middle in ((False, [10, 100, 200]), (True, [245, 155, 55])):
+        found = convert(BANDS, Conversion(shape="pad", invert=invert))
+        assert three(found[14]) == middle
+        assert (found[:9] == 0).all()
+        assert (found[-9:] == 0).all()
+        assert (found[10:18] > 0).all()
+
+
+@pytest.mark.parametrize("shape", ["stretch", "crop", "pad"])
+def test_a_tall_image_is_treated_as_a_wide_one(shape):
+    conversion = Conversion(shape=shape)
+    upright = convert(BANDS.transpose(1, 2), conversion)
+    assert torch.equal(upright, convert(BANDS, conversion).T)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (1, 5), (29, 30)])
+@pytest.mark.parametrize("shape", ["stretch", "crop", "pad"])
+def test_any_size_becomes_a_square(size, shape):
+    found = convert(torch.full((1, *size), 50, dtype=torch.uint8), Conversion(shape=shape))
+    assert found.shape == (28, 28)
+    assert 45 <= found[14, 14] <= 50
+
+
+def test_colour_images_become_grey_by_luminance():
+    images = torch.zeros(5, 3, 10, 20, dtype=torch.uint8)
+    images[0, 0] = images[1, 1] = images[2, 2] = images[3] = 255
+    found = convert(images, Conversion())
+    assert found.shape == (5, 28, 28)
+    assert found[:, 0, 0].tolist() == [76, 150, 29, 255, 0]
+    assert (found == found[:, :1, :1]).all()
+
+
+def save(image, path, **options):
+    image.save(path, **options)
+    return read_image(path, Conversion())
+
+
+def test_colour_and_grey_files_are_read(tmp_path):
+    red = save(Image.new("RGB", (40, 30), (255, 0, 0)), tmp_path / "red.png")
+    assert (red.shape, red.dtype) == ((28, 28), torch.uint8)
+    assert (red == 76).all()
+    assert (save(Image.new("L", (5, 9), 137), tmp_path / "grey.bmp") == 137).all()
+    assert (save(Image.new("1", (5, 9), 1), tmp_path / "white.png") == 255).all()
+
+
+def test_the_conversion_is_the_callers(tmp_path):
+    Image.new("L", (40, 20), 137).save(tmp_path / "grey.png")
+    found = read_image(tmp_path / "grey.png", Conversion(shape="pad", invert=True))
+    assert found[14, 14] == 255 - 137
+    assert found[0, 0] == 0
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_are_scaled_to_eight(tmp_path, suffix):
+    levels = np.array([[0, 51 * 257, 65_535]], dtype=np.uint16).repeat(28, 1).repeat(28, 0)
+    found = save(Image.fromarray(levels), tmp_path / f"deep.{suffix}")
+    assert three(found[5]) == [0, 51, 255]
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA", "LA"])
+def test_transparent_parts_are_white(tmp_path, mode):
+    image, options = Image.new(mode, (30, 30)), {}
+    if mode == "P":
+        image.putpalette([0, 0, 0, 100, 100, 100])
+        image.paste(1, (0, 15, 30, 30))
+        options = {"transparency": 0}
+    else:
+        image.paste(Image.new("L", (30, 15), 100).convert(mode), (0, 15))
+    found = save(image, tmp_path / "half.png", **options)
+    assert (found[:13] == 255).all()
+    assert (found[15:] == 100).all()
+
+
+def test_a_camera_held_on_its_side_is_turned(tmp_path):
+    image = Image.new("L", (40, 40), 0)
+    image.paste(255, (0, 0, 20, 40))
+    upright = save(image, tmp_path / "upright.jpg")
+    assert (upright[:, :13] > 250).all()
+    assert (upright[:, 15:] < 5).all()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the first column is the upper edge
+    turned = save(image, tmp_path / "turned.jpg", exif=exif)
+    assert (turned[:13] > 250).all()
+    assert (turned[15:] < 5).all()
+
+
+def test_a_broken_file_is_named(tmp_path):
+    path = tmp_path / "broken.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 30), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    for damaged in (path.read_bytes()[:-200], b"no picture", b""):
+        path.write_bytes(damaged)
+        with pytest.raises(DatasetError, match=r"dataset\.path: cannot read .*broken\.png: "):
+            read_image(path, Conversion())
+
+
+def test_a_folder_is_read_by_name_as_a_model_takes_it(tmp_path):
+    for name, level in {"b.png": 255, "a.JPG": 0, ".hidden.png": 9}.items():
+        Image.new("L", (40, 30), level).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
+    found = read_folder(tmp_path)
+    assert (found.shape, found.dtype) == ((2, 1, 28, 28), np.float32)
+    assert (found[0].max(), found[1].min(), found[1].max()) == (0, 1, 1)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DatasetError, match=r"no images in .*none"):
+        read_folder(str(tmp_path / "none"))
+
+
+HEADER = struct.pack(">HBBII", 0, 8, 2, 2, 3)
+IDX = HEADER + bytes([1, 2, 3, 4, 5, 255])
+
+
+def test_idx_files_have_the_shape_that_they_declare(tmp_path):
+    for name, content in {"plain": IDX, "packed.gz": gzip.compress(IDX)}.items():
+        (tmp_path / name).write_bytes(content)
+        found = read_idx(tmp_path / name)
+        assert found.dtype == torch.uint8
+        assert found.tolist() == [[1, 2, 3], [4, 5, 255]]
+
+
+DAMAGED = {
+    "empty": b"",
+    "magic": b"\1" + IDX[1:],
+    "header": IDX[:10],
+    "truncated": IDX[:-1],
+    "longer": IDX + b"\0",
+    "signed": struct.pack(">HBBI", 0, 9, 1, 2) + bytes(2),
+    "floats": struct.pack(">HBBI", 0, 13, 1, 2) + bytes(8),
+    "nothing": struct.pack(">HBBI", 0, 8, 1, 0),
+    "plain.gz": IDX,
+    "cut.gz": gzip.compress(IDX)[:-10],
+    "garbled.gz": gzip.compress(IDX)[:10] + b"\xff" * 20,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_what_is_no_idx_file_is_named(tmp_path, name):
+    (tmp_path / name).write_bytes(DAMAGED[name])
+    with pytest.raises(DatasetError, match=rf"dataset\.path: .*/{name} is no IDX file"):
+        read_idx(tmp_path / name)
+
+
+def test_what_an_idx_file_declares_and_holds_is_said(tmp_path):
+    (tmp_path / "short").write_bytes(IDX[:-2])
+    with pytest.raises(DatasetError, match=r"type 8 and shape \(2, 3\), and holds 4 bytes"):
+        read_idx(tmp_path / "short")
+
+
+def test_rows_of_images_are_saved_on_grey(tmp_path):
+    levels = torch.tensor([10, 20, 30, 40], dtype=torch.uint8).reshape(4, 1, 1).expand(4, 28, 28)
+    save_image_grid([levels[:3], levels[3:]], tmp_path / "rows.png", scale=2)
+    found = np.asarray(Image.open(tmp_path / "rows.png"))
+    assert found.shape == (2 * (2 * 30 + 2), 2 * (3 * 30 + 2))
+    centers = found[32::60, 32::60]  # a cell is 28 and 2 between, twice as large
+    assert centers.tolist() == [[10, 20, 30], [40, GREY, GREY]]
+    assert found[:, :4].tolist() == [[GREY] * 4] * len(found)
+    assert (found[4:60, 4:60] == 10).all()

@@ -1,0 +1,276 @@
+"""Own images from their files to a prepared dataset; every picture has one level of grey."""
+
+import gzip
+import shutil
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tasks.datasets.config import DatasetConfig
+from tasks.datasets.contents import count_classes, source_fingerprint
+from tasks.datasets.dataset import DatasetError
+from tasks.datasets.own_images import class_names, files_of, read_parts
+from tests.tasks.conftest import prepared
+
+
+def pictures(folder, first, n=10):
+    """Pictures of the levels first, first + 1, ... by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for level in range(first, first + n):
+        Image.new("L", (40, 30), level).save(folder / f"{level:03d}.png")
+
+
+def of_folder(path, **options):
+    return DatasetConfig(name="folder", path=str(path), **options)
+
+
+def levels(images):
+    """The one level of each picture."""
+    assert images.shape[1:] == (28, 28)
+    assert images.dtype == torch.uint8
+    assert (images == images[:, :1, :1]).all()
+    return images[:, 0, 0].tolist()
+
+
+def test_subfolders_are_classes_in_the_order_of_their_names(tmp_path):
+    pictures(tmp_path / "dog", 50)
+    pictures(tmp_path / "cat" / "tabby", 0)
+    config = of_folder(tmp_path)
+    assert class_names(config) == ["cat", "dog"]
+    assert count_classes(config) == 2
+    ((part, (images, labels)),) = read_parts(config).items()
+    assert part == "all"
+    assert levels(images) == [*range(10), *range(50, 60)]
+    assert labels.tolist() == [0] * 10 + [1] * 10
+    assert labels.dtype == torch.long
+
+
+def test_a_fifth_of_every_class_is_set_aside(tmp_path):
+    pictures(tmp_path / "images" / "cat", 0)
+    pictures(tmp_path / "images" / "dog", 50, n=20)
+    result, tensors = prepared(tmp_path / "a", of_folder(tmp_path / "images"))
+    assert (result["n_train"], result["n_test"], result["n_classes"]) == (24, 6, 2)
+    assert torch.bincount(tensors["test_labels"]).tolist() == [2, 4]
+    found = {
+        level: label
+        for part in ("train", "test")
+        for level, label in zip(
+            levels(tensors[f"{part}_images"]), tensors[f"{part}_labels"].tolist(), strict=True
+        )
+    }
+    assert found == {level: int(level >= 50) for level in [*range(10), *range(50, 70)]}
+
+
+def test_a_flat_folder_has_no_labels(tmp_path):
+    pictures(tmp_path / "images", 0)
+    config = of_folder(tmp_path / "images")
+    assert (class_names(config), count_classes(config)) == ([], 0)
+    assert read_parts(config)["all"][1] is None
+    result, tensors = prepared(tmp_path / "a", config)
+    assert (result["n_train"], result["n_test"], result["n_classes"]) == (8, 2, 0)
+    assert tensors.keys() == {"train_images", "test_images"}
+    assert {*levels(tensors["train_images"]), *levels(tensors["test_images"])} == {*range(10)}
+
+
+def test_train_and_test_folders_stay_apart(tmp_path):
+    for part, first in {"train": 0, "test": 100}.items():
+        pictures(tmp_path / "images" / part / "dog", first, n=11)
+        pictures(tmp_path / "images" / part / f"only in {part}", first + 50)
+    config = of_folder(tmp_path / "images")
+    assert class_names(config) == ["dog", "only in test", "only in train"]
+    result, tensors = prepared(tmp_path / "a", config)
+    assert (result["n_train"], result["n_test"], result["n_classes"]) == (21, 21, 3)
+    for part, first, other in (("train", 0, 2), ("test", 100, 1)):
+        labelled = zip(
+            levels(tensors[f"{part}_images"]), tensors[f"{part}_labels"].tolist(), strict=True
+        )
+        dogs = [(level, 0) for level in range(first, first + 11)]
+        others = [(level, other) for level in range(first + 50, first + 60)]
+        assert sorted(labelled) == dogs + others
+    assert set(tensors["train_labels"][:8].tolist()) == {0, 2}  # a limit leaves both classes
+
+
+def test_parts_without_classes_have_no_labels(tmp_path):
+    pictures(tmp_path / "flat" / "train", 0)
+    pictures(tmp_path / "flat" / "test", 50)
+    _, tensors = prepared(tmp_path / "a", of_folder(tmp_path / "flat"))
+    assert tensors.keys() == {"train_images", "test_images"}
+    pictures(tmp_path / "mixed" / "train" / "cat", 0)
+    pictures(tmp_path / "mixed" / "test", 50)
+    result, tensors = prepared(tmp_path / "b", of_folder(tmp_path / "mixed"))
+    assert tensors.keys() == {"train_images", "test_images"}
+    assert result["n_classes"] == 0
+
+
+def test_hidden_files_and_folders_are_no_images(tmp_path):
+    pictures(tmp_path / "train" / "cat", 0)
+    pictures(tmp_path / "test" / "cat", 50)
+    pictures(tmp_path / ".thumbnails", 200)
+    pictures(tmp_path / "train" / ".thumbnails", 200)
+    pictures(tmp_path / "test" / "cat" / ".thumbnails", 200)
+    shutil.copy(tmp_path / "train" / "cat" / "000.png", tmp_path / "train" / "cat" / "._000.png")
+    config = of_folder(tmp_path)
+    assert class_names(config) == ["cat"]
+    assert {name: levels(images) for name, (images, _) in read_parts(config).items()} == {
+        "train": [*range(10)],
+        "test": [*range(50, 60)],
+    }
+
+
+def test_images_are_converted_as_chosen(tmp_path):
+    pictures(tmp_path / "images", 0)
+    plain, _ = prepared(tmp_path / "a", of_folder(tmp_path / "images"))
+    config = of_folder(tmp_path / "images", invert=True)
+    inverted, tensors = prepared(tmp_path / "b", config)
+    found = [*levels(tensors["train_images"]), *levels(tensors["test_images"])]
+    assert sorted(found) == [*range(246, 256)]
+    assert inverted["sha256"] != plain["sha256"]
+    padded = read_parts(of_folder(tmp_path / "images", shape="pad", invert=True))["all"][0]
+    assert (padded[:, 0] == 0).all()
+
+
+def write(path, values):
+    """An IDX file of unsigned bytes."""
+    values = np.asarray(values, dtype=np.uint8)
+    content = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
+    content += values.tobytes()
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def flat(first, n=10, shape=(5, 7)):
+    """Images of the levels first, first + 1, ..."""
+    level = np.arange(first, first + n).reshape(n, *[1] * len(shape))
+    return np.broadcast_to(level, (n, *shape))
+
+
+def of_idx(path):
+    return DatasetConfig(name="idx", path=str(path))
+
+
+def test_idx_files_with_labels(tmp_path):
+    write(tmp_path / "idx" / "train-images-idx3-ubyte", flat(0, 20))
+    write(tmp_path / "idx" / "train-labels-idx1-ubyte", [0, 2] * 10)
+    config = of_idx(tmp_path / "idx")
+    assert class_names(config) == ["0", "1", "2"]
+    images, labels = read_parts(config)["all"]
+    assert levels(images) == [*range(20)]
+    assert labels.tolist() == [0, 2] * 10
+    result, tensors = prepared(tmp_path / "a", config)
+    assert (result["n_train"], result["n_test"], result["n_classes"]) == (16, 4, 3)
+    assert torch.bincount(tensors["test_labels"]).tolist() == [2, 0, 2]
+    even = [2 * (level % 2) for level in levels(tensors["train_images"])]
+    assert tensors["train_labels"].tolist() == even
+
+
+def test_idx_files_without_labels(tmp_path):
+    write(tmp_path / "train-images.idx3-ubyte", flat(0))
+    config = of_idx(tmp_path)
+    assert class_names(config) == []
+    images, labels = read_parts(config)["all"]
+    assert (levels(images), labels) == ([*range(10)], None)
+
+
+@pytest.mark.parametrize("test", ["t10k", "test"])
+def test_idx_files_in_two_parts(tmp_path, test):
+    folder = tmp_path / "idx"
+    write(folder / "train-images-idx3-ubyte.gz", flat(0, 12))
+    write(folder / "train-labels-idx1-ubyte.gz", [0, 1] * 6)
+    write(folder / f"{test}-images-idx3-ubyte", flat(50))
+    config = of_idx(folder)
+    assert class_names(config) == []
+    assert prepared(tmp_path / "a", config)[1].keys() == {"train_images", "test_images"}
+    write(folder / f"{test}-labels-idx1-ubyte", [3] * 10)
+    result, tensors = prepared(tmp_path / "b", config)
+    assert (result["n_train"], result["n_test"], result["n_classes"]) == (12, 10, 4)
+    assert levels(tensors["train_images"]) == [*range(12)]
+    assert levels(tensors["test_images"]) == [*range(50, 60)]
+    assert tensors["train_labels"].tolist() == [0, 1] * 6
+    assert tensors["test_labels"].tolist() == [3] * 10
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_idx_files_may_have_channels(tmp_path, channels):
+    write(tmp_path / "train-images-idx4-ubyte", flat(0, shape=(5, 7, channels)))
+    assert levels(read_parts(of_idx(tmp_path))["all"][0]) == [*range(10)]
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 7, 4), (3, 5, 7)])
+def test_idx_files_of_another_shape_are_refused(tmp_path, shape):
+    write(tmp_path / "train-images-idx", flat(0, shape=shape))
+    with pytest.raises(DatasetError, match=r"train-images-idx has the shape \(10, [35]"):
+        read_parts(of_idx(tmp_path))
+
+
+@pytest.mark.parametrize("labels", [[0, 1] * 4, [[0], [1]] * 5])
+def test_labels_that_do_not_belong_to_the_images_are_refused(tmp_path, labels):
+    write(tmp_path / "train-images-idx3-ubyte", flat(0))
+    write(tmp_path / "train-labels-idx1-ubyte", labels)
+    with pytest.raises(DatasetError, match=r"train-labels-idx1-ubyte has labels .* 10 images"):
+        read_parts(of_idx(tmp_path))
+
+
+def test_a_part_needs_ten_images(tmp_path):
+    pictures(tmp_path / "images", 0, n=9)
+    with pytest.raises(DatasetError, match=r"9 images in .* are too few; at least 10"):
+        read_parts(of_folder(tmp_path / "images"))
+    write(tmp_path / "idx" / "train-images-idx3-ubyte", flat(0))
+    write(tmp_path / "idx" / "test-images-idx3-ubyte", flat(0, 4))
+    with pytest.raises(DatasetError, match=r"4 images in .* are too few; at least 10"):
+        read_parts(of_idx(tmp_path / "idx"))
+
+
+def test_classes_that_are_too_small_to_split_are_refused(tmp_path):
+    pictures(tmp_path / "images" / "cat", 0)
+    pictures(tmp_path / "images" / "dog", 50, n=1)
+    with pytest.raises(DatasetError, match=r"11 images in 2 classes .* at least 5"):
+        prepared(tmp_path / "a", of_folder(tmp_path / "images"))
+
+
+def test_folders_without_images_are_explained(tmp_path):
+    for path in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(DatasetError, match=r"no images in .*<path>/<class>/<image>\.png, or"):
+            source_fingerprint(of_folder(path))
+        with pytest.raises(DatasetError, match=r"no images in .*<path>/train-images-idx3-ubyte"):
+            count_classes(of_idx(path))
+    pictures(tmp_path / "train" / "cat", 0)
+    (tmp_path / "test").mkdir()
+    with pytest.raises(DatasetError, match=r"dataset\.path: no test images in "):
+        read_parts(of_folder(tmp_path))
+    write(tmp_path / "test-images-idx3-ubyte", flat(0))
+    with pytest.raises(DatasetError, match=r"dataset\.path: no train images in "):
+        read_parts(of_idx(tmp_path))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    pictures(tmp_path / "cat", 0)
+    (tmp_path / "cat" / "003.png").write_bytes(b"no picture")
+    with pytest.raises(DatasetError, match=r"dataset\.path: cannot read .*cat/003\.png"):
+        read_parts(of_folder(tmp_path))
+
+
+def test_the_fingerprint_of_a_folder_follows_names_and_content_wherever_it_lies(tmp_path):
+    pictures(tmp_path / "images" / "cat", 0)
+    config = of_folder(tmp_path / "images")
+    before = source_fingerprint(config)
+    shutil.copytree(tmp_path / "images", tmp_path / "copy")
+    assert source_fingerprint(of_folder(tmp_path / "copy")) == before
+    Image.new("L", (40, 30), 99).save(tmp_path / "images" / "cat" / "000.png")
+    changed = source_fingerprint(config)
+    (tmp_path / "images" / "cat").rename(tmp_path / "images" / "dog")
+    assert len({before, changed, source_fingerprint(config)}) == 3
+
+
+def test_the_fingerprint_of_idx_files_follows_images_and_labels(tmp_path):
+    images, labels = (tmp_path / f"train-{part}-idx-ubyte" for part in ("images", "labels"))
+    write(images, flat(0))
+    config = of_idx(tmp_path)
+    found = [source_fingerprint(config)]
+    for path, values in ((labels, [0, 1] * 5), (labels, [1, 0] * 5), (images, flat(1))):
+        write(path, values)
+        found.append(source_fingerprint(config))
+    assert len(set(found)) == 4
+    assert [path.name for path in files_of(config)["all"].images] == ["train-images-idx-ubyte"]

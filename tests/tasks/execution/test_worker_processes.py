@@ -1,0 +1,61 @@
+import os
+
+import pytest
+
+from tasks.execution import worker_processes as module
+from tasks.execution.worker_processes import (
+    WorkerDiedError,
+    WorkerProcesses,
+    start_early,
+    workers_for,
+)
+
+
+@pytest.fixture(autouse=True)
+def nothing_taken(monkeypatch):
+    monkeypatch.setattr(module, "_early", None)
+    monkeypatch.setattr(module, "_taken", False)
+
+
+def pids(workers):
+    return {pid for slot in workers._slots for pid in slot.pool._processes or {}}
+
+
+def test_all_processes_start_with_the_first_computation_and_stay():
+    workers = WorkerProcesses(2, 1, "cpu")
+    assert pids(workers) == set()
+    first = workers.run(os.getpid, {})
+    started = pids(workers)
+    assert len(started) == 2
+    assert first in started
+    assert workers.run(os.getpid, {}) in started
+    assert pids(workers) == started
+    workers.stop()
+    with pytest.raises(WorkerDiedError, match="stopped"):
+        workers.run(os.getpid, {})
+
+
+def test_a_dead_process_fails_one_computation_and_is_replaced():
+    workers = WorkerProcesses(1, 1, "cpu")
+    before = workers.run(os.getpid, {})
+    with pytest.raises(WorkerDiedError, match="killed or ran out of memory"):
+        workers.run(os._exit, {"status": 1})
+    assert workers.run(os.getpid, {}) != before
+    workers.stop()
+
+
+def test_workers_that_were_started_early_are_taken_once():
+    early = WorkerProcesses(1, 1, "cpu")
+    start_early(early)
+    assert len(pids(early)) == 1
+    assert workers_for(1, 1, "cpu") is early
+    assert workers_for(1, 1, "cpu") is not early
+    early.stop()
+
+
+def test_workers_that_come_too_late_are_not_started():
+    workers_for(1, 1, "cpu")
+    late = WorkerProcesses(1, 1, "cpu")
+    start_early(late)
+    assert pids(late) == set()
+    assert workers_for(1, 1, "cpu") is not late

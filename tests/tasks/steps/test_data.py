@@ -1,0 +1,71 @@
+import pytest
+import torch
+
+from tasks.artifacts.dataset import load_dataset
+from tasks.cache.entry import Entry
+from tasks.datasets.config import DatasetConfig
+from tasks.datasets.contents import count_classes, source_fingerprint
+from tasks.datasets.dataset import Dataset, DatasetError
+from tests.tasks.conftest import prepared
+
+
+def test_digits_are_split_evenly_and_always_alike(tmp_path):
+    config = DatasetConfig(name="digits")
+    result, tensors = prepared(tmp_path / "a", config)
+    assert (result["n_train"], result["n_test"], result["n_classes"]) == (1437, 360, 10)
+    assert tensors["train_images"].shape == (1437, 28, 28)
+    assert tensors["train_images"].dtype == torch.uint8
+    counts = torch.bincount(tensors["test_labels"])
+    assert counts.min() >= 34
+    assert counts.max() <= 38
+    assert prepared(tmp_path / "b", config)[0]["sha256"] == result["sha256"]
+
+
+def test_limits_cut_and_change_the_fingerprint(tmp_path):
+    full, _ = prepared(tmp_path / "a", DatasetConfig(name="digits"))
+    config = DatasetConfig(name="digits", train_limit=100, test_limit=50)
+    cut, tensors = prepared(tmp_path / "b", config)
+    assert (cut["n_train"], cut["n_test"], len(tensors["test_labels"])) == (100, 50, 50)
+    assert cut["sha256"] != full["sha256"]
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist", "emnist"])
+def test_fixed_datasets_are_known_without_their_files(name):
+    config = DatasetConfig(name=name)
+    assert source_fingerprint(config) == name
+    assert count_classes(config) == 10
+
+
+def test_load_dataset_reads_an_entry(home):
+    folder = home / "store" / "data" / "k"
+    folder.parent.mkdir(parents=True)
+    result, _ = prepared(folder, DatasetConfig(name="digits", train_limit=20, test_limit=10))
+    empty = {"inputs": {}, "code": {}, "files": {}, "provenance": {}}
+    entry = Entry(task="data", key="k", name="data", result=result, seconds=0, **empty)
+    assert load_dataset(entry).test_images.shape == (10, 28, 28)
+
+
+IMAGES = torch.zeros(12, 28, 28, dtype=torch.uint8)
+
+
+def test_examples_are_the_first_of_each_class():
+    labels = torch.tensor([2, 2, 0, 2, 1, 0])
+    assert Dataset(IMAGES, IMAGES[:6], torch.arange(12), labels).examples() == [2, 4, 0]
+    assert Dataset(IMAGES, IMAGES, torch.arange(12), torch.arange(12)).examples() == [*range(10)]
+
+
+def test_examples_without_labels_are_the_first():
+    assert Dataset(IMAGES, IMAGES).examples() == [*range(10)]
+    assert Dataset(IMAGES, IMAGES[:3]).examples() == [0, 1, 2]
+
+
+def test_labels_that_are_not_there_are_not_given():
+    labels = torch.arange(12)
+    assert [part.tolist() for part in Dataset(IMAGES, IMAGES, labels, labels + 1).labels()] == [
+        [*range(12)],
+        [*range(1, 13)],
+    ]
+    unlabelled = Dataset(IMAGES, IMAGES)
+    assert unlabelled.tensors().keys() == {"train_images", "test_images"}
+    with pytest.raises(DatasetError, match="no labels"):
+        unlabelled.labels()
