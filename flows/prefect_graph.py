@@ -5,8 +5,9 @@ from asyncio import CancelledError
 from threading import Event
 from typing import Any
 
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
-from prefect.states import Crashed, State
+from prefect.states import Crashed
 from prefect.task_runners import TaskRunner
 
 from tasks.cache.entry import Entry
@@ -42,7 +43,7 @@ class PrefectGraph:
         name = task_name(step.name, identity)
         self.session.stacks.add(step, identity, inputs)
         task = prefect_task(step, self.session.workers.dask_context)
-        future = self.runner.submit(
+        future: PrefectFuture[OpaqueEntry] = self.runner.submit(
             task.with_options(task_run_name=name),
             parameters={"inputs": wrap_entries(inputs), "identity": identity},
         )

@@ -13,9 +13,9 @@ import typer
 from httpx import TransportError
 from prefect import serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import EntrypointType
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 
 from flows.configuration.study_config import Section, StudyConfig

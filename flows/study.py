@@ -4,8 +4,9 @@ import gc
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed, Failed
 
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.lifecycle.recovery import close_crashed_invocations

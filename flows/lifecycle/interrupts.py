@@ -43,8 +43,9 @@ def _leave(number: int) -> None:
 def _close_runs() -> None:
     """Stop the workers; mark what they were doing as killed in MLflow and cancelled in Prefect."""
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.objects import State
     from prefect.context import FlowRunContext
-    from prefect.states import Cancelled, State
+    from prefect.states import Cancelled
 
     from tasks.execution import session
 

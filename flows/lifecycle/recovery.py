@@ -11,10 +11,10 @@ from prefect.client.schemas.filters import (
     TaskRunFilterState,
     TaskRunFilterStateType,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
-from prefect.states import Crashed, State
+from prefect.states import Crashed
 
 from tasks.execution.invocations import DIED, Invocation, close, unclosed
 from tasks.tracking.tracker import mark_dead

@@ -35,7 +35,7 @@ def open_runner(
         with threaded as runner:
             yield runner, workers
         return
-    from prefect_dask import DaskTaskRunner
+    from prefect_dask.task_runners import DaskTaskRunner
 
     from tasks.execution.dask_workers import DaskWorkers
 

@@ -1,5 +1,7 @@
 """How sharp images are, and how close to real ones."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -25,4 +27,4 @@ def nearest_distance(images: Tensor, reference: Tensor) -> Tensor:
     for part in reference.flatten(1).split(4_000):
         distances = torch.cdist(wanted, part.float() / 255)
         nearest = torch.minimum(nearest, distances.amin(1))
-    return nearest / wanted.shape[1] ** 0.5
+    return nearest / math.sqrt(wanted.shape[1])

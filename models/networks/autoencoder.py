@@ -63,7 +63,8 @@ class Encoder(nn.Module):
         self.activation = nn.ReLU() if spec.latent_activation == "relu" else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.latent(self.features(x)))
+        latent: Tensor = self.activation(self.latent(self.features(x)))
+        return latent
 
 
 class Decoder(nn.Module):
@@ -79,7 +80,8 @@ class Decoder(nn.Module):
         self.image = nn.Sequential(*layers, nn.Sigmoid())
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.image(self.expand(z))
+        images: Tensor = self.image(self.expand(z))
+        return images
 
 
 class Autoencoder(nn.Module):
@@ -92,7 +94,8 @@ class Autoencoder(nn.Module):
         self.decoder = Decoder(spec)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.decoder(self.encoder(x))
+        images: Tensor = self.decoder(self.encoder(x))
+        return images
 
 
 def count_parameters(module: nn.Module) -> int:

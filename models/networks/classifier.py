@@ -22,4 +22,5 @@ class Classifier(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.encoder(x))
+        logits: Tensor = self.head(self.encoder(x))
+        return logits

@@ -36,7 +36,7 @@ def shared_input(f: SmoothFunction, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
 
 def shared_input_by_x(f: SmoothFunction, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """D1 f + 2 D2 f at (x + y, 2x, z), with the partial derivatives D1, D2, D3 of f."""
-    first, second, _ = f.gradient(x + y, 2 * x, z)
+    first, second, _ = f.gradient(x + y, 2 * x, z).unbind()
     return first + 2 * second
 
 

@@ -62,7 +62,8 @@ def integer(generator: Generator, low: int, high: int) -> int:
 
 def orthogonal(generator: Generator, n: int) -> Tensor:
     """An orthogonal matrix (n, n)."""
-    return torch.linalg.qr(normal(generator, n, n)).Q
+    orthogonal_part: Tensor = torch.linalg.qr(normal(generator, n, n)).Q
+    return orthogonal_part
 
 
 def two_layers(generator: Generator) -> tuple[Layer, Layer]:

@@ -1,10 +1,12 @@
 """Optimizers and learning-rate schedules by name."""
 
+from collections.abc import Callable
+
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
-OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
 
 
 def make_optimizer(name: str, parameters: nn.Parameter, learning_rate: float) -> Optimizer:

@@ -38,7 +38,9 @@ class Tables(NamedTuple):
     def depth_sweep(self) -> "DataFrame":
         """The autoencoders of all depths at one latent size."""
         found, size = self.models, self.config["depth_latent_dim"]
-        return found[found.depth.isin(self.config["depths"]) & (found.latent_dim == size)]
+        chosen = found.depth.isin(self.config["depths"]) & (found.latent_dim == size)
+        rows: DataFrame = found[chosen]
+        return rows
 
     @property
     def scenarios(self) -> "DataFrame":
@@ -50,7 +52,8 @@ class Tables(NamedTuple):
         rows = found[own & found.scenario.isin(named) & found.label_budget.isin(budgets)]
         places = [rows.scenario.map(named.index), rows.label_budget.map(budgets.index)]
         order = places[0] * len(budgets) + places[1]
-        return rows.loc[order.sort_values(kind="stable").index]
+        ordered: DataFrame = rows.loc[order.sort_values(kind="stable").index]
+        return ordered
 
     @property
     def frozen(self) -> "DataFrame":

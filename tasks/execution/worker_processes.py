@@ -69,7 +69,9 @@ class _Slot:
         """Start the process now, so that it is ready when it is needed."""
         self.pool.submit(_ready)
 
-    def run(self, function: Callable[..., Any], arguments: dict, on_event: Callable) -> Any:
+    def run(
+        self, function: Callable[..., Any], arguments: dict[str, Any], on_event: OnEvent
+    ) -> Any:
         future = self.pool.submit(function, **arguments)
         while not future.done() or self.receiver.poll():
             if self.receiver.poll(POLL_SECONDS):

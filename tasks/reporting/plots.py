@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+__all__ = ["Figure"]  # for type hints elsewhere; the functions are public by name
 # Okabe and Ito's colour-blind safe palette.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # Ten classes: the same, with four more of Paul Tol's muted palette; each class is also named.
