@@ -1,65 +1,71 @@
-"""Start a study's flow from the command line."""
+"""Starts a study's flow from the command line."""
 
 import gc
 import importlib
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.lifecycle.interrupts import restore_signals, stop_on_signals
-from flows.lifecycle.prefect_environment import prepare_environment, reaching_prefect
+from flows.lifecycle.prefect_environment import prepare_environment, report_prefect_errors
 from flows.lifecycle.task_runners import check_cluster
 from flows.servers.embedded_prefect import EmbeddedPrefect
 from flows.servers.health import use_running_prefect
 from models.specs import ConfigError
 from tasks.cache import shared_store
-from tasks.system.folders import folders, report_page
+from tasks.system.folders import folder_variables, report_path
 from tasks.system.hardware import has_gpu
 from tasks.tracking.config import mlflow_config
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 HEARTBEAT_SECONDS = "30"  # of scheduled runs; flows/lifecycle/automations.yaml waits for three
 
 
 def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> None:
-    """Run these sections in this process, print how it ended; exits with 1 if a task failed."""
+    """Run these sections in this process and print how the run ended.
+
+    ``force`` names the tasks to compute although they are in the store. Exits with 1 if a task
+    failed. Raises ConfigError if this machine or a server cannot do what is asked.
+    """
     _prepare(config)
+    # before the imports and the server, which take seconds: Ctrl-C then is one line, too
     stop_on_signals()
-    server = None if "PREFECT_API_URL" in os.environ else EmbeddedPrefect()
-    if server is not None:
-        os.environ["PREFECT_API_URL"] = server.address
-    gc.disable()  # until something is computed; all that is imported takes a quarter less time
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
-    from flows.study import SECTION_FLOWS  # prefect takes seconds to import
-    from flows.study import study as whole_study
-
-    chosen: Any = whole_study
-    arguments: dict[str, Any] = {"config": config, "force": force}
-    if len(sections) == 1:
-        chosen = SECTION_FLOWS[sections[0]]
-    else:
-        arguments["sections"] = list(sections)
-    chosen = chosen.with_options(flow_run_name=config.name)
-    left_out = [section for section in SECTIONS if section not in sections]
-    typer.echo(f"study {config.name}" + (f": {', '.join(sections)}" if left_out else ""))
+    server = _start_embedded_server()
+    # imports then take a quarter less time; computing a task enables it again
+    gc.disable()
+    run_flow = _choose_flow(config, sections, force)
+    typer.echo(_title(config, sections))
     if server is not None:
         threading.Thread(target=_warm_up, args=(config, sections), daemon=True).start()
         server.wait()
-    unwatched = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
-    with reaching_prefect(), unwatched:
-        state = chosen(**arguments, return_state=True)
+    state = _run(run_flow)
+    # the work is over: a late Ctrl-C must not report an interrupted study
     restore_signals()
-    gc.freeze()  # otherwise leaving takes a second longer, to look through all that was imported
-    _summarize(config, state)
+    # otherwise the exit takes a second longer, to search everything that was imported
+    gc.freeze()
+    _print_outcome(config, state)
+
+
+def prepare_scheduled_runs(config: StudyConfig) -> None:
+    """Set up this process, whose children run the study when it is due. Raises ConfigError."""
+    os.environ.update(folder_variables())  # a run may start in another folder
+    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", HEARTBEAT_SECONDS)
+    _prepare(config)
 
 
 def _prepare(config: StudyConfig) -> None:
-    """Refuse what would fail later; make this process one that uses Prefect."""
+    """Raise ConfigError for what would fail later, and set the variables that Prefect reads.
+
+    Prefect reads them when it is imported, so nothing before this imports Prefect.
+    """
     mlflow_config()
     if (config.runner.kind, config.runner.device) == ("local", "cuda") and not has_gpu():
         raise ConfigError("runner.device: 'cuda', but no Nvidia driver is loaded; use auto or cpu")
@@ -69,35 +75,69 @@ def _prepare(config: StudyConfig) -> None:
     shared_store.check()
 
 
-def prepare_to_serve(config: StudyConfig) -> None:
-    """Make this process one whose children run the study when it is due."""
-    os.environ.update(folders())  # a run may start in another folder
-    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", HEARTBEAT_SECONDS)
-    _prepare(config)
+def _start_embedded_server() -> EmbeddedPrefect | None:
+    """Start a Prefect server for this run, unless the run uses another one.
+
+    Its process starts while this process imports Prefect. The address is known at once, and Prefect
+    reads it when it is imported.
+    """
+    if "PREFECT_API_URL" in os.environ:
+        return None
+    server = EmbeddedPrefect()
+    os.environ["PREFECT_API_URL"] = server.address
+    return server
+
+
+def _choose_flow(
+    config: StudyConfig, sections: tuple[Section, ...], force: list[str]
+) -> "Callable[[], State]":
+    """A call that runs the flow of these sections; the flow run has the name of the study."""
+    from flows.study import SECTION_FLOWS, study  # imports Prefect, which takes seconds
+
+    if len(sections) == 1:
+        one_section = SECTION_FLOWS[sections[0]].with_options(flow_run_name=config.name)
+        return lambda: one_section(config, force, return_state=True)
+    several = study.with_options(flow_run_name=config.name)
+    return lambda: several(config, list(sections), force, return_state=True)
+
+
+def _title(config: StudyConfig, sections: tuple[Section, ...]) -> str:
+    whole = all(section in sections for section in SECTIONS)
+    return f"study {config.name}" + ("" if whole else f": {', '.join(sections)}")
 
 
 def _warm_up(config: StudyConfig, sections: tuple[Section, ...]) -> None:
-    """While the embedded server starts, start workers if there is anything to compute."""
+    """While the server starts: start worker processes if a task will run, and import MLflow."""
     from flows.plan import make_plan
-    from tasks.execution.worker_processes import WorkerProcesses, start_early
+    from tasks.execution.worker_processes import WorkerProcesses, prestart_workers
 
     runner = config.runner
-    with suppress(Exception):  # what fails here fails in the run as well, which reports it
+    with suppress(Exception):  # the run fails in the same way, and reports it
         plan = make_plan(config, sections) if runner.kind == "local" else []
         if any(task.action == "run" for task in plan):
             workers = WorkerProcesses(runner.tasks_at_once, runner.threads_per_task, runner.device)
-            start_early(workers)
+            prestart_workers(workers)
         importlib.import_module("tasks.tracking.writer")  # MLflow takes a second
 
 
-def _summarize(config: StudyConfig, state: Any) -> None:
+def _run(run_flow: "Callable[[], State]") -> "State":
+    """Run the flow. Raises ConfigError if the Prefect server does not answer, or refuses."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    # only scheduled runs send heartbeats; the server marks those as Crashed whose heartbeats end
+    without_heartbeats = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    with report_prefect_errors(), without_heartbeats:
+        return run_flow()
+
+
+def _print_outcome(config: StudyConfig, state: "State") -> None:
     from flows.prefect_graph import reason
 
-    page = report_page(config.name)
+    page = report_path(config.name)
     if page.exists():
         typer.echo(f"report: {page}")
     if not state.is_completed():
         typer.echo(f"study: {reason(state)}", err=True)
-        typer.echo(f"study: once mended, run what is missing with: study rerun {config.name}")
+        typer.echo(f"study: run what is missing with: study rerun {config.name}")
         sys.exit(1)
     typer.echo(f"{state.message}; compare the runs with: study ui")

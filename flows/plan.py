@@ -1,15 +1,15 @@
 """What a study would run, and why, without running anything.
 
-The study's wiring is submitted to a graph that only looks: a task is cached if its key is in the
-store, intact. Otherwise the reason is found by comparing its inputs and code with those recorded
-when this study last computed it.
+The tasks of the study are submitted to a graph that only looks them up: a task is cached if an
+intact entry with its key is in the store. Otherwise its inputs and code are compared with those of
+the last time that this study computed it.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -23,15 +23,15 @@ from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, task_name
 from tasks.cache.module_code import ROOT
 from tasks.cache.nested import leaves, map_leaves
-from tasks.cache.step import Step
+from tasks.cache.step import Inputs, Step
 from tasks.datasets.dataset import DatasetError
 from tasks.execution.invocations import TaskRecord, invocations
 
-REMEMBERED = 20  # invocations of a study that are searched for a task's last record
+SEARCHED_INVOCATIONS = 20  # the newest of a study, searched for earlier records of its tasks
 
 
 class PlannedTask(BaseModel):
-    """One task, what would become of it, why, and how long it may take in seconds."""
+    """One task: whether it would run, why, and how long it may take in seconds."""
 
     name: str
     action: Literal["cached", "run"]
@@ -41,7 +41,7 @@ class PlannedTask(BaseModel):
 
 @dataclass
 class PlanNode:
-    """A task as the plan sees it; without an entry it would run."""
+    """A submitted task; without an entry it would run."""
 
     step: str
     planned: PlannedTask
@@ -49,7 +49,7 @@ class PlanNode:
 
 
 class PlanGraph:
-    """Looks at the tasks of a study in place of running them."""
+    """Looks up the tasks of a study instead of running them."""
 
     def __init__(self, study: str):
         self.nodes: list[PlanNode] = []
@@ -58,9 +58,9 @@ class PlanGraph:
         self._past_seconds: dict[str, list[float]] = {}  # by step
 
     def submit(
-        self, step: Step, identity: Identity, group: str | None = None, **inputs: Any
+        self, step: Step, identity: Identity, group: str | None = None, **inputs: object
     ) -> PlanNode:
-        """Look at one task, given what became of those before it."""
+        """Look up one task. Its inputs may hold nodes of upstream tasks."""
         name = task_name(step.name, identity)
         waiting = [node.planned.name for node in _nodes(inputs) if node.entry is None]
         known = _with_entries(inputs)
@@ -83,23 +83,23 @@ class PlanGraph:
             planned = PlannedTask(name=name, action="run", reasons=reasons)
         if last is not None:
             self._past_seconds.setdefault(step.name, []).append(last.seconds)
-            planned.seconds = last.seconds * _more_epochs(step.recorded(known), last.inputs)
+            planned.seconds = last.seconds * _more_epochs(step.inputs_as_json(known), last.inputs)
         node = PlanNode(step.name, planned, entry)
         self.nodes.append(node)
         self.groups.setdefault(group or step.name, []).append(node)
         return node
 
     def tasks(self) -> list[PlannedTask]:
-        """Every task; one that never ran is expected to take as long as others of its step."""
+        """Every task. A task that never ran gets the mean time of others of its step."""
         for node in self.nodes:
-            alike = self._past_seconds.get(node.step)
-            if node.planned.seconds is None and alike:
-                node.planned.seconds = sum(alike) / len(alike)
+            past = self._past_seconds.get(node.step)
+            if node.planned.seconds is None and past:
+                node.planned.seconds = sum(past) / len(past)
         return [node.planned for node in self.nodes]
 
 
 def _find(step: Step, key: str | None) -> tuple[Entry | None, str]:
-    """The entry of a key here or in the shared store, and the damaged file of the one here."""
+    """The entry of a key in this store or the shared one, and its damaged file in this store."""
     if key is None:
         return None, ""
     entry, damaged = store.inspect(step.name, key)
@@ -107,17 +107,17 @@ def _find(step: Step, key: str | None) -> tuple[Entry | None, str]:
 
 
 def _last_entry(step: Step, records: list[TaskRecord]) -> Entry | None:
-    """The newest entry that is still in the store, of those that past invocations reached."""
+    """The newest entry of these records that is still in the store."""
     entries = (store.inspect(step.name, record.key)[0] for record in records)
     return next((entry for entry in entries if entry is not None), None)
 
 
-def _nodes(inputs: Any) -> list[PlanNode]:
+def _nodes(inputs: object) -> list[PlanNode]:
     return [leaf for leaf in leaves(inputs) if isinstance(leaf, PlanNode)]
 
 
-def _more_epochs(asked: dict[str, Any], done: dict[str, Any]) -> float:
-    """How many times the epochs of a past training are asked for."""
+def _more_epochs(asked: Mapping[str, object], done: Mapping[str, object]) -> float:
+    """The number of epochs of a training, as a multiple of those of a past training."""
     for name in ("recipe", "spec"):
         now, then = asked.get(name), done.get(name)
         if isinstance(now, dict) and isinstance(then, dict) and "epochs" in now.keys() & then:
@@ -125,15 +125,19 @@ def _more_epochs(asked: dict[str, Any], done: dict[str, Any]) -> float:
     return 1.0
 
 
-def _with_entries(value: Any) -> Any:
-    """Inputs with the entry of each finished task in its place."""
-    return map_leaves(value, lambda leaf: leaf.entry if isinstance(leaf, PlanNode) else leaf)
+def _with_entries(inputs: Inputs) -> Inputs:
+    """Inputs with every node replaced by its entry."""
+
+    def entry_of(leaf: object) -> object:
+        return leaf.entry if isinstance(leaf, PlanNode) else leaf
+
+    return {name: map_leaves(value, entry_of) for name, value in inputs.items()}
 
 
 def _last_records(study: str) -> dict[str, list[TaskRecord]]:
     """The records of each task of a study, newest first."""
     found: dict[str, list[TaskRecord]] = {}
-    for invocation in islice(invocations(study), REMEMBERED):
+    for invocation in islice(invocations(study), SEARCHED_INVOCATIONS):
         for name, record in invocation.tasks.items():
             if record.key:
                 found.setdefault(name, []).append(record)
@@ -141,21 +145,19 @@ def _last_records(study: str) -> dict[str, list[TaskRecord]]:
 
 
 def _unfinished(step: Step, record: TaskRecord) -> str:
-    """Why a task with the same key as last time left no entry."""
+    """Why a task has no entry although its key is that of its last record."""
     if record.reason:
         return f"failed: {record.reason}"
-    epoch = checkpoints.epoch_of(step.name, record.key)
+    epoch = checkpoints.newest_epoch(step.name, record.key)
     if epoch is not None:
         return f"interrupted, continues after epoch {epoch}"
     return "removed from the store" if record.outcome else "interrupted"
 
 
-def _changes(
-    step: Step, inputs: dict[str, Any], last: Entry, submitted: dict[str, Any]
-) -> list[str]:
-    """In words, how inputs and code differ from those of the last entry."""
+def _changes(step: Step, inputs: Inputs, last: Entry, submitted: Inputs) -> list[str]:
+    """One line for each difference of inputs and code from those of the last entry."""
     found: list[str] = []
-    now, before = step.recorded(inputs), last.inputs
+    now, before = step.inputs_as_json(inputs), last.inputs
     for name in (name for name in now | before if now.get(name) != before.get(name)):
         nodes = _nodes(submitted.get(name))
         if name in step.settings:
@@ -174,7 +176,7 @@ def _changes(
 def code_changes(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
     """``models/fit.py changed: train_stack`` for every file with changed definitions.
 
-    Where files are gone the code was moved: definitions cannot be compared, and that is said once.
+    If files are gone the code was moved and its definitions cannot be compared: one line says so.
     """
     gone = sorted({_shown(part) for part in before if not part_file(part).is_file()})
     if gone:

@@ -1,4 +1,4 @@
-"""The tasks of one invocation as Prefect runs them."""
+"""Runs the tasks of one invocation with Prefect."""
 
 import re
 from asyncio import CancelledError
@@ -17,9 +17,9 @@ from tasks.execution.prefect_task import OpaqueEntry, prefect_task, wrap_entries
 from tasks.execution.session import InvocationSession
 from tasks.steps.report import report
 
-FINISHING_SECONDS = 10.0  # for the display and the record to take in what ended
-OUTCOMES = {"Cached": "cached", "NotReady": "skipped"}  # other states are done or failed
-SELF_EXPLAINING = (
+RECORD_SECONDS = 10.0  # for the display and the record to show that a task ended
+OUTCOME_OF_STATE = {"Cached": "cached", "NotReady": "skipped"}  # other states are done or failed
+CLEAR_ERRORS = (  # their messages are clear without the name of the class
     "CodeChangedError",
     "DatasetError",
     "DivergedError",
@@ -28,7 +28,7 @@ SELF_EXPLAINING = (
 
 
 class PrefectGraph:
-    """Submits tasks to Prefect; the display and the record follow each of them."""
+    """Submits tasks to Prefect; the display and the record show how each ends."""
 
     def __init__(self, session: InvocationSession, runner: TaskRunner[Any]):
         self.session, self.runner = session, runner
@@ -37,9 +37,9 @@ class PrefectGraph:
         self._finished: dict[str, Event] = {}
 
     def submit(
-        self, step: Step, identity: Identity, group: str | None = None, **inputs: Any
+        self, step: Step, identity: Identity, group: str | None = None, **inputs: object
     ) -> PrefectFuture[OpaqueEntry]:
-        """Submit one task. Its inputs may hold futures of tasks before it."""
+        """Submit one task. Its inputs may hold futures of upstream tasks."""
         name = task_name(step.name, identity)
         self.session.stacks.add(step, identity, inputs)
         task = prefect_task(step, self.session.workers.dask_context)
@@ -48,7 +48,7 @@ class PrefectGraph:
             parameters={"inputs": wrap_entries(inputs), "identity": identity},
         )
         self.futures[name] = future
-        self.session.display.expect(len(self.futures) + (step is not report))
+        self.session.display.set_total(len(self.futures) + (step is not report))
         self.groups.setdefault(group or step.name, []).append(name)
         self._finished[name] = Event()
         future.add_done_callback(lambda done: self._on_finished(name, done))
@@ -57,10 +57,10 @@ class PrefectGraph:
     def _on_finished(self, name: str, future: PrefectFuture[OpaqueEntry]) -> None:
         try:
             state = final_state(future)
-        except CancelledError:  # the study ends for another reason, and reports that
+        except CancelledError:  # the study ends with another error, which it reports
             return
         completed = state.is_completed()
-        outcome = OUTCOMES.get(str(state.name), "done" if completed else "failed")
+        outcome = OUTCOME_OF_STATE.get(str(state.name), "done" if completed else "failed")
         why = "" if completed else reason(state)
         if outcome == "done":
             self.session.computed.add(name)
@@ -69,15 +69,15 @@ class PrefectGraph:
         self.session.display.end(name, outcome, why)
         self._finished[name].set()
 
-    def settle(self) -> None:
-        """Wait until every task is over, and the display and the record know."""
+    def wait_until_recorded(self) -> None:
+        """Wait until every task has ended, and the display and the record show it."""
         for name, future in self.futures.items():
             future.wait()
-            self._finished[name].wait(FINISHING_SECONDS)
+            self._finished[name].wait(RECORD_SECONDS)
 
-    def wait(self) -> tuple[dict[str, list[Entry]], list[str]]:
-        """Wait for every task; the entries by group, and what failed and why."""
-        self.settle()
+    def wait_for_entries(self) -> tuple[dict[str, list[Entry]], list[str]]:
+        """Wait for every task. Returns the entries by group, and what failed and why."""
+        self.wait_until_recorded()
         states = {name: final_state(future) for name, future in self.futures.items()}
         groups: dict[str, list[Entry]] = {}
         for group, names in self.groups.items():
@@ -87,12 +87,12 @@ class PrefectGraph:
         failed = {name: state for name, state in missing.items() if state.name != "NotReady"}
         failures = [f"{name}: {reason(state)}" for name, state in failed.items()]
         if len(missing) > len(failed):
-            failures.append(f"{len(missing) - len(failed)} tasks that need what failed did not run")
+            failures.append(f"{len(missing) - len(failed)} tasks that depend on them did not run")
         return groups, failures
 
 
 def final_state(future: PrefectFuture[OpaqueEntry]) -> State:
-    """How a task ended, also if no worker could tell."""
+    """The state in which a task ended; Crashed if no worker reported one."""
     future.wait()
     state = future.state
     error = None if state.is_final() else future.wrapped_future.exception()  # type: ignore[attr-defined]
@@ -100,11 +100,11 @@ def final_state(future: PrefectFuture[OpaqueEntry]) -> State:
         return state
     if isinstance(error, ModuleNotFoundError):
         error = f"{error} on a Dask worker; install latent-study there"
-    return Crashed(message=f"no worker could finish it: {error}")
+    return Crashed(message=f"no worker reported how it ended: {error}")
 
 
 def reason(state: State) -> str:
     """Why a task did not complete, in one line."""
     text = (state.message or state.name or "").strip().splitlines()[0]
     text = re.sub(r"^(Task|Flow) run encountered an exception:? ", "", text)
-    return re.sub(f"^({'|'.join(SELF_EXPLAINING)}): ", "", text)
+    return re.sub(f"^({'|'.join(CLEAR_ERRORS)}): ", "", text)

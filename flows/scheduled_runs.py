@@ -1,4 +1,4 @@
-"""A study on a schedule, run by this process through a Prefect server."""
+"""Runs a study on a schedule: a Prefect server creates the runs, this process starts them."""
 
 import os
 import signal
@@ -13,16 +13,23 @@ import typer
 from httpx import TransportError
 from prefect import serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 
 from flows.configuration.study_config import Section, StudyConfig
-from flows.lifecycle.automations import automations, ensure
-from flows.lifecycle.prefect_environment import reaching_prefect
+from flows.lifecycle.automations import automations, create_or_replace
+from flows.lifecycle.prefect_environment import report_prefect_errors
 from flows.lifecycle.recovery import close_crashed_invocations
-from flows.servers.child_servers import ChildServer, addresses_of, start_prefect, stop, wait
+from flows.servers.child_servers import (
+    ChildServer,
+    addresses_of,
+    start_prefect,
+    stop_servers,
+    wait_for_answer,
+)
 from flows.servers.health import why_unreachable
 from flows.study import study
 from models.specs import ConfigError
@@ -35,22 +42,22 @@ POLL_SECONDS = 5.0
 ONE_AT_A_TIME = ConcurrencyLimitConfig(
     limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
 )
-DESCRIPTION = """Runs the study `{}`; what is done already is not done again.
+DESCRIPTION = """Runs the study `{}`. Finished tasks are not computed again.
 
-One run at a time: a slot that comes due while a run is going is cancelled, and of the slots that
-were missed while nothing served them one is run.
+One run at a time: a scheduled run is cancelled if another run is in progress when it is due. Of the
+runs that were due while `study serve` was not running, one is run.
 """
 
 
 def make_schedule(cron: str | None, interval: int | None, timezone: str) -> Schedule | None:
-    """A schedule from a cron line or a number of seconds; None without either.
+    """A schedule from a cron line or an interval in seconds; None without either.
 
-    Raises ConfigError for what is no schedule.
+    Raises ConfigError for a wrong cron line or timezone, or if both are given.
     """
     if cron is not None and interval is not None:
-        raise ConfigError("--cron and --interval: give one of them")
+        raise ConfigError("--cron and --interval: give only one of them")
     if timezone not in available_timezones():
-        raise ConfigError(f"--timezone {timezone!r}: no such zone; for example Europe/Berlin")
+        raise ConfigError(f"--timezone {timezone!r}: no such timezone; try one like Europe/Berlin")
     if interval is not None:
         return Interval(interval, timezone=timezone)
     try:
@@ -60,45 +67,46 @@ def make_schedule(cron: str | None, interval: int | None, timezone: str) -> Sche
         raise ConfigError(f"--cron {cron!r}: {why}") from None
 
 
-def serve_study(
+def run_on_schedule(
     config: StudyConfig,
     sections: tuple[Section, ...],
     schedule: Schedule | None,
     notify: str | None,
 ) -> None:
-    """Create the study's deployment and run what comes due, until Ctrl-C.
+    """Create the study's deployment and run it when it is due, until Ctrl-C.
 
-    Without a Prefect server one is started for as long.
+    ``notify`` names a notification block for failures, as TYPE/NAME. Unless PREFECT_API_URL names a
+    Prefect server, one is started and stopped here. Exits with 1 if that server ends by itself.
     """
-    # Prefect's runner says this of itself when it is told to end
+    # Prefect's runner raises this warning when it ends
     warnings.filterwarnings("ignore", "coroutine 'Runner", RuntimeWarning)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores the latter
-            signal.signal(number, _leave)
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, _exit_on_signal)
     servers: list[ChildServer] = []
     try:
         if "PREFECT_API_URL" not in os.environ:
             servers.append(start_prefect("127.0.0.1"))
-            wait(servers[0])
+            wait_for_answer(servers[0])
             record_servers(addresses_of(servers))
-        with _use(servers), reaching_prefect():
-            close_crashed_invocations()  # which died with an earlier server
+        with _use_started_server(servers), report_prefect_errors():
+            close_crashed_invocations()  # of an earlier `study serve`
             for automation in automations(config, notify):
-                ensure(automation)
+                create_or_replace(automation)
             while True:
-                trouble = _serve(config, sections, schedule)
-                signal.signal(signal.SIGTERM, _leave)  # Prefect put its own there
-                _wait_for_server(servers, trouble)
+                error = _run_when_due(config, sections, schedule)
+                signal.signal(signal.SIGTERM, _exit_on_signal)  # Prefect has replaced it
+                _wait_for_server(servers, error)
     finally:
         forget_servers(addresses_of(servers))
-        stop([server.process for server in servers])
+        stop_servers(servers)
 
 
-def _use(servers: list[ChildServer]) -> AbstractContextManager[Any]:
-    """In here, and in the runs, Prefect's server is the one that was started here, if any."""
+def _use_started_server(servers: list[ChildServer]) -> AbstractContextManager[object]:
+    """Make this process and the runs use the server that was started here, if there is one."""
     if not servers:
         return nullcontext()
-    settings: dict[Any, Any] = {PREFECT_API_URL: f"{servers[0].address}/api"}
+    settings: dict[Any, str] = {PREFECT_API_URL: f"{servers[0].address}/api"}
     password = os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
     if password:
         settings[PREFECT_API_AUTH_STRING] = password
@@ -106,15 +114,18 @@ def _use(servers: list[ChildServer]) -> AbstractContextManager[Any]:
     return temporary_settings(settings)
 
 
-def _leave(number: int, _: object) -> None:
+def _exit_on_signal(number: int, _: object) -> None:
     sys.exit(128 + number)
 
 
-def _serve(
+def _run_when_due(
     config: StudyConfig, sections: tuple[Section, ...], schedule: Schedule | None
 ) -> BaseException:
-    """Run what comes due until Ctrl-C, or until the server does not answer any more: why."""
-    deployment: Any = study.to_deployment(
+    """Run the study when it is due, until Ctrl-C, which exits with 0.
+
+    Returns the error if the Prefect server no longer answers.
+    """
+    deployment = study.to_deployment(
         name=config.name,
         schedule=schedule,
         parameters={"config": config.model_dump(mode="json"), "sections": list(sections)},
@@ -123,23 +134,28 @@ def _serve(
         tags=["latent-study"],
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    polling: dict[str, Any] = {"query_seconds": POLL_SECONDS, "prefetch_seconds": 0}
+    assert isinstance(deployment, RunnerDeployment)  # outside a coroutine it always is
     try:
-        # the schedule goes on while nothing serves it, so that what was missed is caught up with
-        serve(deployment, pause_on_shutdown=False, limit=None, **polling)
+        serve(
+            deployment,
+            pause_on_shutdown=False,  # so that one of the runs missed meanwhile is run later
+            limit=None,
+            query_seconds=POLL_SECONDS,
+            prefetch_seconds=0,
+        )
     except (BaseExceptionGroup, RuntimeError, TransportError) as error:
-        trouble: BaseException = error
-        while isinstance(trouble, BaseExceptionGroup):  # of the loops that ask the server
-            trouble = trouble.exceptions[0]
-        return trouble
+        first: BaseException = error
+        while isinstance(first, BaseExceptionGroup):  # several loops poll the server
+            first = first.exceptions[0]
+        return first
     sys.exit(0)
 
 
-def _wait_for_server(servers: list[ChildServer], trouble: BaseException) -> None:
-    """Wait until the server answers again; exits with 1 if it was started here and is gone."""
+def _wait_for_server(servers: list[ChildServer], error: BaseException) -> None:
+    """Wait until the server answers again. Exits with 1 if it was started here and has ended."""
     address = without_credentials(os.environ["PREFECT_API_URL"]).rstrip("/")
-    why = " ".join((str(trouble) or type(trouble).__name__).split())
-    typer.echo(f"study: Prefect at {address}: {why}; trying again until it works", err=True)
+    why = " ".join((str(error) or type(error).__name__).split())
+    typer.echo(f"study: Prefect at {address}: {why}; trying again until it answers", err=True)
 
     def answers_or_ended() -> bool:
         if any(server.process.poll() is not None for server in servers):

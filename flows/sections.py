@@ -1,18 +1,19 @@
 """The diagram: which tasks a study has, and what each needs.
 
 data -> train -> evaluate -> interpolate -> correlate -> transfer -> report, and theory beside it.
-The same wiring is run by Prefect and read by ``study plan``; they differ in the graph that it is
-submitted to.
+``study run`` and ``study plan`` submit the same tasks: one to a graph that Prefect runs, the other
+to a graph that only looks them up in the store.
 """
 
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from flows.configuration.grid import (
     AutoencoderTask,
     ClassifierTask,
     autoencoders,
     classifiers,
-    judge,
+    recognition_classifier,
 )
 from flows.configuration.load import command_of
 from flows.configuration.study_config import Section, StudyConfig
@@ -32,22 +33,23 @@ from tasks.steps.theory import theory
 from tasks.steps.train import train
 from tasks.steps.transfer import transfer
 
-Node = Any  # what a graph gives for a submitted task, and takes as another's input
-PACKAGED = {"head_only", "fine_tune", "from_scratch"}  # classifiers that are of use
+PACKAGED = {"head_only", "fine_tune", "from_scratch"}  # scenarios whose classifiers can be used
 NEED_LABELS: tuple[Section, ...] = ("interpolation", "transfer")
+Node = TypeVar("Node")  # a submitted task, which may be an input of other tasks
+Node_co = TypeVar("Node_co", covariant=True)
 
 
-class Graph(Protocol):
+class Graph(Protocol[Node_co]):
     """Takes the tasks of a study."""
 
     def submit(
-        self, step: Step, identity: Identity, group: str | None = None, **inputs: Any
-    ) -> Node:
-        """Take one task of a step; its group is the step's name unless one is given."""
+        self, step: Step, identity: Identity, group: str | None = None, **inputs: object
+    ) -> Node_co:
+        """Take one task of a step. Its group is the step's name unless one is given."""
 
 
 def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section, str]:
-    """The sections that cannot be had with this dataset, and why."""
+    """The sections that this dataset does not allow, and why."""
     if set(sections).isdisjoint(NEED_LABELS):
         return {}
     labels = labels_in(config.dataset)
@@ -55,18 +57,20 @@ def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section
     return {name: reason for name in sections if name in NEED_LABELS and len(labels) < 2}
 
 
-def submit_sections(graph: Graph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
-    """Everything that these sections need, as far as the dataset has it."""
+def submit_sections(graph: Graph[Node], config: StudyConfig, sections: tuple[Section, ...]) -> None:
+    """Submit every task of these sections, except the sections that the dataset does not allow."""
     if "theory" in sections:
         graph.submit(theory, {"subject": "exercises"})
     without = {"theory", *left_out(config, sections)}
-    measured = tuple(name for name in sections if name not in without)
-    if measured:
-        submit_measured(graph, config, measured)
+    with_dataset = tuple(name for name in sections if name not in without)
+    if with_dataset:
+        submit_experiments(graph, config, with_dataset)
 
 
-def submit_measured(graph: Graph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
-    """data -> train -> evaluate -> interpolate -> correlate -> transfer, for these sections."""
+def submit_experiments(
+    graph: Graph[Node], config: StudyConfig, sections: tuple[Section, ...]
+) -> None:
+    """Submit data -> train -> evaluate -> interpolate -> correlate -> transfer."""
     source = source_fingerprint(config.dataset)
     of_dataset = {"dataset": config.dataset.name}
     dataset = graph.submit(data, of_dataset, config=config.dataset, source=source)
@@ -87,28 +91,29 @@ def submit_measured(graph: Graph, config: StudyConfig, sections: tuple[Section, 
         if one.spec.scenario in PACKAGED:
             graph.submit(package, one.identity, model=classifier)
 
-    if "interpolation" in sections and config.interpolated:
-        submit_walks(graph, config, dataset, models, transfers[judge(config)])
+    if "interpolation" in sections and config.interpolation_models:
+        classifier = transfers[recognition_classifier(config)]
+        submit_interpolations(graph, config, dataset, models, classifier)
 
 
 def submit_trainings(
-    graph: Graph,
+    graph: Graph[Node],
     config: StudyConfig,
     sections: tuple[Section, ...],
     dataset: Node,
     classifiers: list[ClassifierTask],
 ) -> dict[AutoencoderTask, Node]:
-    """Every autoencoder: first those that most classifiers wait for, then the longest.
+    """Submit every autoencoder: first those that most classifiers need, then the longest trainings.
 
-    Of models that train as one the first seed stands for all, so it goes before all other seeds.
+    In stacks, the task of the first seed computes all seeds, so it goes before all other seeds.
     """
     waiting = {config.transfer_model} if "transfer" in sections else set()
     epochs = config.training.epochs
-    as_one = config.runner.models_at_once > 1
+    stacked = config.runner.stack_size > 1
     wanted = sorted(
         autoencoders(config, sections, classifiers),
         key=lambda one: (
-            as_one and one.seed != config.seeds[0],
+            stacked and one.seed != config.seeds[0],
             one.spec not in waiting,
             -training_cost(one.spec, epochs),
         ),
@@ -127,12 +132,12 @@ def submit_trainings(
 
 
 def submit_transfers(
-    graph: Graph,
+    graph: Graph[Node],
     dataset: Node,
     models: dict[AutoencoderTask, Node],
     classifiers: list[ClassifierTask],
 ) -> dict[ClassifierTask, Node]:
-    """Every classifier on its encoder, the longest first."""
+    """Submit every classifier with its encoder, the longest trainings first."""
     return {
         one: graph.submit(
             transfer,
@@ -146,45 +151,55 @@ def submit_transfers(
     }
 
 
-def submit_walks(
-    graph: Graph,
+def submit_interpolations(
+    graph: Graph[Node],
     config: StudyConfig,
     dataset: Node,
     models: dict[AutoencoderTask, Node],
-    judge: Node,
+    classifier: Node,
 ) -> None:
-    """Walks between pairs of labels at every latent size, and one picture of those of a seed."""
+    """Submit interpolations between pairs of labels at every latent size, and a figure of them.
+
+    The classifier measures how recognizable an image is. The figure shows the first seed.
+    """
     steps = config.interpolation.steps
-    pairs = config.interpolation.walks(labels_in(config.dataset))
-    walks: dict[int, list[Node]] = {seed: [] for seed in config.seeds}
+    pairs = config.interpolation.label_pairs(labels_in(config.dataset))
+    interpolations: dict[int, list[Node]] = {seed: [] for seed in config.seeds}
     for seed in config.seeds:
         for pair in pairs:
-            for spec in config.interpolated:
+            for spec in config.interpolation_models:
                 identity = {"pair": list(pair), "latent_dim": spec.latent_dim, "seed": seed}
-                inputs = {"dataset": dataset, "model": models[AutoencoderTask(spec, seed)]}
-                inputs |= {"judge": judge, "pair": pair, "steps": steps}
-                walks[seed].append(graph.submit(interpolate, identity, **inputs))
+                node = graph.submit(
+                    interpolate,
+                    identity,
+                    dataset=dataset,
+                    model=models[AutoencoderTask(spec, seed)],
+                    judge=classifier,
+                    pair=pair,
+                    steps=steps,
+                )
+                interpolations[seed].append(node)
     first = config.seeds[0]
-    graph.submit(interpolation_grid, {"seed": first}, walks=walks[first])
+    graph.submit(interpolation_grid, {"seed": first}, walks=interpolations[first])
 
 
-def described(config: StudyConfig, sections: tuple[Section, ...]) -> dict[str, Any]:
-    """What was asked for, as plain data; the runner is left out, for it changes no result."""
+def study_parameters(config: StudyConfig, sections: tuple[Section, ...]) -> dict[str, object]:
+    """Settings and sections as JSON data, without the runner, which changes no result."""
     return config.model_dump(mode="json", exclude={"runner"}) | {"sections": list(sections)}
 
 
 def submit_report(
-    graph: Graph,
+    graph: Graph[Node],
     config: StudyConfig,
     sections: tuple[Section, ...],
-    groups: dict[str, list[Node]],
+    groups: Mapping[str, Sequence[object]],
     failures: list[str],
 ) -> Node:
-    """The page of everything that came out, with what is missing named."""
+    """Submit the report of these groups of tasks or entries, and of what failed."""
     return graph.submit(
         report,
         {"study": config.name},
-        config=described(config, sections),
+        config=study_parameters(config, sections),
         groups=groups,
         failures=failures,
         left_out=left_out(config, sections),

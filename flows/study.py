@@ -1,9 +1,10 @@
 """The study as Prefect flows: one root flow, and one flow per section."""
 
 import gc
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from prefect import flow
+from prefect import Flow, flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
@@ -12,7 +13,7 @@ from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.lifecycle.recovery import close_crashed_invocations
 from flows.lifecycle.task_runners import open_runner
 from flows.prefect_graph import PrefectGraph, reason
-from flows.sections import described, submit_report, submit_sections
+from flows.sections import study_parameters, submit_report, submit_sections
 from tasks.execution.invocations import InvocationLog
 from tasks.execution.publish_report import publish_report
 from tasks.execution.session import open_session
@@ -24,35 +25,74 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
     close_crashed_invocations()
     log = InvocationLog(config.name, config.model_dump(mode="json"), list(sections))
     log.note(flow_run_id=flow_run.id)
-    tracker: Tracker | None = None
-    # a retry of the flow run computes again what is missing, not what was forced and is there
+    # a retry of the flow run computes what is missing, and not again what was forced
     forced = set(force) if flow_run.run_count == 1 else set()
+    with _parent_run(log, config, sections) as tracker:
+        gc.freeze()  # no collection searches what was imported
+        with _open_graph(config, log, tracker, forced) as graph:
+            _submit(graph, config, sections)
+            failures = _report(graph, config, sections)
+    return _close(graph, log, tracker, failures)
+
+
+@contextmanager
+def _parent_run(
+    log: InvocationLog, config: StudyConfig, sections: tuple[Section, ...]
+) -> Iterator[Tracker]:
+    """Open the parent run in MLflow. An exception closes it and the record, and is raised again."""
+    tracker: Tracker | None = None
     try:
         tracker = Tracker(config.name, log.id)
-        tracker.start_study(described(config, sections))
-        gc.freeze()  # what was imported stays
-        stack = config.runner.models_at_once
-        with (
-            open_runner(config.runner, log.id, forced) as (runner, workers),
-            open_session(workers, tracker, log, forced, stack) as session,
-        ):
-            graph = PrefectGraph(session, runner)
-            try:
-                submit_sections(graph, config, sections)
-            finally:  # otherwise tasks that wait for it keep the process from ending
-                session.stacks.close()
-            failures = finish(graph, config, sections)
+        tracker.start_study(study_parameters(config, sections))
+        yield tracker
     except Exception as error:
         log.end("FAILED", str(error))
         if tracker is not None:
             tracker.finish_study("FAILED", {}, {"study.failures": str(error)})
         raise
-    except BaseException:  # Prefect turns SIGTERM into an exception
+    except BaseException:  # an interrupt; Prefect turns SIGTERM into an exception
         if tracker is not None:
             tracker.interrupt()
         log.end("CANCELLED", "interrupted")
         raise
-    counts = session.display.counts
+
+
+@contextmanager
+def _open_graph(
+    config: StudyConfig, log: InvocationLog, tracker: Tracker, forced: set[str]
+) -> Iterator[PrefectGraph]:
+    """Open a graph whose tasks run where the study says, in a session of their own."""
+    stack_size = config.runner.stack_size
+    with (
+        open_runner(config.runner, log.id, forced) as (runner, workers),
+        open_session(workers, tracker, log, forced, stack_size) as session,
+    ):
+        yield PrefectGraph(session, runner)
+
+
+def _submit(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
+    try:
+        submit_sections(graph, config, sections)
+    finally:  # otherwise tasks that wait for it keep the process from ending
+        graph.session.stacks.mark_all_submitted()
+
+
+def _report(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, ...]) -> list[str]:
+    """Wait for every task, write and publish the report. Returns what failed and why."""
+    groups, failures = graph.wait_for_entries()
+    page = submit_report(graph, config, sections, groups, failures)
+    graph.wait_until_recorded()
+    if page.state.is_completed():
+        session = graph.session
+        publish_report(config.name, page.result().entry, groups, session.tracker, session.computed)
+    else:
+        failures.append(f"report[{config.name}]: {reason(page.state)}")
+    return failures
+
+
+def _close(graph: PrefectGraph, log: InvocationLog, tracker: Tracker, failures: list[str]) -> State:
+    """Close the parent run and the record. Returns the state of the flow run."""
+    counts = graph.session.display.counts
     summary = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
     if failures:
         summary = f"{counts['failed']} of {len(graph.futures)} failed: {'; '.join(failures)}"
@@ -65,45 +105,32 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
     return Failed(message=summary) if failures else Completed(message=summary)
 
 
-def finish(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, ...]) -> list[str]:
-    """Wait for every task, write and publish the report; what failed and why."""
-    groups, failures = graph.wait()
-    page = submit_report(graph, config, sections, groups, failures)
-    graph.settle()
-    if page.state.is_completed():
-        session = graph.session
-        publish_report(config.name, page.result().entry, groups, session.tracker, session.computed)
-    else:
-        failures.append(f"report[{config.name}]: {reason(page.state)}")
-    return failures
-
-
 @flow(name="study", persist_result=False)
 def study(
     config: StudyConfig,
     sections: list[Section] = list(SECTIONS),  # noqa: B006
     force: list[str] = [],  # noqa: B006
 ) -> State:
-    """Everything: data, training, evaluation, walks, correlation, transfer, theory, report.
+    """The whole study: data, training, evaluation, interpolation, correlation, transfer, theory.
 
     Args:
-        config: The study; what is not given has its default.
-        sections: What to do of it, with the trainings that this needs.
-        force: Task runs to compute again though they are in the store, by name.
+        config: The study; settings that are not given have their defaults.
+        sections: The sections to run, with the trainings that they need.
+        force: Names of task runs to compute again although they are in the store.
     """
     return run_sections(config, tuple(sections), force)
 
 
-def section_flow(section: Section) -> Any:
-    """A flow of one section; it reuses what is trained and trains what it needs."""
+def section_flow(section: Section) -> Flow[..., State]:
+    """The flow of one section. It reuses trained models and trains the others that it needs."""
 
     @flow(name=section.replace("_", "-"), persist_result=False)
     def one_section(config: StudyConfig, force: list[str] = []) -> State:  # noqa: B006
         """One section of a study, with the trainings that it needs.
 
         Args:
-            config: The study; what is not given has its default.
-            force: Task runs to compute again though they are in the store, by name.
+            config: The study; settings that are not given have their defaults.
+            force: Names of task runs to compute again although they are in the store.
         """
         return run_sections(config, (section,), force)
 

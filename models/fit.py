@@ -21,11 +21,11 @@ from models.training.optimizers import make_optimizer, make_schedule
 from models.training.snapshots import Checkpoint
 from models.training.stacked_parameters import StackedParameters
 
-GRADIENT_IMAGES = 2_000  # over which the gradient of a classifier is measured
+GRADIENT_IMAGES = 2_000  # images for the gradient norm of a classifier
 
 
 class TrainedModel(NamedTuple):
-    """An autoencoder in evaluation mode and its epochs, and why it is useless if it diverged.
+    """An autoencoder in evaluation mode, its epochs, and the error if it diverged.
 
     ``samples`` are reconstructions (n, 28, 28) uint8 of chosen test images, by epoch.
     """
@@ -47,11 +47,12 @@ def train_stack(
     device: torch.device | str = "cpu",
     samples: Sequence[int] = (),
 ) -> list[TrainedModel]:
-    """Train one autoencoder per seed, side by side, with the recipe but for its seed.
+    """Train one autoencoder per seed, side by side; the recipe's own seed is not used.
 
-    Images are (n, 28, 28) uint8. Every model sees its own order of images and ends as if it were
-    trained alone, up to rounding. With checkpoints a killed training continues where it was.
-    ``samples`` are the test images whose reconstructions are kept behind some epochs.
+    Images are (n, 28, 28) uint8. Every model gets its own order of images and the same weights as
+    if it were trained alone, up to rounding. With checkpoints a killed training continues after its
+    last kept epoch. ``samples`` are the indices of the test images whose reconstructions are kept
+    after some epochs. A model that diverges is returned with its error.
     """
     members, models = [], []
     for index, seed in enumerate(seeds):
@@ -69,10 +70,10 @@ def train_stack(
     schedule = make_schedule(recipe.schedule, optimizer, recipe.learning_rate, updates)
     train_images, test_images = train_images.to(device), test_images.to(device)
     inference = StackedInference(parameters, models[0])
-    shown = test_images[list(samples)]
+    sampled_images = test_images[list(samples)]
 
     def sample() -> Tensor:
-        return inference(shown).squeeze(2).mul(255).round().to(torch.uint8).cpu()
+        return inference(sampled_images).squeeze(2).mul(255).round().to(torch.uint8).cpu()
 
     make_step = partial(FastTrainingStep, parameters, models[0])
     training = Training(
@@ -88,8 +89,8 @@ def train_stack(
     trained = []
     for index, (model, member) in enumerate(zip(models, members, strict=True)):
         model.load_state_dict(parameters.state_dict(index))
-        kept = member.samples, member.diverged
-        trained.append(TrainedModel(model.eval(), member.history, *kept))
+        results = member.history, member.samples, member.diverged
+        trained.append(TrainedModel(model.eval(), *results))
     return trained
 
 
@@ -104,7 +105,8 @@ def train_autoencoder(
 ) -> tuple[Autoencoder, list[Epoch]]:
     """Train one autoencoder on images (n, 28, 28) uint8 by mean squared error per pixel.
 
-    With a checkpoint a killed training continues where it was and ends with the same weights.
+    With a checkpoint a killed training continues after its last kept epoch and ends with the same
+    weights.
     Raises DivergedError when a loss is NaN or infinite.
     """
     checkpoints = None if checkpoint is None else [checkpoint]
@@ -119,8 +121,8 @@ def train_autoencoder(
 class TransferResult(NamedTuple):
     """A trained classifier, its epochs, and the classes (n,) that it predicts for the test images.
 
-    The gradient norms are those of the loss by the weights of the last layer, before the first
-    update and after the last.
+    The gradient norms are of the loss with respect to the weights of the last layer, before the
+    first update and after the last.
     """
 
     classifier: Classifier
@@ -131,7 +133,10 @@ class TransferResult(NamedTuple):
 
 
 def labelled_subset(labels: Tensor, budget: LabelBudget, generator: torch.Generator) -> Tensor:
-    """Indices of ``budget`` images drawn class by class in turn, so that classes stay balanced."""
+    """Indices of ``budget`` random images, equally many of each class as far as possible.
+
+    ``labels`` are (n,). All images, in their order, if the budget is "all" or at least n.
+    """
     if budget == "all" or budget >= len(labels):
         return torch.arange(len(labels))
     order = torch.randperm(len(labels), generator=generator)
@@ -145,9 +150,9 @@ def labelled_subset(labels: Tensor, budget: LabelBudget, generator: torch.Genera
 def last_layer_gradient(
     classifier: Classifier, images: Tensor, labels: Tensor, loss: CrossEntropy
 ) -> float:
-    """Norm of the gradient that reaches the weights of the classifier's last layer.
+    """Norm of the gradient with respect to the weights of the classifier's last layer.
 
-    Images (n, 28, 28) uint8 and labels (n,).
+    Images are (n, 28, 28) uint8, labels (n,).
     """
     *_, weight, _bias = classifier.head.parameters()
     logits = classifier.head(apply(classifier.encoder, images))
@@ -168,9 +173,9 @@ def train_classifier(
     """Train an MLP on the latent vectors of ``encoder``, by cross entropy.
 
     ``train`` and ``test`` are images (n, 28, 28) uint8 and labels (n,). Without an encoder the
-    classifier starts from new weights. The output ``softmax`` repeats the written study's mistake:
-    softmax, then a cross entropy that applies softmax again. Raises DivergedError when a loss is
-    NaN or infinite.
+    classifier's own encoder keeps its new weights at the start. The output ``softmax`` repeats the
+    written study's mistake: softmax, then a cross entropy that applies softmax again. Raises
+    DivergedError when a loss is NaN or infinite.
     """
     generator = torch.Generator().manual_seed(spec.seed)
     n_classes = int(torch.cat([train[1], test[1]]).max()) + 1
@@ -181,10 +186,10 @@ def train_classifier(
     chosen = labelled_subset(train[1], spec.label_budget, generator)
     inputs, labels, test_inputs = train[0][chosen], train[1][chosen].long(), test[0]
     criterion = CrossEntropy(softmax_first=spec.output == "softmax")
-    seen = inputs[:GRADIENT_IMAGES], labels[:GRADIENT_IMAGES]
-    first_gradient_norm = last_layer_gradient(classifier, *seen, criterion)
+    gradient_data = inputs[:GRADIENT_IMAGES], labels[:GRADIENT_IMAGES]
+    first_gradient_norm = last_layer_gradient(classifier, *gradient_data, criterion)
     module: nn.Module = classifier
-    if spec.trained == "head":  # a frozen encoder gives the same codes in every epoch
+    if spec.trained == "head":  # a frozen encoder gives the same latents in every epoch
         module = classifier.head
         inputs, test_inputs = (apply(classifier.encoder, x) for x in (inputs, test_inputs))
 
@@ -193,8 +198,8 @@ def train_classifier(
     member = Member(generator, on_epoch, checkpoint)
     make_step = partial(FastTrainingStep, parameters, module, objective=criterion)
     training = Training(parameters, [member], optimizer, make_step)
-    per_epoch = math.ceil(len(labels) / spec.batch_size)
-    epochs = max(spec.epochs, math.ceil(spec.minimum_updates / per_epoch))
+    updates_per_epoch = math.ceil(len(labels) / spec.batch_size)
+    epochs = max(spec.epochs, math.ceil(spec.minimum_updates / updates_per_epoch))
     inference = StackedInference(parameters, module)
     test_inputs, test_labels = test_inputs.to(device), test[1].long().to(device)
     training.fit(
@@ -203,7 +208,7 @@ def train_classifier(
         spec.batch_size,
         epochs,
         lambda: criterion(inference(test_inputs), test_labels.expand(1, -1)).tolist(),
-        test_every=max(1, epochs // 20),  # small budgets train hundreds of tiny epochs
+        test_every=max(1, epochs // 20),  # small label budgets mean hundreds of short epochs
     )
     if member.diverged is not None:
         raise member.diverged
@@ -214,5 +219,5 @@ def train_classifier(
         member.history,
         predicted,
         first_gradient_norm,
-        last_layer_gradient(classifier, *seen, criterion),
+        last_layer_gradient(classifier, *gradient_data, criterion),
     )

@@ -9,7 +9,7 @@ from models.training.stacked_parameters import StackedParameters
 
 
 def apply(module: nn.Module, inputs: Tensor) -> Tensor:
-    """Outputs of ``module`` in evaluation mode for images (n, 28, 28) uint8 or latents (n, d)."""
+    """Outputs of a module in evaluation mode for images (n, 28, 28) uint8 or latents (n, d)."""
     return StackedInference(StackedParameters([module]), module)(inputs)[0]
 
 
@@ -19,7 +19,7 @@ def reconstruction_loss(model: nn.Module, images: Tensor) -> float:
 
 
 def reconstruction_losses(inference: StackedInference, images: Tensor) -> list[float]:
-    """Mean squared error per pixel of every network in a stack."""
+    """Mean squared error per pixel of every network of a stack over images (n, 28, 28) uint8."""
     total = torch.zeros((), dtype=torch.double, device=images.device)
     for x, reconstructed in inference.batches(images):
         total = total + sum_of_squares(reconstructed.flatten(2), x).double()

@@ -18,12 +18,12 @@ UpdateRule = Literal["adam", "sgd"]
 
 
 def largest_budget(budgets: Sequence[LabelBudget]) -> LabelBudget:
-    """The most labels that a classifier is trained on."""
+    """The largest label budget; "all" is larger than any number."""
     return max(budgets, key=lambda n: math.inf if n == "all" else n)
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used; the message says what to change."""
+    """An unusable configuration; the message says what to change."""
 
 
 class Value(BaseModel):

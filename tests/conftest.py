@@ -15,15 +15,15 @@ prepare_environment()
 
 import pytest  # noqa: E402
 
-from tasks.tracking.client import KIND, STUDY, connect, search_everywhere  # noqa: E402
+from tasks.tracking.client import KIND_TAG, STUDY_TAG, connect, search_everywhere  # noqa: E402
 
 COMMAND = [sys.executable, "-m", "flows.commands.main"]
 
 
 def study_runs(study):
     """The parent runs of a study in MLflow, newest first."""
-    found = search_everywhere(connect(), f"tags.`{KIND}` = 'study'")
-    return [run for run in found if run.data.tags[STUDY] == study]
+    found = search_everywhere(connect(), f"tags.`{KIND_TAG}` = 'study'")
+    return [run for run in found if run.data.tags[STUDY_TAG] == study]
 
 
 @pytest.fixture(autouse=True)

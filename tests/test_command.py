@@ -18,7 +18,7 @@ import torch
 from flows.configuration.study_config import SECTIONS
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.cache import store
-from tasks.system.folders import report_page
+from tasks.system.folders import report_path
 from tasks.tracking.client import connect
 from tests.conftest import executed, model_runs, study_runs
 from tests.servers import end, free_port, start
@@ -31,10 +31,10 @@ def test_a_failed_training_fails_only_what_depends_on_it(study):
     assert result.returncode == 1
     assert f"{TRAIN}: FailpointError" in result.stderr
     assert "1 of 43 failed" in result.stderr
-    assert "5 tasks that need what failed did not run" in result.stderr
+    assert "5 tasks that depend on them did not run" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert "evaluate[depth=1, latent_dim=5, seed=0]" in executed(result)
-    assert f"{TRAIN}: FailpointError" in html.unescape(report_page("smoke").read_text())
+    assert f"{TRAIN}: FailpointError" in html.unescape(report_path("smoke").read_text())
     assert study_runs("smoke")[0].info.status == "FAILED"
 
 
@@ -101,7 +101,7 @@ def test_mlflow_holds_one_complete_run_per_model(study):
 
 
 def test_the_report_is_one_complete_page(study):
-    page = report_page("smoke").read_text()
+    page = report_path("smoke").read_text()
     for section in SECTIONS:
         assert f'<h2 id="{section}">' in page
     assert page.count("<img") >= 15
@@ -139,7 +139,7 @@ def test_two_runs_are_compared_on_a_page(study):
     assert "+0" in page
     wrong = study("report", "--compare", "smoke", "nothing")
     assert wrong.returncode == 2
-    assert "'nothing': nothing ran by that name" in wrong.stderr
+    assert "'nothing': no study or run has this name" in wrong.stderr
 
 
 def test_a_registered_encoder_is_served_and_gives_the_same_latents(study, environment, tmp_path):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tasks.system.folders import report_page
+from tasks.system.folders import report_path
 from tasks.tracking.client import connect
 from tests.conftest import COMMAND, executed, model_runs, study_runs
 
@@ -20,7 +20,7 @@ from tests.conftest import COMMAND, executed, model_runs, study_runs
 def test_theory_alone_needs_no_data(study):
     result = study("run", "mnist", "--section", "theory", STUDY_DATA="/nonexistent")
     assert result.returncode == 0, result.stderr
-    page = html.unescape(report_page("mnist").read_text())
+    page = html.unescape(report_path("mnist").read_text())
     assert "taylor remainder order" in page
     assert page.count(">holds</td>") == 19
     assert ">fails</td>" not in page
@@ -57,13 +57,13 @@ UNLABELLED = {"data", "train", "pca", "package", "evaluate", "correlate", "repor
 def test_images_in_folders_run_all_that_labels_allow(own_images):
     labelled = {"transfer", "interpolate", "interpolation_grid"}
     assert own_images(["crosses", "noughts"]) - {"theory"} == UNLABELLED | labelled
-    page = html.unescape(report_page("own").read_text())
+    page = html.unescape(report_path("own").read_text())
     assert "left out" not in page
 
 
 def test_images_without_labels_run_all_that_needs_none(own_images):
     assert own_images([""]) - {"theory"} == UNLABELLED
-    page = html.unescape(report_page("own").read_text())
+    page = html.unescape(report_path("own").read_text())
     assert "Section interpolation is left out: the dataset has no labels." in page
     assert "reported" not in page.partition("Verdicts")[2].partition("Latent size")[2][:2_000]
 

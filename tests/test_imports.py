@@ -161,4 +161,4 @@ def test_a_room_says_what_it_is_for_and_is_small(room):
     says = ast.get_docstring(ast.parse((room / "__init__.py").read_text()))
     assert says
     assert "import" in says.lower(), "say what the room may import"
-    assert len(list(room.glob("*.py"))) <= 14
+    assert len(list(room.glob("*.py"))) <= 15  # with __init__.py

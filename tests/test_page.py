@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tasks.system.folders import report_page
+from tasks.system.folders import report_path
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
@@ -50,7 +50,7 @@ def open_page(browser, page_file, monkeypatch):
         page.on("console", lambda message: problems.append(message.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
-        page.goto(report_page("smoke").as_uri())
+        page.goto(report_path("smoke").as_uri())
         assert problems == []
         assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
         return page

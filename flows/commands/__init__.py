@@ -1,4 +1,4 @@
-"""The command line, one command a file.
+"""The command line, with one file for each command.
 
 Imports everything; nothing imports it.
 """

@@ -1,4 +1,4 @@
-"""``study export``: one run of MLflow as plain files."""
+"""``study export``: writes one MLflow run as plain files."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,9 @@ from models.specs import ConfigError
 
 
 def export(
-    run: Annotated[str, typer.Argument(help="Id (or its start) or name of a run in MLflow.")],
+    run: Annotated[
+        str, typer.Argument(help="Name of a run in MLflow, its id, or the start of its id.")
+    ],
     to: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
 ) -> None:
     """Write a run's weights, spec, metrics (CSV and Parquet) and figures into a folder."""

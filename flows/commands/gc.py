@@ -1,4 +1,4 @@
-"""``study gc``: what no recent invocation uses, and its removal."""
+"""``study gc``: deletes what no recent invocation uses."""
 
 import shutil
 from collections import Counter
@@ -10,19 +10,21 @@ import typer
 from models.specs import ConfigError
 from tasks.system.folders import study_home
 
-KEPT_FOLDERS = {"locks"}  # below store/; all others hold entries, checkpoints or leftovers
+KEPT_FOLDERS = {"locks"}  # in store/; other folders hold entries, checkpoints and leftovers
 
 
 def gc(
     keep: Annotated[
-        int, typer.Option(min=1, help="Keep what this many last invocations of each study use.")
+        int, typer.Option(min=1, help="Keep what the last N invocations of each study use.")
     ] = 5,
-    yes: Annotated[bool, typer.Option("--yes/--dry-run", help="Delete, or only show.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes/--dry-run", help="Delete, or only show what would be deleted.")
+    ] = False,
     runs: Annotated[
-        bool, typer.Option("--runs", help="Delete the MLflow runs of what is deleted, too.")
+        bool, typer.Option("--runs", help="Also delete the MLflow runs of deleted entries.")
     ] = False,
 ) -> None:
-    """Delete what no recent invocation uses."""
+    """Delete from the store what no recent invocation uses."""
     found = unused(keep)
     sizes = {path: size_of(path) for path in found}
     total = f"{sum(sizes.values()) / 1e6:.1f} MB"
@@ -35,17 +37,17 @@ def gc(
     delete(found, keys)
     typer.echo(f"{total} deleted")
     if runs:
-        from tasks.tracking.client import connect, delete_runs, tracking
+        from tasks.tracking.client import connect, delete_runs, tracking_errors
 
-        with tracking("did not delete the runs"):
+        with tracking_errors("did not delete the runs"):
             typer.echo(f"{delete_runs(connect(), keys)} MLflow runs deleted")
 
 
 def kept_keys(keep: int) -> set[str]:
-    """Keys that each study reached since, and in, the ``keep`` last invocations that completed.
+    """Keys used by each study since its ``keep``-th last completed invocation, including that.
 
-    One that failed early reached too little to go by. Raises ConfigError while a study is running,
-    for it may be using anything.
+    Only completed invocations are counted, since others may have failed early. Raises ConfigError
+    while a study is running, since it may use any entry.
     """
     from tasks.execution.invocations import invocations
 
@@ -53,7 +55,9 @@ def kept_keys(keep: int) -> set[str]:
     seen: Counter[str] = Counter()
     for found in invocations():
         if found.state == "RUNNING":
-            raise ConfigError(f"study {found.study} is running; collect when it has ended")
+            raise ConfigError(
+                f"study {found.study} is running; run study gc again when it has ended"
+            )
         if seen[found.study] < keep:
             kept |= {record.key for record in found.tasks.values()}
         seen[found.study] += found.state == "COMPLETED"
@@ -61,7 +65,7 @@ def kept_keys(keep: int) -> set[str]:
 
 
 def unused(keep: int) -> list[Path]:
-    """Entries and checkpoints that no kept invocation reached, and all that was set aside."""
+    """Entries and checkpoints that no kept invocation uses, and all leftovers."""
     kept = kept_keys(keep)
     store = study_home() / "store"
     folders = [path for path in sorted(store.glob("*/*")) if path.parent.name not in KEPT_FOLDERS]
@@ -69,23 +73,23 @@ def unused(keep: int) -> list[Path]:
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether it was set aside as damaged, or left by a process that was killed."""
+    """Whether the path was set aside as damaged, or left by a killed process."""
     return path.parent.name in {"quarantine", "tmp"}
 
 
 def key_of(path: Path) -> str:
-    """The key that a folder in the store belongs to."""
+    """The key of a folder in the store."""
     return path.name.rpartition("-")[2]
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file or of all files below a folder."""
+    """The size in bytes of a file, or of all files below a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def print_table(sizes: dict[Path, int]) -> None:
-    """Number and size in bytes of what is unused, by kind."""
+    """Print the number and total size of unused paths by kind; ``sizes`` are in bytes."""
     from rich.console import Console
     from rich.table import Table
 

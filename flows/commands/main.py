@@ -47,7 +47,7 @@ for command, example in EXAMPLES.items():
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one line and exit code 2."""
+    """Entry point. A user's mistake is printed as one line, with exit code 2."""
     warnings.showwarning = show_warning
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)

@@ -1,4 +1,4 @@
-"""Arguments that several commands share."""
+"""Arguments and options that several commands share."""
 
 from typing import Annotated
 
@@ -9,19 +9,22 @@ from flows.configuration.study_config import SECTIONS, Section
 from models.specs import ConfigError
 
 StudyArgument = Annotated[
-    str, typer.Argument(help=f"{', '.join(shipped_studies())}, or the path of a YAML file.")
+    str, typer.Argument(help=f"One of {', '.join(shipped_studies())}, or the path of a YAML file.")
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
 ]
 Sections = Annotated[
     list[str] | None,
-    typer.Option(help=f"Only this section and what it needs: {', '.join(SECTIONS)}."),
+    typer.Option(
+        help=f"Only this section and what it needs; may be repeated: {', '.join(SECTIONS)}."
+    ),
 ]
 
 
 def chosen_sections(names: list[str] | None) -> tuple[Section, ...]:
-    """The sections of these names, in the order of the diagram; all without names.
+    """The sections with these names, in the order of the diagram; without names, all sections.
 
     Raises ConfigError for an unknown name.
     """

@@ -1,4 +1,4 @@
-"""``study plan``: what would run, and why."""
+"""``study plan``: shows what would run, and why."""
 
 import json
 import sys
@@ -21,10 +21,10 @@ def plan(
     section: Sections = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit with 1 if anything would run.")
+        bool, typer.Option("--check", help="Exit with 1 if any task would run.")
     ] = False,
 ) -> None:
-    """Show what `study run` would compute, why, and for how long. Runs nothing."""
+    """Show what `study run` would compute, why, and how long it would take. Computes nothing."""
     from flows.plan import make_plan
 
     config = load_config(study, overrides)
@@ -38,7 +38,7 @@ def plan(
 
 
 def print_plan(planned: "list[PlannedTask]", width: int) -> None:
-    """What would run and why, and how long it may take."""
+    """Print one line per task, and how long those that would run may take, ``width`` at once."""
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True, markup=False)
@@ -66,13 +66,13 @@ def _line(task: "PlannedTask") -> str:
 
 
 def totals(planned: "list[PlannedTask]") -> tuple[float, int]:
-    """Seconds of computing of what would run, and how many of them have no estimate."""
+    """The seconds that the tasks to run may take, and how many of them have no estimate."""
     seconds = [task.seconds for task in planned if task.action == "run"]
     return sum(value or 0 for value in seconds), seconds.count(None)
 
 
 def plan_json(planned: "list[PlannedTask]") -> str:
-    """The plan for other programs."""
+    """The plan as JSON, for other programs."""
     total, unknown = totals(planned)
     tasks = [task.model_dump() for task in planned]
     return json.dumps({"tasks": tasks, "seconds": total, "without_estimate": unknown}, indent=1)

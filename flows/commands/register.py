@@ -1,4 +1,4 @@
-"""``study register``: the best models under names and aliases."""
+"""``study register``: registers the best models under names and aliases."""
 
 from typing import Annotated
 
@@ -10,12 +10,12 @@ from models.specs import ConfigError
 def register(
     study: Annotated[str, typer.Argument(help="Name of a study that ran here.")] = "digits",
 ) -> None:
-    """Register the best models of every latent size of a study's dataset in MLflow."""
-    from tasks.tracking.client import connect, tracking
+    """Register the best models of each latent size on a study's dataset in MLflow."""
+    from tasks.tracking.client import connect, tracking_errors
     from tasks.tracking.registry import register_best
 
     try:
-        with tracking("did not register"):
+        with tracking_errors("did not register"):
             found = register_best(connect(), study)
     except LookupError as error:
         raise ConfigError(f"{error}; see: study status") from None

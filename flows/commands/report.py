@@ -1,4 +1,4 @@
-"""``study report``: where the page of a study is, or a page that compares two."""
+"""``study report``: shows the report of a study, or compares two."""
 
 import sys
 import webbrowser
@@ -11,12 +11,12 @@ from flows.commands.options import StudyArgument
 from flows.configuration.load import load_config
 from flows.configuration.study_config import StudyConfig
 from models.specs import ConfigError, TrainingRecipe
-from tasks.system.folders import report_page, study_home
+from tasks.system.folders import report_path, study_home
 
 if TYPE_CHECKING:
     from tasks.cache.entry import Entry
     from tasks.execution.invocations import Invocation
-    from tasks.reporting.comparison import Side
+    from tasks.reporting.comparison import ComparedStudy
 
 
 def report(
@@ -25,16 +25,16 @@ def report(
         tuple[str, str] | None,
         typer.Option(
             metavar="A B",
-            help="Two studies side by side, or two of their runs as `study status` names them.",
+            help="Compare two studies, or two runs by the names in `study status`.",
         ),
     ] = None,
-    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
 ) -> None:
-    """Print where the report page of a study is, or write one that compares two."""
+    """Print the path of a study's report, or write a report that compares two studies."""
     if compare is not None:
         page = compare_reports(*compare)
     else:
-        page = report_page(load_config(study).name)
+        page = report_path(load_config(study).name)
     if not page.exists():
         typer.echo(f"study: no report at {page}; make it with: study run {study}", err=True)
         sys.exit(1)
@@ -46,20 +46,20 @@ def report(
 def compare_reports(first: str, second: str) -> Path:
     """Write the page that compares two invocations or studies. Returns its path.
 
-    Raises ConfigError for a name that nothing ran under, or that left no model in the store.
+    Raises ConfigError for an unknown name, or if the store has no trained model of one of them.
     """
     from tasks.reporting.comparison import write_comparison
 
-    sides = [_side(name) for name in (first, second)]
+    sides = [_compared_study(name) for name in (first, second)]
     folder = study_home() / "reports" / "compare" / f"{first}-{second}"
     return write_comparison(folder, *sides)
 
 
-def _side(name: str) -> "Side":
+def _compared_study(name: str) -> "ComparedStudy":
     from tasks.cache import store
-    from tasks.reporting.comparison import Side
+    from tasks.reporting.comparison import ComparedStudy
 
-    found = _find(name)
+    found = _find_invocation(name)
     config = StudyConfig.model_validate(found.config)
     groups: dict[str, list[Entry]] = {}
     for record in found.tasks.values():
@@ -67,14 +67,15 @@ def _side(name: str) -> "Side":
         if entry is not None:
             groups.setdefault(_group(entry, config), []).append(entry)
     if not groups.get("train"):
-        raise ConfigError(f"{name}: no trained model of it is in the store; run it again")
-    return Side(f"{found.study} of {found.moment}", found.config, groups)
+        raise ConfigError(f"{name}: the store has none of its trained models; run it again")
+    return ComparedStudy(f"{found.study} of {found.short_id}", found.config, groups)
 
 
 def _group(entry: "Entry", config: StudyConfig) -> str:
-    """The group of an entry in its study: autoencoders of another recipe are a group of their own.
+    """The group of an entry in its study.
 
-    The transfer section trains one as the written study did.
+    An autoencoder with another recipe than the study's is trained as in the written study, for the
+    transfer section, and has a group of its own.
     """
     if entry.task != "train":
         return entry.task
@@ -82,12 +83,12 @@ def _group(entry: "Entry", config: StudyConfig) -> str:
     return "train" if recipe == config.recipe(recipe.seed) else "reported_encoder"
 
 
-def _find(name: str) -> "Invocation":
-    """The newest invocation of a study that came to an end, or the invocation of that name."""
+def _find_invocation(name: str) -> "Invocation":
+    """The invocation with this short id, or the newest ended one of the study with this name."""
     from tasks.execution.invocations import invocations
 
     for found in invocations():
         trained = any(one.task == "train" and one.outcome for one in found.tasks.values())
-        if found.moment == name or (found.study == name and found.ended and trained):
+        if found.short_id == name or (found.study == name and found.ended and trained):
             return found
-    raise ConfigError(f"{name!r}: nothing ran by that name here; see: study status")
+    raise ConfigError(f"{name!r}: no study or run has this name; list them with: study status")

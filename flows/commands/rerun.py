@@ -1,4 +1,4 @@
-"""``study rerun``: the latest invocation again, which computes what failed or is missing."""
+"""``study rerun``: repeats the latest invocation, which computes what failed or is missing."""
 
 import re
 from typing import Annotated
@@ -11,26 +11,29 @@ from models.specs import ConfigError
 
 def rerun(
     study: Annotated[
-        str | None, typer.Argument(help="Name of a study that ran here; default: the latest.")
+        str | None, typer.Argument(help="Name of a study that has run; default: the latest one.")
     ] = None,
     task: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Compute this task again though it is done."),
+        typer.Option(
+            metavar="PATTERN",
+            help="Compute this task again although it is done; * and ? match any text.",
+        ),
     ] = None,
 ) -> None:
-    """Run the latest invocation again: what failed or is missing, or chosen tasks.
+    """Repeat the latest invocation: compute what failed or is missing, or chosen tasks.
 
-    With --task exactly the chosen tasks are computed again, and what depends on them if their
-    outcome changed.
+    With --task only the chosen tasks are computed again, and tasks that depend on them if their
+    results changed.
     """
     from flows.launch import launch
 
-    config, sections = latest(study)
-    launch(config, sections, force=matching(task or [], config, sections))
+    config, sections = latest_invocation(study)
+    launch(config, sections, force=matching_tasks(task or [], config, sections))
 
 
-def latest(study: str | None) -> tuple[StudyConfig, tuple[Section, ...]]:
-    """Configuration and sections of the latest invocation, of one study or of any.
+def latest_invocation(study: str | None) -> tuple[StudyConfig, tuple[Section, ...]]:
+    """The configuration and sections of the latest invocation, of one study or of any.
 
     Raises ConfigError if there is none.
     """
@@ -44,15 +47,17 @@ def latest(study: str | None) -> tuple[StudyConfig, tuple[Section, ...]]:
     return StudyConfig.model_validate(found.config), sections
 
 
-def matching(patterns: list[str], config: StudyConfig, sections: tuple[Section, ...]) -> list[str]:
-    """Names of the tasks that patterns with ``*`` and ``?`` choose.
+def matching_tasks(
+    patterns: list[str], config: StudyConfig, sections: tuple[Section, ...]
+) -> list[str]:
+    """The names of the tasks that match a pattern; ``*`` matches any text, ``?`` one character.
 
-    Raises ConfigError for a pattern that chooses none.
+    Raises ConfigError for a pattern that matches no task.
     """
     from flows.plan import make_plan
 
     if not patterns:
-        return []  # planning reads the whole store, as running it will
+        return []  # without patterns no plan is needed, which would read the whole store
     names = [task.name for task in make_plan(config, sections)]
     chosen: dict[str, None] = {}
     for pattern in patterns:

@@ -1,4 +1,4 @@
-"""``study run``: a study, or sections of it."""
+"""``study run``: runs a study, or sections of it."""
 
 from flows.commands.options import Overrides, Sections, StudyArgument, chosen_sections
 from flows.configuration.load import load_config
@@ -9,7 +9,7 @@ def run(
     overrides: Overrides = None,
     section: Sections = None,
 ) -> None:
-    """Run a study, or sections of it. What is done already is not done again."""
+    """Run a study, or sections of it. Finished tasks are not computed again."""
     from flows.launch import launch
 
     config = load_config(study, overrides)

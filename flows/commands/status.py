@@ -1,4 +1,4 @@
-"""``study status``: past invocations, what failed and why, how to go on."""
+"""``study status``: lists past invocations, what failed and why, and the command to continue."""
 
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -11,43 +11,45 @@ from tasks.execution.invocations import DIED, Invocation, invocations
 if TYPE_CHECKING:
     from rich.console import Console
 
-LATEST = 20
+SHOWN_INVOCATIONS = 20
 SHOWN_FAILURES = 10
-OUTCOMES = ("done", "cached", "failed", "skipped")
+OUTCOME_COLUMNS = ("done", "cached", "failed", "skipped")
 
 
 def status(study: Annotated[str | None, typer.Argument(help="Only this study.")] = None) -> None:
-    """Show past invocations: when, how they ended, what failed."""
+    """Show past invocations: when they ran, how they ended, what failed."""
     print_status(study)
 
 
 def print_status(study: str | None = None) -> None:
-    """A table of the latest invocations, newest first, and what is missing of the newest.
+    """Print a table of the latest invocations, newest first, and what the newest has not finished.
 
     Raises ConfigError for the name of a study that has not run.
     """
     from rich.console import Console
     from rich.table import Table
 
-    found = list(islice(invocations(study), LATEST))
+    found = list(islice(invocations(study), SHOWN_INVOCATIONS))
     console = Console(highlight=False, soft_wrap=True)
     if study and not found:
-        raise ConfigError(f"no study {study!r} has run here; what has is shown by: study status")
+        raise ConfigError(
+            f"no study {study!r} has run here; list those that have with: study status"
+        )
     if not found:
         console.print("no study has run here yet; start one with: study run")
         return
-    table = Table("study", "run", "minutes", "state", *OUTCOMES, box=None, pad_edge=False)
+    table = Table("study", "run", "minutes", "state", *OUTCOME_COLUMNS, box=None, pad_edge=False)
     for invocation in found:
         minutes = f"{(invocation.ended - invocation.started) / 60:.1f}" if invocation.ended else ""
-        counts = [str(invocation.count(outcome)) for outcome in OUTCOMES]
-        row = (invocation.study, invocation.moment, minutes, invocation.state)
+        counts = [str(invocation.count(outcome)) for outcome in OUTCOME_COLUMNS]
+        row = (invocation.study, invocation.short_id, minutes, invocation.state)
         table.add_row(*row, *counts)
     console.print(table)
     print_missing(console, found[0])
 
 
 def print_missing(console: "Console", latest: Invocation) -> None:
-    """What the latest invocation left undone, why, and the command that does it."""
+    """Print what the latest invocation did not finish, why, and the command that runs it."""
     if latest.state in {"RUNNING", "COMPLETED"}:
         return
     console.print(f"\n{latest.study}: {latest.message or DIED}")

@@ -1,12 +1,12 @@
-"""``study sync``: log what MLflow could not take."""
+"""``study sync``: logs what MLflow could not take."""
 
 import typer
 
 
 def sync() -> None:
-    """Log to MLflow what earlier runs could not, because it was down or they were killed."""
+    """Log to MLflow what earlier runs could not log: it was down, or they were killed."""
     from tasks.tracking import tracker
 
     invocations = tracker.sync()
-    left = f"what {invocations} earlier run{'s' if invocations > 1 else ''} left is logged"
-    typer.echo(left if invocations else "nothing is left to log")
+    logged = f"logged what was left of {invocations} earlier run{'s' if invocations > 1 else ''}"
+    typer.echo(logged if invocations else "nothing is left to log")

@@ -1,4 +1,4 @@
-"""``study ui``: the pages of MLflow and Prefect, found where they run or started here."""
+"""``study ui``: shows the pages of MLflow and Prefect, and starts their servers if needed."""
 
 import importlib.util
 import os
@@ -13,25 +13,25 @@ from flows.servers.child_servers import (
     addresses_of,
     start_mlflow,
     start_prefect,
-    stop,
-    wait,
+    stop_servers,
+    wait_for_answer,
 )
-from flows.servers.health import HEALTH, find_running, is_loopback, why_unreachable
+from flows.servers.health import HEALTH, find_running_server, is_loopback, why_unreachable
 from models.specs import ConfigError
 from tasks.system.addresses import without_credentials
 from tasks.system.polling import wait_until
 from tasks.system.running_servers import forget_servers, record_servers
 from tasks.tracking.config import mlflow_config, page_address, tracking_uri
 
-ELSEWHERE_SECONDS = 10.0
-CHOSEN_BY = {
+CONFIGURED_SERVER_SECONDS = 10.0  # how long a configured server may take to answer
+CONFIGURED_BY = {
     "MLflow": "MLFLOW_TRACKING_URI or tracking_uri in mlflow.yaml",
     "Prefect": "PREFECT_API_URL",
 }
 
 
 def ui() -> None:
-    """Find the pages of MLflow and Prefect, or start them on this machine until Ctrl-C."""
+    """Show the addresses of the MLflow and Prefect pages. Start missing servers, until Ctrl-C."""
     from flows.lifecycle.prefect_environment import prepare_environment
 
     prepare_environment()
@@ -39,8 +39,8 @@ def ui() -> None:
 
 
 def find_or_start_servers() -> None:
-    """Print where the pages are. Start those that nobody serves, and stop these on Ctrl-C."""
-    found = {name: _elsewhere(name) or find_running(name) for name in HEALTH}
+    """Print the addresses of the servers. Start those that do not run, and stop these on Ctrl-C."""
+    found = {name: _configured_address(name) or find_running_server(name) for name in HEALTH}
     missing = [name for name, address in found.items() if address is None]
     host = mlflow_config().ui.host
     if missing and not is_loopback(host):
@@ -52,8 +52,11 @@ def find_or_start_servers() -> None:
         _start_servers(missing, host)
 
 
-def _elsewhere(name: str) -> str | None:
-    """Address of the server that this machine is configured to use, if it is; it must answer."""
+def _configured_address(name: str) -> str | None:
+    """The address of the server that the configuration or a variable names, if there is one.
+
+    Exits with 1 if that server does not answer.
+    """
     if name == "MLflow":
         address = page_address() if tracking_uri().startswith("http") else ""
     else:
@@ -61,18 +64,18 @@ def _elsewhere(name: str) -> str | None:
         address = api.rstrip("/").removesuffix("/api")
     if not address:
         return None
-    why = why_unreachable(address + HEALTH[name], ELSEWHERE_SECONDS)
+    why = why_unreachable(address + HEALTH[name], CONFIGURED_SERVER_SECONDS)
     if why:
-        remedy = f"start it, or change {CHOSEN_BY[name]}"
+        remedy = f"start it, or change {CONFIGURED_BY[name]}"
         typer.echo(f"study: {name} at {address} does not answer ({why}): {remedy}", err=True)
         sys.exit(1)
     return address
 
 
 def _require_passwords(host: str, names: list[str]) -> None:
-    """Raise ConfigError unless every server that is to be started asks for a password."""
+    """Raise ConfigError unless each of these servers will require a password."""
     if host in {"", "0.0.0.0", "::"}:
-        raise ConfigError(f"ui.host: {host!r} is every address of this machine: name one of them")
+        raise ConfigError(f"ui.host: {host!r} is every address of this machine; choose one of them")
     needed = []
     if "Prefect" in names and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
         needed.append("PREFECT_SERVER_API_AUTH_STRING=user:password")
@@ -83,11 +86,11 @@ def _require_passwords(host: str, names: list[str]) -> None:
         if not os.environ.get("MLFLOW_FLASK_SERVER_SECRET_KEY"):
             needed.append("MLFLOW_FLASK_SERVER_SECRET_KEY (any random text)")
         if importlib.util.find_spec("flask_wtf") is None:
-            needed.append("what `pip install 'mlflow[auth]'` installs")
+            needed.append("flask-wtf (pip install 'mlflow[auth]')")
     if needed:
         raise ConfigError(
-            f"ui.host: {host!r} lets other machines in, and nothing asks for a password: it needs "
-            f"{', '.join(needed)}; or leave it at 127.0.0.1 and come in through an ssh tunnel"
+            f"ui.host: {host!r} can be reached from other machines, so it needs passwords: "
+            f"{', '.join(needed)}; or use 127.0.0.1 and an ssh tunnel"
         )
 
 
@@ -99,16 +102,16 @@ def _start_servers(names: list[str], host: str) -> None:
     }
     servers: list[ChildServer] = []
     if "MLflow" in names:
-        from tasks.tracking.client import connect, tracking
+        from tasks.tracking.client import connect, tracking_errors
 
-        with tracking("does not open"):
+        with tracking_errors("does not open"):
             connect()
     signals = _collect_signals()
     try:
         for name in names:
             servers.append(start[name](host))
         for server in servers:
-            wait(server, signals)
+            wait_for_answer(server, signals)
         record_servers(addresses_of(servers))
         if not signals:
             typer.echo(f"Ctrl-C stops {' and '.join(names)}")
@@ -118,11 +121,11 @@ def _start_servers(names: list[str], host: str) -> None:
             sys.exit(1)
     finally:
         forget_servers(addresses_of(servers))
-        stop([server.process for server in servers])
+        stop_servers(servers)
 
 
 def _collect_signals() -> list[int]:
-    """A list that grows with every signal to stop; no signal interrupts what is going on."""
+    """A list to which every signal to stop is added. Signals interrupt nothing from now on."""
     received: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # a background shell ignores SIGINT, nohup SIGHUP

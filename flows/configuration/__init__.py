@@ -1,4 +1,4 @@
-"""What is asked: the validated study, its YAML and overrides, the grid it means, its cost.
+"""The configuration of a study: its values, YAML files, overrides, models and their cost.
 
 Imports ``models``, ``tasks`` and no other room of ``flows``.
 """

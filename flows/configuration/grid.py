@@ -1,7 +1,7 @@
-"""What a study trains: every autoencoder, and every classifier with the encoder it stands on."""
+"""What a study trains: every autoencoder, and every classifier with its encoder."""
 
 from itertools import product
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from flows.configuration.study_config import Section, StudyConfig
 from models.specs import (
@@ -35,13 +35,13 @@ class AutoencoderTask(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        """What distinguishes it from the other autoencoders of the study."""
+        """The values that distinguish it from the other autoencoders of the study."""
         spec = self.spec
         found = {"depth": spec.depth, "latent_dim": spec.latent_dim, "seed": self.seed}
         return found | {"recipe": "as_reported"} if self.as_reported else found
 
     def recipe(self, config: StudyConfig) -> TrainingRecipe:
-        """How it is trained."""
+        """The recipe of its training."""
         return (config.reported_recipe if self.as_reported else config.recipe)(self.seed)
 
 
@@ -54,7 +54,7 @@ class ClassifierTask(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        """What distinguishes it from the other classifiers of the study."""
+        """The values that distinguish it from the other classifiers of the study."""
         shape, spec = self.architecture, self.spec
         parts = ["scenario", "trained", "label_budget", "seed"]
         if spec.scenario == "ablation":
@@ -73,7 +73,7 @@ def autoencoders(
     if "depth_sweep" in sections:
         specs += config.depth_sweep
     if "interpolation" in sections:
-        specs += config.interpolated
+        specs += config.interpolation_models
     wanted = [AutoencoderTask(spec, seed) for seed in config.seeds for spec in specs]
     wanted += [one.encoder for one in classifiers if one.encoder is not None]
     return list(dict.fromkeys(wanted))
@@ -81,21 +81,26 @@ def autoencoders(
 
 def classifiers(config: StudyConfig, sections: tuple[Section, ...]) -> list[ClassifierTask]:
     """The classifiers that these sections need, each once."""
-    wanted = [judge(config)] if "interpolation" in sections and config.interpolated else []
+    interpolates = "interpolation" in sections and config.interpolation_models
+    wanted = [recognition_classifier(config)] if interpolates else []
     if "transfer" in sections:
         for seed in config.seeds:
-            wanted += _transfers(config, seed)
+            wanted += _transfer_classifiers(config, seed)
     return list(dict.fromkeys(wanted))
 
 
-def judge(config: StudyConfig) -> ClassifierTask:
+def recognition_classifier(config: StudyConfig) -> ClassifierTask:
     """The classifier that measures how recognizable an image is: from scratch, with all labels."""
     choices = {"scenario": "from_scratch", "trained": "head_and_encoder", "label_budget": "all"}
     return _classifier(config, config.seeds[0], **choices)
 
 
-def _transfers(config: StudyConfig, seed: int) -> list[ClassifierTask]:
-    """Every scenario with every label budget; latent sizes and the ablation with the largest."""
+def _transfer_classifiers(config: StudyConfig, seed: int) -> list[ClassifierTask]:
+    """The classifiers of the transfer section with this seed.
+
+    Every scenario has every label budget. Comparisons of latent sizes and the ablation have only
+    the largest one.
+    """
     chosen = config.transfer
     wanted = [
         _classifier(config, seed, scenario=scenario, trained=part, label_budget=budget)
@@ -103,26 +108,27 @@ def _transfers(config: StudyConfig, seed: int) -> list[ClassifierTask]:
         for part in UPDATED_PART.get(scenario, ())
         for budget in chosen.label_budgets
     ]
-    most = {"label_budget": largest_budget(chosen.label_budgets)}
+    largest = {"label_budget": largest_budget(chosen.label_budgets)}
     if "head_only" in chosen.scenarios:
-        frozen = _classifier(config, seed, scenario="head_only", trained="head", **most)
+        frozen = _classifier(config, seed, scenario="head_only", trained="head", **largest)
         wanted += [
             frozen._replace(architecture=spec, encoder=AutoencoderTask(spec, seed))
-            for spec in config.frozen_features
+            for spec in config.frozen_encoder_models
         ]
     if "ablation" in chosen.scenarios:
         for part, output, optimizer in product(*map(get_args, (Trained, Output, UpdateRule))):
             choice = {"output": output, "optimizer": optimizer}
-            scenario = "as_reported" if choice == published_results.MISTAKE else "ablation"
-            case = {"scenario": scenario, "trained": part, **choice, **most}
+            scenario = "as_reported" if choice == published_results.CLASSIFIER else "ablation"
+            case = {"scenario": scenario, "trained": part, **choice, **largest}
             wanted.append(_classifier(config, seed, **case))
     return wanted
 
 
-def _classifier(config: StudyConfig, seed: int, **choices: Any) -> ClassifierTask:
-    """One classifier on the study's encoder, or where the mistake is studied, on the reported one.
+def _classifier(config: StudyConfig, seed: int, **choices: object) -> ClassifierTask:
+    """One classifier with the encoder of the study.
 
-    That is trained as the written study did, with torch's initial values and Adam 1e-3.
+    For ``as_reported`` and ``ablation`` it is the encoder of the written study: trained from
+    torch's initial values with Adam 1e-3.
     """
     options = config.transfer.model_dump(include=set(TransferOptions.model_fields))
     scenario, encoder = choices["scenario"], AutoencoderTask(config.transfer_model, seed)
@@ -131,6 +137,6 @@ def _classifier(config: StudyConfig, seed: int, **choices: Any) -> ClassifierTas
         differs = config.reported_recipe(seed) != config.recipe(seed)
         encoder = encoder._replace(as_reported=differs)
     if scenario == "as_reported":
-        choices |= published_results.MISTAKE
+        choices |= published_results.CLASSIFIER
     spec = TransferSpec(**options | {"seed": seed} | choices)
     return ClassifierTask(spec, encoder.spec, None if scenario == "from_scratch" else encoder)

@@ -1,12 +1,12 @@
-"""Reads a study: YAML, then ``--set`` overrides, then one line for each mistake."""
+"""Reads a study: a YAML file, ``--set`` overrides, and an error of one line for each mistake."""
 
 import difflib
 import json
 import shlex
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from models.specs import ConfigError
@@ -25,7 +25,8 @@ def shipped_studies() -> list[str]:
 def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
     """Read a shipped study or a YAML file, apply ``key=value`` overrides, validate.
 
-    A relative ``dataset.path`` starts at the YAML file, one in an override at the current folder.
+    A relative ``dataset.path`` in the file starts at the file's folder, one in an override at the
+    current folder.
 
     Raises ConfigError with one line per mistake: key, value, allowed range.
     """
@@ -55,7 +56,7 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
 
 
 def command_of(config: StudyConfig, sections: tuple[Section, ...]) -> str:
-    """The command that repeats a study; one that does not ship is named as a file."""
+    """The command that repeats a study; a study that is not shipped is named as a file."""
     arguments = ["study", "run"]
     if config.name in shipped_studies():
         arguments.append(config.name)
@@ -70,15 +71,15 @@ def command_of(config: StudyConfig, sections: tuple[Section, ...]) -> str:
     return shlex.join(arguments)
 
 
-def _make_absolute(content: dict[str, Any], folder: Path) -> None:
-    """The images lie where they lie, wherever a worker or a scheduled run starts."""
+def _make_absolute(content: dict[str, object], folder: Path) -> None:
+    """Make ``dataset.path`` absolute: a worker or a scheduled run may start in another folder."""
     dataset = content.get("dataset")
     if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
         dataset["path"] = str((folder / Path(dataset["path"]).expanduser()).resolve())
 
 
-def _override(content: dict[str, Any], override: str) -> None:
-    """Set one dotted key, its value read as YAML."""
+def _override(content: dict[str, object], override: str) -> None:
+    """Set one dotted key to a value in YAML. Raises ConfigError."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise ConfigError(f"--set {override!r}: expected key=value, like training.epochs=2")
@@ -88,23 +89,27 @@ def _override(content: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override!r}: {text!r} is not a YAML value") from None
     *parents, last = key.split(".")
     for parent in parents:
-        content = content.setdefault(parent, {})
-        if not isinstance(content, dict):
+        inner = content.setdefault(parent, {})
+        if not isinstance(inner, dict):
             raise ConfigError(f"--set {override!r}: {parent!r} holds a value, not keys")
+        content = inner
     content[last] = value
 
 
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     """The keys that are allowed where an unknown key was found."""
-    model: Any = StudyConfig
+    model: type[BaseModel] = StudyConfig
     for part in location:
-        model = model.model_fields[part].annotation
+        inner = model.model_fields[str(part)].annotation
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
+        model = inner
     return list(model.model_fields)
 
 
-def _first_of_each_key(errors: list[Any]) -> list[Any]:
-    """One error per mistake: what lies inside a wrong value, or follows from it, is left out."""
-    kept: list[Any] = []
+def _first_of_each_key(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """One error per mistake, without errors inside a wrong value or that follow from it."""
+    kept: list[ErrorDetails] = []
     for error in sorted(errors, key=lambda error: error["type"] == "too_short"):
         key = dotted_key(error)
         if not any(key == dotted_key(other) for other in kept) and not (
@@ -114,7 +119,7 @@ def _first_of_each_key(errors: list[Any]) -> list[Any]:
     return kept
 
 
-def _explain(error: Any) -> str:
+def _explain(error: ErrorDetails) -> str:
     """One line for one of pydantic's errors: key, value, allowed range."""
     location, key = error["loc"], dotted_key(error)
     if error["type"] == "extra_forbidden":
@@ -123,7 +128,7 @@ def _explain(error: Any) -> str:
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{key}: unknown key; {hint}allowed here: {', '.join(known)}"
     message = plain_message(error)
-    if not key or message.startswith(f"{key}."):  # it names the keys that it compares
+    if not key or message.startswith(f"{key}."):  # it already names the keys that it compares
         return message
     message = message[0].lower() + message[1:]
     if key.startswith("transfer.label_budgets."):

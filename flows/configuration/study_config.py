@@ -1,4 +1,4 @@
-"""The study configuration: one typed, validated value."""
+"""The configuration of a study: one typed, validated value."""
 
 from collections.abc import Sequence
 from itertools import chain, islice, pairwise
@@ -27,13 +27,15 @@ Section = Literal[
     "latent_sweep", "depth_sweep", "interpolation", "decorrelation", "transfer", "theory"
 ]
 SECTIONS: tuple[Section, ...] = get_args(Section)
-GPU_STACK = 64  # small models that fill a GPU together
+GPU_STACK = 64  # so many small models fill a GPU
 
 
 class TrainingConfig(TrainingOptions):
     """How every autoencoder of the study is trained."""
 
-    latent_activation: LatentActivation = Field("relu", description="Activation on the latent.")
+    latent_activation: LatentActivation = Field(
+        "relu", description="Activation of the latent layer."
+    )
 
 
 Label = Annotated[int, Field(ge=0, le=999)]
@@ -41,21 +43,22 @@ LabelPair = Annotated[tuple[Label, Label], Field(strict=False)]
 
 
 class InterpolationConfig(Value):
-    """Walks on the straight line between the latent vectors of two images."""
+    """Images decoded along the straight line between the latent vectors of two images."""
 
     pairs: tuple[LabelPair, ...] | None = Field(
         None,
         strict=False,
-        description="Labels to walk between; null: the written study's, or four neighbours where "
-        "one of its labels is missing; empty leaves the section out.",
+        description="Pairs of labels to interpolate between; null: those of the written study, or "
+        "four pairs of neighbouring labels if the dataset lacks one of those labels. An empty list "
+        "leaves the section out.",
     )
     latent_dims: tuple[LatentDim, ...] = Field(
-        (20, 100), strict=False, description="Latent sizes to compare."
+        (20, 100), strict=False, description="Latent sizes to compare, at depth 2."
     )
-    steps: int = Field(11, ge=3, le=100, description="Images per walk, both ends included.")
+    steps: int = Field(11, ge=3, le=100, description="Images on a line, both ends included.")
 
-    def walks(self, labels: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        """The labels to walk between in a dataset with these, in order."""
+    def label_pairs(self, labels: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """The pairs to interpolate between in a dataset with these labels, which are sorted."""
         if self.pairs is not None:
             return self.pairs
         if set(labels).issuperset(chain(*published_results.PAIRS)):
@@ -64,27 +67,29 @@ class InterpolationConfig(Value):
 
 
 class TransferConfig(TransferOptions):
-    """Classifiers on top of the encoder."""
+    """Classifiers that use the encoder of an autoencoder."""
 
     scenarios: tuple[Scenario, ...] = Field(
         ("head_only", "fine_tune", "from_scratch", "as_reported", "ablation"),
         strict=False,
-        description="What is trained from what; empty leaves the section out.",
+        description="`head_only` trains the head on a frozen encoder; `fine_tune` trains both; "
+        "`from_scratch` trains both from new weights; `as_reported` trains as the written study "
+        "did; `ablation` varies its mistake. An empty list leaves the section out.",
     )
     label_budgets: tuple[LabelBudget, ...] = Field(
         (100, 1000, "all"),
         strict=False,
         min_length=1,
-        description="Labelled images to train on; all if there are fewer.",
+        description="Numbers of labelled images to train on; all images if there are fewer.",
     )
     reported_epochs: int = Field(
         2,
         ge=1,
         le=10_000,
-        description="Epochs of `as_reported` and `ablation`, unless `minimum_updates` are more; "
-        "longer training slowly escapes.",
+        description="Epochs of `as_reported` and `ablation`, or more to reach `minimum_updates`; "
+        "longer training slowly gets better than chance.",
     )
-    depth: Depth = Field(3, description="Depth of the encoder.")
+    depth: Depth = Field(3, description="Number of convolution layers in the encoder.")
     latent_dim: LatentDim = Field(20, description="Latent size of the encoder.")
     latent_dims: tuple[LatentDim, ...] | None = Field(
         None,
@@ -94,35 +99,39 @@ class TransferConfig(TransferOptions):
 
 
 class RunnerConfig(Value):
-    """Where the computing runs; changes no result beyond rounding, so it is in no cache key."""
+    """Where tasks are computed. It changes results by rounding only, so it is in no cache key."""
 
     kind: Literal["local", "dask"] = Field(
-        "local", description="Worker processes on this machine, or the workers of a Dask cluster."
+        "local",
+        description="`local`: processes on this machine; `dask`: workers of a Dask cluster.",
     )
     address: str | None = Field(
         None,
         pattern=r"^(tcp|tls|ws|wss)://([^@:/\s]+|\[[0-9a-f:]+\]):[1-9]\d{0,4}$",
-        description="The scheduler of a Dask cluster, for example tcp://10.0.0.1:8786.",
+        description="Address of the Dask scheduler, for example tcp://10.0.0.1:8786.",
     )
     width: int | None = Field(
-        None, ge=1, le=256, description="Tasks side by side here; null: one per core, at most 4."
+        None,
+        ge=1,
+        le=256,
+        description="Tasks at once on this machine; null: one per core, at most 4.",
     )
     threads: int | None = Field(
-        None, ge=1, le=256, description="Threads per task; null: cores / width, on Dask 1."
+        None, ge=1, le=256, description="Threads per task; null: cores / width, and 1 on Dask."
     )
     device: Device = Field(
-        "auto", description="Where models are trained; auto: on the GPU if there is one."
+        "auto", description="Where models are trained; `auto`: on the GPU if there is one."
     )
     stack: int | None = Field(
         None,
         ge=1,
         le=1024,
-        description="Models that differ in their seed only and train as one; null: 64 on a GPU, "
-        "1 on a CPU, and always 1 on Dask.",
+        description="How many models that differ only in their seed are trained together; null: 64 "
+        "on a GPU, 1 on a CPU. On Dask it is always 1.",
     )
 
     @model_validator(mode="after")
-    def _where(self) -> Self:
+    def _address_if_dask(self) -> Self:
         if (self.kind == "dask") != (self.address is not None):
             raise ValueError(
                 f"runner.kind: {self.kind!r} with runner.address: {self.address!r}; "
@@ -132,47 +141,57 @@ class RunnerConfig(Value):
 
     @property
     def tasks_at_once(self) -> int:
-        """The width, by the machine's cores if it is left open."""
+        """The width; by default from the number of cores."""
         return self.width or default_width()
 
     @property
     def threads_per_task(self) -> int:
-        """The threads, by the machine's cores if they are left open."""
-        alone = 1 if self.kind == "dask" else max(1, usable_cores() // self.tasks_at_once)
-        return self.threads or alone
+        """The threads; by default from the number of cores."""
+        default = 1 if self.kind == "dask" else max(1, usable_cores() // self.tasks_at_once)
+        return self.threads or default
 
     @property
-    def models_at_once(self) -> int:
-        """The size of a stack, by the device if it is left open."""
+    def stack_size(self) -> int:
+        """The size of a stack of seeds; by default from the device."""
         if self.kind == "dask":
-            return 1  # each goes where a slot is free
+            return 1  # each model is trained by any free worker
         on_gpu = self.device == "cuda" or (self.device == "auto" and has_gpu())
         return self.stack or (GPU_STACK if on_gpu else 1)
 
 
 class StudyConfig(Value):
-    """A whole study. An empty list leaves its section out."""
+    """A whole study. A section whose list is empty is left out."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         description="Letters, digits, '.', '_', '-'; names the MLflow experiment and the report.",
     )
-    dataset: DatasetConfig = DatasetConfig()
-    latent_dims: tuple[LatentDim, ...] = Field(
-        (1, 5, 10, 20, 50, 100), strict=False, description="Latent sizes of the sweep, at depth 2."
+    dataset: DatasetConfig = Field(
+        DatasetConfig(), description="The images that every model is trained and tested on."
     )
-    depths: tuple[Depth, ...] = Field((1, 2, 3), strict=False, description="Depths to compare.")
-    depth_latent_dim: LatentDim = Field(20, description="Latent size of the depth comparison.")
+    latent_dims: tuple[LatentDim, ...] = Field(
+        (1, 5, 10, 20, 50, 100), strict=False, description="Latent sizes to compare, at depth 2."
+    )
+    depths: tuple[Depth, ...] = Field(
+        (1, 2, 3), strict=False, description="Numbers of convolution layers to compare."
+    )
+    depth_latent_dim: LatentDim = Field(20, description="Latent size at which depths are compared.")
     seeds: tuple[Seed, ...] = Field(
         (0,),
         strict=False,
         min_length=1,
         description="Every model is trained once per seed; verdicts need several.",
     )
-    training: TrainingConfig = TrainingConfig()
-    interpolation: InterpolationConfig = InterpolationConfig()
-    transfer: TransferConfig = TransferConfig()
-    runner: RunnerConfig = RunnerConfig()
+    training: TrainingConfig = Field(
+        TrainingConfig(), description="How every autoencoder is trained."
+    )
+    interpolation: InterpolationConfig = Field(
+        InterpolationConfig(), description="Lines between latent vectors, decoded to images."
+    )
+    transfer: TransferConfig = Field(
+        TransferConfig(), description="Classifiers that use the encoder of an autoencoder."
+    )
+    runner: RunnerConfig = Field(RunnerConfig(), description="Where tasks are computed.")
 
     @model_validator(mode="after")
     def _no_repetitions(self) -> Self:
@@ -215,14 +234,14 @@ class StudyConfig(Value):
         return [self._spec(depth, self.depth_latent_dim) for depth in self.depths]
 
     @property
-    def interpolated(self) -> list[ModelSpec]:
-        """Depth 2 at the latent sizes of the interpolation, none without pairs."""
+    def interpolation_models(self) -> list[ModelSpec]:
+        """Depth 2 at the latent sizes of the interpolation; none if the list of pairs is empty."""
         sizes = () if self.interpolation.pairs == () else self.interpolation.latent_dims
         return [self._spec(published_results.SWEEP_DEPTH, size) for size in sizes]
 
     @property
-    def frozen_features(self) -> list[ModelSpec]:
-        """Depth 2 at the latent sizes whose frozen encoders are compared."""
+    def frozen_encoder_models(self) -> list[ModelSpec]:
+        """Depth 2 at the latent sizes whose frozen encoders ``head_only`` compares."""
         chosen = self.transfer.latent_dims
         sizes = self.latent_dims if chosen is None else chosen
         return [self._spec(published_results.SWEEP_DEPTH, size) for size in sizes]

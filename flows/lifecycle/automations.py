@@ -1,7 +1,6 @@
-"""What Prefect's server watches for scheduled runs."""
+"""Automations: what Prefect's server does when scheduled runs fail or die."""
 
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from prefect.automations import Automation
@@ -18,32 +17,34 @@ AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 
 
 def automations(config: StudyConfig, notify: str | None) -> list[Automation]:
-    """Those that are shipped, and one that tells of failures through a notification block."""
+    """The shipped automations, and one that sends failures to a notification block, if given."""
     content = read_yaml(AUTOMATIONS, "automations")
     found = [Automation.model_validate(one) for one in content["automations"]]
     return [*found, notify_of_failures(config.name, notify)] if notify else found
 
 
 def notify_of_failures(name: str, block: str) -> Automation:
-    """Send word of a study's failed and crashed runs to a notification block, ``TYPE/NAME``.
+    """Send a study's failed and crashed runs to the notification block ``TYPE/NAME``.
 
     Raises ConfigError if there is no such block.
     """
     try:
         if block.count("/") != 1:
-            raise ValueError("no block is named like that")
+            raise ValueError("a block is named TYPE/NAME")
         loaded = Block.load(block)
     except (ValueError, RuntimeError, UnknownBlockType) as error:
         raise ConfigError(
-            f"--notify {block!r}: {str(error).splitlines()[0]}; create it on Prefect's page "
-            "under Blocks, and name it as TYPE/NAME"
+            f"--notify {block!r}: {str(error).splitlines()[0]}; create the block on Prefect's "
+            "page under Blocks, and give its TYPE/NAME"
         ) from None
     if not isinstance(loaded, NotificationBlock):
-        raise ConfigError(f"--notify {block!r}: it sends no notifications; try slack-webhook")
+        raise ConfigError(
+            f"--notify {block!r}: this block sends no notifications; try slack-webhook"
+        )
     return Automation.model_validate(
         {
             "name": f"latent-study-notify-{name}",
-            "description": f"Tells {block} of failed and crashed runs of the study {name}.",
+            "description": f"Notifies {block} of failed and crashed runs of the study {name}.",
             "trigger": {
                 "type": "event",
                 "posture": "Reactive",
@@ -67,10 +68,11 @@ def notify_of_failures(name: str, block: str) -> Automation:
     )
 
 
-def ensure(automation: Automation) -> None:
-    """Have the server hold this automation once, as it is now.
+def create_or_replace(automation: Automation) -> None:
+    """Create this automation on the server, in place of others with its name.
 
-    One that is there already stays: with it would go what it knows of running runs.
+    An automation that is there unchanged is kept: a new one would not know the runs that are
+    running.
     """
     with get_client(sync_client=True) as client:
         known = client.read_automations_by_name(automation.name)
@@ -81,6 +83,6 @@ def ensure(automation: Automation) -> None:
     automation.create()
 
 
-def _content(automation: AutomationCore) -> dict[str, Any]:
-    # not as JSON, where its sets become lists of any order
+def _content(automation: AutomationCore) -> dict[str, object]:
+    # not as JSON: its sets would become lists in any order
     return automation.model_dump(exclude={"id": True, "trigger": {"id"}})

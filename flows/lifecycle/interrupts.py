@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: stop at once, leave nothing open, exit with 128 + the signal's number."""
+"""Ctrl-C and SIGTERM: stop at once, close all runs, exit with 128 + the number of the signal."""
 
 import os
 import signal
@@ -7,41 +7,41 @@ import threading
 import psutil
 import typer
 
-GRACE_SECONDS = 3.5
+CLOSE_SECONDS = 3.5  # for closing the runs; the next start closes those that are left
 
 
 def stop_on_signals() -> None:
-    """From now on a signal ends the study within seconds; finished tasks are kept."""
+    """From now on a signal ends the study within seconds. Finished tasks are kept."""
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
 
 
 def restore_signals() -> None:
-    """The work is over; signals do the usual again."""
+    """From now on signals have their default effect again."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _stop(number: int, _: object) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    watchdog = threading.Timer(GRACE_SECONDS, _leave, [number])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt this
+    watchdog = threading.Timer(CLOSE_SECONDS, _exit, [number])
     watchdog.daemon = True
     watchdog.start()
     try:
         _close_runs()
     finally:
-        _leave(number)
+        _exit(number)
 
 
-def _leave(number: int) -> None:
+def _exit(number: int) -> None:
     for child in psutil.Process().children(recursive=True):
         child.kill()
-    typer.echo("study: interrupted; the same command goes on from what is finished", err=True)
+    typer.echo("study: interrupted; the same command continues from what is finished", err=True)
     os._exit(128 + number)
 
 
 def _close_runs() -> None:
-    """Stop the workers; mark what they were doing as killed in MLflow and cancelled in Prefect."""
+    """Stop the workers; close their runs as killed in MLflow and cancelled in Prefect."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.objects import State
     from prefect.context import FlowRunContext
@@ -49,7 +49,7 @@ def _close_runs() -> None:
 
     from tasks.execution import session
 
-    current = session.interrupt()
+    current = session.stop_workers()
     if current is not None:
         current.display.stop()
         current.log.note(state="CANCELLED", message="interrupted")
@@ -59,5 +59,5 @@ def _close_runs() -> None:
         with get_client(sync_client=True) as client:
             state: State = Cancelled(message="interrupted")
             client.set_flow_run_state(context.flow_run.id, state, force=True)
-    if current is not None:  # what the grace was too short for is done at the next start
+    if current is not None:  # last: a record without an end is closed at the next start
         current.log.end("CANCELLED", "interrupted")

@@ -1,4 +1,4 @@
-"""Settings that Prefect reads when it is imported, and its errors in one line."""
+"""Variables that Prefect reads when it is imported, and its errors in one line."""
 
 import os
 import tempfile
@@ -9,19 +9,19 @@ from models.specs import ConfigError
 from tasks.system.addresses import without_credentials
 from tasks.system.folders import study_home
 
-OR_EMBEDDED = "unset PREFECT_API_URL to use an embedded one"
+OR_UNSET = "unset PREFECT_API_URL to use an embedded one"
 LOOPBACK = "127.0.0.1,localhost,::1"
 
 
 def prepare_environment() -> None:
-    """Keep Prefect's files below STUDY_HOME, its console quiet, its telemetry off.
+    """Set variables: Prefect's files are below STUDY_HOME, its console is quiet, no telemetry.
 
-    Variables that are already set win. No proxy is asked for what this machine serves itself.
-    Raises ConfigError if nothing can be written there, or a report's place leads elsewhere.
+    Variables that are already set win. Servers of this machine are reached without a proxy. Raises
+    ConfigError if STUDY_HOME cannot be written, or if the folder of a report is a link.
     """
     home = study_home() / "prefect"
     try:
-        home.mkdir(parents=True, exist_ok=True)  # prefect itself creates no parents
+        home.mkdir(parents=True, exist_ok=True)  # Prefect does not create the parents
         tempfile.TemporaryFile(dir=study_home()).close()
     except OSError as error:
         raise ConfigError(
@@ -30,7 +30,7 @@ def prepare_environment() -> None:
     for path in (study_home() / "reports").glob("*"):
         if path.is_symlink():
             raise ConfigError(
-                f"{path} is a link, and a report replaces all that lies there; move it away"
+                f"{path} is a link, and a report replaces every file in it; remove the link"
             )
     defaults = {
         "PREFECT_HOME": str(home),
@@ -38,7 +38,7 @@ def prepare_environment() -> None:
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
-        # the server's database complains when it is stopped
+        # the database of the server logs errors when the server stops
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
@@ -52,8 +52,8 @@ def prepare_environment() -> None:
 
 
 @contextmanager
-def reaching_prefect() -> Iterator[None]:
-    """Raise ConfigError where Prefect's server does not answer, or refuses."""
+def report_prefect_errors() -> Iterator[None]:
+    """Raise ConfigError, of one line, if Prefect's server does not answer or refuses."""
     from httpx import HTTPError, HTTPStatusError
 
     try:
@@ -61,10 +61,10 @@ def reaching_prefect() -> Iterator[None]:
     except HTTPStatusError as error:
         status = error.response.status_code
         advice = "set PREFECT_API_AUTH_STRING to its password, or " if status in {401, 403} else ""
-        said = f"{without_credentials(str(error.request.url))} answers with {status}"
-        raise ConfigError(f"Prefect: {said}; {advice}{OR_EMBEDDED}") from None
+        answer = f"{without_credentials(str(error.request.url))} answers with {status}"
+        raise ConfigError(f"Prefect: {answer}; {advice}{OR_UNSET}") from None
     except (RuntimeError, HTTPError) as error:
         if isinstance(error, RuntimeError) and "Failed to reach API" not in str(error):
             raise
         why = str(error) or type(error).__name__
-        raise ConfigError(f"Prefect: {why}; start that server, or {OR_EMBEDDED}") from None
+        raise ConfigError(f"Prefect: {why}; start that server, or {OR_UNSET}") from None

@@ -1,4 +1,4 @@
-"""What a process that died leaves open: its runs in MLflow and Prefect."""
+"""Closes the runs in MLflow and Prefect of processes that died."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -16,27 +16,27 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
-from tasks.execution.invocations import DIED, Invocation, close, unclosed
+from tasks.execution.invocations import DIED, Invocation, close_invocation, open_invocations
 from tasks.tracking.tracker import mark_dead
 
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED]
 
 
 def close_crashed_invocations() -> None:
-    """Mark the runs of processes that died as Crashed in Prefect, and soon as KILLED in MLflow.
+    """Mark the runs of processes that died: as Crashed in Prefect, as KILLED in MLflow.
 
-    The next tracker does the latter. A flow run that calls it leaves itself out.
+    The next tracker does it in MLflow. In Prefect, the flow run that calls this is not marked.
     """
-    found_open = list(unclosed())
-    # a flow run that is retried belongs to a living process
-    living = {found.flow_run_id for found in found_open if found.state == "RUNNING"}
-    for found in found_open:
-        if found.left_open:
+    invocations = list(open_invocations())
+    # a retry has the same flow run as the attempt that died
+    running = {found.flow_run_id for found in invocations if found.state == "RUNNING"}
+    for found in invocations:
+        if found.needs_closing:
             mark_dead(found.id)
-            if found.flow_run_id not in {*living, flow_run.id}:
+            if found.flow_run_id not in {*running, flow_run.id}:
                 with get_client(sync_client=True) as client:
                     _mark_crashed(client, found)
-            close(found)
+            close_invocation(found)
 
 
 def _mark_crashed(client: SyncPrefectClient, found: Invocation) -> None:

@@ -1,4 +1,4 @@
-"""Where the tasks of an invocation run: threads with worker processes here, or a Dask cluster."""
+"""Where the tasks of an invocation run: worker processes on this machine, or a Dask cluster."""
 
 import os
 import socket
@@ -12,27 +12,31 @@ from urllib.parse import urlsplit
 from flows.configuration.study_config import RunnerConfig
 from flows.servers.health import is_loopback
 from models.specs import ConfigError
-from tasks.execution.worker_processes import workers_for
+from tasks.execution.worker_processes import take_workers
 
 if TYPE_CHECKING:
     from prefect.task_runners import TaskRunner
 
+    from tasks.execution.session import InvocationWorkers
 
-SECONDS = 5.0
+CONNECT_SECONDS = 5.0
 
 
 @contextmanager
 def open_runner(
     config: RunnerConfig, invocation: str, forced: set[str]
-) -> Iterator[tuple["TaskRunner[Any]", Any]]:
-    """The task runner and the workers of an invocation, ``forced`` to compute these tasks."""
+) -> Iterator[tuple["TaskRunner[Any]", "InvocationWorkers"]]:
+    """Open the task runner and the workers of an invocation.
+
+    ``forced`` names the tasks to compute although they are in the store.
+    """
     threads, device = config.threads_per_task, config.device
     if config.kind == "local":
         from prefect.task_runners import ThreadPoolTaskRunner
 
-        workers = workers_for(config.tasks_at_once, threads, device)
-        threaded: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=config.tasks_at_once)
-        with threaded as runner:
+        workers = take_workers(config.tasks_at_once, threads, device)
+        threads_here: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=config.tasks_at_once)
+        with threads_here as runner:
             yield runner, workers
         return
     from prefect_dask.task_runners import DaskTaskRunner
@@ -41,27 +45,30 @@ def open_runner(
 
     with DaskTaskRunner(address=config.address) as cluster:
         if not cluster.client.scheduler_info()["workers"]:
-            warnings.warn(f"nothing runs before: dask worker {config.address}", stacklevel=2)
+            warnings.warn(
+                f"the Dask cluster has no workers; start: dask worker {config.address}",
+                stacklevel=2,
+            )
         yield cluster, DaskWorkers(cluster.client, invocation, forced, threads, device)
 
 
 def check_cluster(config: RunnerConfig) -> None:
-    """Refuse a cluster that the study could not use. Raises ConfigError."""
+    """Raise ConfigError if the study cannot use the cluster of this configuration."""
     if config.address is None:
         return
     if find_spec("prefect_dask") is None:
         raise ConfigError("runner.kind: 'dask' needs: pip install 'latent-study[team]'")
-    place = urlsplit(config.address)
+    scheduler = urlsplit(config.address)
     try:
-        socket.create_connection((place.hostname, place.port), SECONDS).close()
+        socket.create_connection((scheduler.hostname, scheduler.port), CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"runner.address: {config.address!r} does not answer ({error}); start a cluster there "
             "with: dask scheduler, and dask worker on each machine"
         ) from None
     api = urlsplit(os.environ.get("PREFECT_API_URL", "http://127.0.0.1"))
-    if is_loopback(api.hostname) and not is_loopback(place.hostname):
+    if is_loopback(api.hostname) and not is_loopback(scheduler.hostname):
         raise ConfigError(
-            f"runner.address: {config.address!r} is on other machines, which do not reach this "
-            "one's Prefect server; set PREFECT_API_URL to one that they reach"
+            f"runner.address: {config.address!r} is another machine, which cannot reach this "
+            "machine's Prefect server; set PREFECT_API_URL to a server that both can reach"
         )

@@ -1,4 +1,4 @@
-"""Servers of Prefect and MLflow as child processes, and whether servers answer.
+"""Starts Prefect and MLflow servers as child processes, and checks whether servers answer.
 
 Imports ``models``, ``tasks`` and ``flows.configuration``.
 """

@@ -1,4 +1,4 @@
-"""Servers of MLflow and Prefect, with their pages, as child processes of a command."""
+"""MLflow and Prefect servers as child processes of a command; each also serves its pages."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ STOP_SECONDS = 5
 
 
 class ChildServer(NamedTuple):
-    """A server that was started here."""
+    """A server that this process started."""
 
     name: str
     address: str
@@ -33,12 +33,15 @@ class ChildServer(NamedTuple):
 
 
 def addresses_of(servers: list[ChildServer]) -> dict[str, str]:
-    """Addresses of servers, by name."""
+    """The addresses of servers, by name."""
     return {server.name: server.address for server in servers}
 
 
 def start_mlflow(host: str) -> ChildServer:
-    """MLflow's page on this address; elsewhere than on the loopback it asks for passwords."""
+    """Start an MLflow server on this host. It requires passwords unless that is a loopback host.
+
+    Raises ConfigError if the host is not of this machine.
+    """
     port = _free_port(host, mlflow_config().ui.port)
     address = http_address(host, port)
     variables = {
@@ -48,7 +51,7 @@ def start_mlflow(host: str) -> ChildServer:
     app = "study"
     if not is_loopback(host):
         app = "basic-auth"
-        variables |= _guarded(address)
+        variables |= _password_variables(address)
     arguments = ["mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
     arguments += ["--app-name", app, "--uvicorn-opts", "--no-access-log"]
     root = artifact_root()
@@ -57,10 +60,10 @@ def start_mlflow(host: str) -> ChildServer:
     return _spawn("MLflow", address, arguments, **variables)
 
 
-def _guarded(address: str) -> dict[str, str]:
-    """What MLflow needs beside a password to be used from other machines, unless it is set.
+def _password_variables(address: str) -> dict[str, str]:
+    """Variables of MLflow for passwords and use from other machines; those that are set win.
 
-    Its users are kept in STUDY_HOME; MLflow itself would keep them in the current folder.
+    The file of users is in STUDY_HOME; by default MLflow has it in the current folder.
     """
     users = study_home() / "mlflow-users.ini"
     database = f"sqlite:///{study_home() / 'mlflow-users.db'}".replace("%", "%%")
@@ -75,22 +78,25 @@ def _guarded(address: str) -> dict[str, str]:
 
 
 def start_prefect(host: str) -> ChildServer:
-    """Prefect's page and API on this address."""
+    """Start a Prefect server on this host. Raises ConfigError if it is not of this machine."""
     port = _free_port(host, PREFECT_PORT)
     address = http_address(host, port)
     arguments = ["prefect", "server", "start", "--host", host, "--port", str(port)]
     variables = {
         "PREFECT_API_URL": f"{address}/api",
         "PREFECT_UI_API_URL": f"{address}/api",
-        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",  # to a file, which says why it does not start
-        # otherwise a run that died with its server would keep its turn for ever
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",  # the log file then says why it does not start
+        # otherwise a run that died with its server would block the next runs forever
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
     }
     return _spawn("Prefect", address, arguments, **variables)
 
 
-def wait(server: ChildServer, signals: Sequence[int] = ()) -> None:
-    """Print the server's address when it answers; exits with 1 if it does not."""
+def wait_for_answer(server: ChildServer, signals: Sequence[int] = ()) -> None:
+    """Wait until the server answers, and print its address.
+
+    Exits with 1 if it ends or does not answer in time. Returns early once ``signals`` is not empty.
+    """
 
     def answers() -> bool:
         return not why_unreachable(server.address + HEALTH[server.name])
@@ -102,13 +108,14 @@ def wait(server: ChildServer, signals: Sequence[int] = ()) -> None:
         return
     if server.process.poll() is not None or not answers():
         log = _log(server.name)
-        typer.echo(f"study: {server.name} did not start; it says why in {log}", err=True)
+        typer.echo(f"study: {server.name} did not start; the reason is in {log}", err=True)
         sys.exit(1)
     typer.echo(f"{server.name}: {server.address}")
 
 
-def stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    """End servers and the processes they started."""
+def stop_servers(servers: list[ChildServer]) -> None:
+    """End servers and the processes that they started."""
+    processes = [server.process for server in servers]
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
             with suppress(ProcessLookupError):
@@ -126,7 +133,7 @@ def _free_port(host: str, wanted: int) -> int:
             with suppress(OSError):
                 probe.bind((host, port))
                 return int(probe.getsockname()[1])
-    raise ConfigError(f"ui.host: {host!r} is no address of this machine")
+    raise ConfigError(f"ui.host: {host!r} is not an address of this machine; use 127.0.0.1")
 
 
 def _log(name: str) -> Path:

@@ -1,7 +1,7 @@
-"""A Prefect server for one command, on a socket that the command opened, and no longer than it.
+"""A Prefect server for one command: it uses a socket of the command, and ends with the command.
 
-Prefect can start one by itself, but only once all of Prefect is imported, and a kill -9 of the
-command leaves that one behind.
+Prefect can start such a server by itself, but only after all of Prefect is imported, and that
+server stays after a kill -9 of the command.
 """
 
 import atexit
@@ -23,14 +23,14 @@ STOP_SECONDS = 5
 
 
 class EmbeddedPrefect:
-    """Starts at once, in a process of its own; ``address`` is where its API will answer.
+    """Starts the server at once, in a process of its own; ``address`` is that of its API.
 
-    Raises ConfigError where a machine cannot even reach itself.
+    Raises ConfigError if this machine has no loopback network.
     """
 
     def __init__(self) -> None:
-        # a file and no pipe, which would fill and block it; it goes with this object
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115
+        # not a pipe, which would fill up and block the server; deleted with this object
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._answered = False
         with socket.create_server(("127.0.0.1", 0)) as listening:
             try:
@@ -44,29 +44,29 @@ class EmbeddedPrefect:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "flows.servers.embedded_prefect", str(listening.fileno())],
                 pass_fds=[listening.fileno()],
-                stdin=subprocess.PIPE,  # ends with this process, however that ends
+                stdin=subprocess.PIPE,  # closes when this process ends, also by a kill
                 stdout=subprocess.DEVNULL,
-                stderr=self._said,
+                stderr=self._errors,
                 start_new_session=True,
             )
         atexit.register(self.stop)
 
     def wait(self) -> None:
-        """Wait until it answers. Raises ConfigError if it ends, or takes two minutes."""
+        """Wait until the server answers. Raises ConfigError if it ends, or takes two minutes."""
         wait_until(self._answers_or_ended, START_SECONDS)
         if self._answered:
             return
         self.stop()
-        self._said.seek(0)
-        said = self._said.read().decode(errors="replace").strip()
-        why = [*ERROR_LINE.findall(said), *said.splitlines()[-1:], "it said nothing"][0]
+        self._errors.seek(0)
+        text = self._errors.read().decode(errors="replace").strip()
+        why = [*ERROR_LINE.findall(text), *text.splitlines()[-1:], "without a message"][0]
         raise ConfigError(
             f"Prefect's embedded server did not start ({why}); if its database is damaged, move "
-            f"{os.environ['PREFECT_HOME']} away: it holds past runs for Prefect's page, no results"
+            f"{os.environ['PREFECT_HOME']} away: it holds the history on Prefect's page, no results"
         )
 
     def _answers_or_ended(self) -> bool:
-        try:  # it is asked before it listens, and answers as soon as it can
+        try:  # the socket is open already, so the request waits until the server can answer
             with urllib.request.urlopen(f"{self.address}/health", timeout=START_SECONDS):
                 self._answered = True
         except OSError:
@@ -74,7 +74,7 @@ class EmbeddedPrefect:
         return True
 
     def stop(self) -> None:
-        """End it when it has stored what it was told."""
+        """End the server after it has stored what it received; kill it if that takes long."""
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
@@ -88,15 +88,16 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Serve Prefect's API on the socket with this descriptor until the other side ends."""
+    """Run Prefect's server on the socket whose descriptor is the argument, until stdin closes."""
     import uvicorn
     from filelock import FileLock
     from prefect.server.api.server import create_app
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            # two servers that create the database at the same time damage it
             with FileLock(os.path.join(os.environ["PREFECT_HOME"], "start.lock")):
-                await super().startup(sockets)  # two that make its database at once spoil it
+                await super().startup(sockets)
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     application = create_app(ephemeral=True, final=True)

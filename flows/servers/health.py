@@ -1,4 +1,4 @@
-"""Whether servers answer, and which of those that run for this STUDY_HOME to use."""
+"""Checks whether servers answer, and finds those that `study ui` or `study serve` started."""
 
 import ipaddress
 import os
@@ -9,18 +9,18 @@ from http.client import HTTPException
 from models.specs import ConfigError
 from tasks.system.running_servers import running_servers
 
-SECONDS = 1.0
-HEALTH = {"MLflow": "/health", "Prefect": "/api/health"}  # both answer without a password
+ANSWER_SECONDS = 1.0
+HEALTH = {"MLflow": "/health", "Prefect": "/api/health"}  # these need no password
 
 
-def find_running(name: str) -> str | None:
-    """Address of the server that runs for this STUDY_HOME under this name, if it answers."""
+def find_running_server(name: str) -> str | None:
+    """The address of the MLflow or Prefect server that runs for this STUDY_HOME, if it answers."""
     address = running_servers().get(name)
     return address if address and not why_unreachable(address + HEALTH[name]) else None
 
 
-def why_unreachable(url: str, seconds: float = SECONDS) -> str:
-    """Why no server answers there; empty if one does, if only to ask for a password."""
+def why_unreachable(url: str, seconds: float = ANSWER_SECONDS) -> str:
+    """Why no server answers at this URL. Empty if one answers, also if it requires a password."""
     try:
         with urllib.request.urlopen(url, timeout=seconds):
             return ""
@@ -33,7 +33,7 @@ def why_unreachable(url: str, seconds: float = SECONDS) -> str:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether only this machine reaches the address."""
+    """Whether only this machine can reach the host."""
     try:
         return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
     except ValueError:
@@ -41,26 +41,27 @@ def is_loopback(host: str | None) -> bool:
 
 
 def use_running_prefect() -> None:
-    """Send this process to the server of `study ui` if it answers, unless PREFECT_API_URL is set.
+    """Set PREFECT_API_URL to a Prefect server of this STUDY_HOME, if one answers and it is not set.
 
-    An embedded server takes five seconds to start. Raises ConfigError if a password is missing.
+    Otherwise an embedded server starts, which takes five seconds. Raises ConfigError if the server
+    requires a password that is not set.
     """
     if "PREFECT_API_URL" in os.environ:
         return
-    address = find_running("Prefect")
+    address = find_running_server("Prefect")
     if address is None:
         return
-    if "PREFECT_API_AUTH_STRING" not in os.environ and _asks_for_password(address):
+    if "PREFECT_API_AUTH_STRING" not in os.environ and _requires_password(address):
         raise ConfigError(
-            f"the Prefect server at {address} asks for a password: set PREFECT_API_AUTH_STRING "
+            f"the Prefect server at {address} requires a password: set PREFECT_API_AUTH_STRING "
             "to its PREFECT_SERVER_API_AUTH_STRING"
         )
     os.environ["PREFECT_API_URL"] = f"{address}/api"
 
 
-def _asks_for_password(prefect: str) -> bool:
+def _requires_password(prefect: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{prefect}/api/admin/version", timeout=SECONDS):
+        with urllib.request.urlopen(f"{prefect}/api/admin/version", timeout=ANSWER_SECONDS):
             return False
     except OSError as error:
         return getattr(error, "code", None) == 401

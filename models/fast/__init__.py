@@ -1,4 +1,4 @@
-"""The hand-written training step for the networks that it knows, equal to torch's up to rounding.
+"""The hand-written training step for known networks, equal to torch's up to rounding: README.md.
 
 Imports torch and the rooms before it: specs, networks, objectives, training.
 """

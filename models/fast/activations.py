@@ -1,8 +1,9 @@
-"""What lies between two linear maps: batch norm and ReLU, on fixed memory, chunk by chunk.
+"""What follows a linear map: ReLU, or batch norm and ReLU, on fixed memory, chunk by chunk.
 
-An activation turns values z into inputs a of the next map. On the way back it turns the gradient of
-a into d, the gradient behind ReLU, while the chunk is warm; batch norm's own gradient needs sums of
-d over the whole batch and comes a pass later.
+An activation turns the values z of a linear map into the input a of the next map. The backward pass
+turns the gradient of a into d, the gradient of the ReLU's input, while the chunk is in the cache.
+With batch norm, the gradient of z needs sums of d over the whole batch, so it is computed in a
+later pass over the batch.
 """
 
 import math
@@ -17,22 +18,25 @@ _relu_gradient = torch.ops.aten.threshold_backward.grad_input
 
 
 class ReLU:
-    """Keeps what is positive."""
+    """ReLU alone; d is the gradient of z."""
 
     def apply(self, z: Tensor, a: Tensor) -> Operation:
-        """a = max(z, 0)."""
+        """Write a = max(z, 0); all (models, n, features)."""
         return lambda: torch.clamp_min(z, 0, out=a)
 
-    def mask(self, z: Tensor, a: Tensor, grad_a: Tensor, d: Tensor, scratch: Scratch) -> Operation:
-        """d = gradient of z."""
+    def relu_backward(
+        self, z: Tensor, a: Tensor, grad_a: Tensor, d: Tensor, scratch: Scratch
+    ) -> Operation:
+        """Write d, the gradient of z; all (models, n, features)."""
         return lambda: _relu_gradient(grad_a, z, 0, grad_input=d)
 
 
 class BatchNormReLU:
     """Batch norm over images and pixels of channels-last maps, then ReLU.
 
-    The map before it, ``layer``, leaves out its bias, which batch norm takes away again: only the
-    running mean shows it. Chunks are merged as Chan, Golub and LeVeque (1979) do.
+    z leaves out the bias of the convolution before it, ``layer``, because batch norm subtracts it
+    again; only the running mean contains it. The moments of the chunks are merged as in Chan,
+    Golub and LeVeque (1979). Parameters and moments are (models, 1, channels).
     """
 
     def __init__(
@@ -40,7 +44,7 @@ class BatchNormReLU:
         parameters: StackedParameters,
         name: str,
         layer: str,
-        size: tuple[int, ...],
+        map_size: tuple[int, ...],
         norm: nn.BatchNorm2d,
     ):
         gain, offset = (parameters.weight(f"{name}.{part}") for part in ("weight", "bias"))
@@ -50,36 +54,42 @@ class BatchNormReLU:
         buffers = parameters.buffers
         self._running_mean = buffers[f"{name}.running_mean"].unsqueeze(1)
         self._running_var = buffers[f"{name}.running_var"].unsqueeze(1)
-        self._seen = buffers[f"{name}.num_batches_tracked"]
+        self._batches_tracked = buffers[f"{name}.num_batches_tracked"]
         self._eps, self._momentum = norm.eps, norm.momentum or 0.0
-        pixels = math.prod(size)
+        pixels = math.prod(map_size)
         models, _, channels = self._gain.shape
-        self._shape = models, 1, pixels, channels
-        wide = [self._gain.new_zeros(models, 1, pixels * channels) for _ in range(5)]
-        self._scale, self._shift, self._of_d, self._of_z, self._constant = wide
+        self._spread_shape = models, 1, pixels, channels
+        # one value per feature, so that an operation needs no broadcasting over pixels
+        per_feature = [self._gain.new_zeros(models, 1, pixels * channels) for _ in range(5)]
+        self._scale, self._shift = per_feature[:2]  # normalized z = scale * z + shift
+        # grad_z = d_factor * d + z_factor * z + constant
+        self._d_factor, self._z_factor, self._constant = per_feature[2:]
+        # one entry per chunk
         self._moments: list[tuple[Tensor, Tensor]] = []
         self._counts: list[int] = []
-        self._sums: list[tuple[Tensor, Tensor]] = []
+        self._gradient_sums: list[tuple[Tensor, Tensor]] = []
 
-    def _per_pixel(self, values: Tensor) -> Tensor:
+    def _by_channel(self, values: Tensor) -> Tensor:
         """(models, n, features) as (models, n * pixels, channels)."""
-        return values.view(len(values), -1, self._shape[3])
+        return values.view(len(values), -1, self._spread_shape[3])
 
     def _spread(self, target: Tensor, values: Tensor) -> None:
-        target.view(self._shape).copy_(values.unsqueeze(2).expand(self._shape))
+        """Repeat values (models, 1, channels) for every pixel of the target."""
+        target.view(self._spread_shape).copy_(values.unsqueeze(2).expand(self._spread_shape))
 
-    def _row(self) -> Tensor:
+    def _new_row(self) -> Tensor:
+        """Uninitialized (models, 1, channels)."""
         return torch.empty_like(self._gain)
 
     def measure(self, z: Tensor, scratch: Scratch) -> Operation:
-        """Mean and squared deviations of a chunk."""
-        values = self._per_pixel(z)
+        """Measure the mean and the sum of squared deviations of a chunk."""
+        values = self._by_channel(z)
         models, count, channels = values.shape
         deviations = scratch.get("deviations", models, count, channels)
-        mean, squares = self._row(), self._row()
+        mean, squares = self._new_row(), self._new_row()
         self._moments.append((mean, squares))
         self._counts.append(count)
-        self._weights = mean.new_tensor(self._counts).view(-1, 1, 1, 1) / sum(self._counts)
+        self._chunk_shares = mean.new_tensor(self._counts).view(-1, 1, 1, 1) / sum(self._counts)
 
         def operation() -> None:
             torch.mean(values, 1, keepdim=True, out=mean)
@@ -88,21 +98,25 @@ class BatchNormReLU:
 
         return operation
 
-    def normalize(self) -> None:
-        """The whole batch is measured: set scale and shift, move the running statistics."""
+    def use_batch_statistics(self) -> None:
+        """Set scale and shift as in training mode, and update the running statistics.
+
+        Every chunk of the batch is measured before.
+        """
         count = sum(self._counts)
         means = torch.stack([mean for mean, _ in self._moments])
-        mean = (means * self._weights).sum(0)
-        between = (self._weights * (means - mean).square()).sum(0)
-        variance = torch.stack([squares for _, squares in self._moments]).sum(0) / count + between
-        self._mean, self._inverse = mean, (variance + self._eps).rsqrt()
-        scale = self._gain * self._inverse
+        mean = (means * self._chunk_shares).sum(0)
+        between_chunks = (self._chunk_shares * (means - mean).square()).sum(0)
+        within_chunks = torch.stack([squares for _, squares in self._moments]).sum(0) / count
+        variance = within_chunks + between_chunks
+        self._mean, self._inverse_deviation = mean, (variance + self._eps).rsqrt()
+        scale = self._gain * self._inverse_deviation
         self._spread(self._scale, scale)
         self._spread(self._shift, self._offset - mean * scale)
         self._running_mean.lerp_(mean + self._bias, self._momentum)
         unbiased = variance * (count / max(count - 1, 1))
         self._running_var.lerp_(unbiased, self._momentum)
-        self._seen.add_(1)
+        self._batches_tracked.add_(1)
 
     def use_running_statistics(self) -> None:
         """Set scale and shift as in evaluation mode."""
@@ -111,7 +125,7 @@ class BatchNormReLU:
         self._spread(self._shift, self._offset + (self._bias - self._running_mean) * scale)
 
     def apply(self, z: Tensor, a: Tensor) -> Operation:
-        """a = max(normalized z, 0)."""
+        """Write a = max(normalized z, 0); all (models, n, features)."""
 
         def operation() -> None:
             torch.addcmul(self._shift, z, self._scale, out=a)
@@ -119,13 +133,16 @@ class BatchNormReLU:
 
         return operation
 
-    def mask(self, z: Tensor, a: Tensor, grad_a: Tensor, d: Tensor, scratch: Scratch) -> Operation:
-        """d = gradient behind ReLU, and its sums over a chunk."""
-        gradients = self._per_pixel(d)
+    def relu_backward(
+        self, z: Tensor, a: Tensor, grad_a: Tensor, d: Tensor, scratch: Scratch
+    ) -> Operation:
+        """Write d, the gradient of the normalized z, and sum d and d * z over a chunk."""
+        gradients = self._by_channel(d)
         models, count, channels = gradients.shape
+        # the memory that the forward pass uses for deviations, which nothing reads any more
         products = scratch.get("deviations", models, count, channels)
-        sum_d, sum_dz = self._row(), self._row()
-        self._sums.append((sum_d, sum_dz))
+        sum_d, sum_dz = self._new_row(), self._new_row()
+        self._gradient_sums.append((sum_d, sum_dz))
 
         def operation() -> None:
             _relu_gradient(grad_a, a, 0, grad_input=d)
@@ -136,23 +153,27 @@ class BatchNormReLU:
         return operation
 
     def collect(self) -> None:
-        """All of d is summed: write the gradients of gain and offset, prepare that of z."""
-        sum_d = torch.stack([d for d, _ in self._sums]).sum(0)
-        sum_dz = torch.stack([dz for _, dz in self._sums]).sum(0)
-        of_gain = (sum_dz - self._mean * sum_d) * self._inverse
-        self._gain_gradient.copy_(of_gain)
-        self._offset_gradient.copy_(sum_d)
-        of_d = self._gain * self._inverse
-        of_z = -of_d * self._inverse * of_gain / sum(self._counts)
-        self._spread(self._of_d, of_d)
-        self._spread(self._of_z, of_z)
-        self._spread(self._constant, -of_d * sum_d / sum(self._counts) - of_z * self._mean)
+        """Write the gradients of gain and offset, and set the factors for the gradient of z.
 
-    def gradient(self, z: Tensor, d: Tensor, grad_z: Tensor) -> Operation:
-        """Gradient of z, linear in d and z."""
+        Every chunk of d is summed before.
+        """
+        count = sum(self._counts)
+        sum_d = torch.stack([d for d, _ in self._gradient_sums]).sum(0)
+        sum_dz = torch.stack([dz for _, dz in self._gradient_sums]).sum(0)
+        gain_gradient = (sum_dz - self._mean * sum_d) * self._inverse_deviation
+        self._gain_gradient.copy_(gain_gradient)
+        self._offset_gradient.copy_(sum_d)
+        d_factor = self._gain * self._inverse_deviation
+        z_factor = -d_factor * self._inverse_deviation * gain_gradient / count
+        self._spread(self._d_factor, d_factor)
+        self._spread(self._z_factor, z_factor)
+        self._spread(self._constant, -d_factor * sum_d / count - z_factor * self._mean)
+
+    def norm_backward(self, z: Tensor, d: Tensor, grad_z: Tensor) -> Operation:
+        """Write the gradient of z, which is linear in d and z; all (models, n, features)."""
 
         def operation() -> None:
-            torch.addcmul(self._constant, z, self._of_z, out=grad_z)
-            grad_z.addcmul_(d, self._of_d)
+            torch.addcmul(self._constant, z, self._z_factor, out=grad_z)
+            grad_z.addcmul_(d, self._d_factor)
 
         return operation

@@ -1,4 +1,4 @@
-"""Losses of a stack of networks with their gradients by the values z of the last linear map."""
+"""Losses of a stack of networks, and their gradients by the values z of the last linear map."""
 
 import torch
 from torch import Tensor
@@ -8,14 +8,15 @@ from models.objectives.cross_entropy import CrossEntropy
 
 
 class ReconstructionLoss:
-    """Mean squared error per value of sigmoid(z + bias), a mean over ``n`` images.
+    """Mean squared error per value of sigmoid(z + bias), a mean over the ``n`` images of a batch.
 
-    ``bias`` (models, channels) and its gradient are those that the last map leaves out.
+    ``bias`` (models, 1) and its gradient belong to the last convolution, which leaves its bias out
+    and has one output channel. Raises TypeError without them.
     """
 
     def __init__(self, bias: tuple[Tensor, Tensor] | None):
         if bias is None:
-            raise TypeError("a network that reconstructs ends in a convolution and a sigmoid")
+            raise TypeError("a network that reconstructs must end in a convolution and a sigmoid")
         self._bias, self._bias_gradient = (tensor.unsqueeze(1) for tensor in bias)
 
     def outputs(self, z: Tensor) -> None:
@@ -25,7 +26,11 @@ class ReconstructionLoss:
     def bind(
         self, z: Tensor, target: Tensor, grad_z: Tensor, total: Tensor, n: int, scratch: Scratch
     ) -> Operation:
-        """Add the loss of some images to ``total`` (models,), and the gradient of the bias."""
+        """Add the loss of a chunk to ``total`` (models,), and its part to the bias gradient.
+
+        ``z``, ``target`` and ``grad_z`` are (models, images of the chunk, values); z becomes the
+        output.
+        """
         difference = scratch.get("difference", *z.shape)
         values = n * z.shape[2]
 
@@ -41,7 +46,7 @@ class ReconstructionLoss:
 
 
 class ClassificationLoss:
-    """Cross entropy of logits z, a mean over ``n`` images. Autograd gives its gradient."""
+    """Cross entropy of logits z, a mean over the ``n`` images of a batch, by torch's autograd."""
 
     def __init__(self, objective: CrossEntropy):
         self._objective = objective
@@ -49,7 +54,11 @@ class ClassificationLoss:
     def bind(
         self, z: Tensor, target: Tensor, grad_z: Tensor, total: Tensor, n: int, scratch: Scratch
     ) -> Operation:
-        """Add the loss of some images to ``total`` (models,)."""
+        """Add the loss of a chunk to ``total`` (models,).
+
+        ``z`` and ``grad_z`` are (models, images of the chunk, classes), ``target`` is (models,
+        images of the chunk).
+        """
 
         def operation() -> None:
             with torch.enable_grad():

@@ -1,21 +1,25 @@
-"""Scratch memory by name, so that the passes over a batch reuse what is warm in the cache."""
+"""Temporary memory by name: all layers and chunks share it, so that it stays in the cache."""
 
 from collections.abc import Callable
 
 from torch import Tensor
 
-Operation = Callable[[], object]  # a step between fixed places in memory
+Operation = Callable[[], object]  # one computation between tensors whose memory is fixed
 
 
 class Scratch:
-    """Tensors like ``like`` in type and device; the same name and shape give the same tensor."""
+    """Temporary tensors with the type and device of ``like``.
+
+    The same name and shape always give the same tensor, so an operation may find there whatever
+    another operation wrote.
+    """
 
     def __init__(self, like: Tensor):
         self._like = like
         self._tensors: dict[tuple[str, tuple[int, ...]], Tensor] = {}
 
     def get(self, name: str, *shape: int) -> Tensor:
-        """Scratch of this shape, zero when it is first asked for."""
+        """The tensor of this name and shape; all zeros when it is first requested."""
         key = (name, shape)
         if key not in self._tensors:
             self._tensors[key] = self._like.new_zeros(shape)

@@ -2,9 +2,9 @@
 
 torch takes a batch through a network layer by layer, so every layer's values have left the cache
 when the next layer reads them. This step takes the batch through a layer in chunks that stay in the
-cache: an activation, the next linear map, and the sums that batch norm needs of the result. On the
-way back it computes the activation again instead of storing it. Each layer stores the values z of
-its linear map and the gradient d of what enters its ReLU. The ``torch.nn`` module remains the
+cache: an activation, the next linear map, and the sums that batch norm needs of the result. The
+backward pass computes the activation again instead of storing it. Each layer stores the values z of
+its linear map and the gradient d of its ReLU's input. The ``torch.nn`` module remains the
 definition: outputs and gradients are equal to torch's up to rounding.
 """
 
@@ -22,12 +22,15 @@ from models.fast.scratch import Operation, Scratch
 from models.objectives.cross_entropy import CrossEntropy
 from models.training.stacked_parameters import StackedParameters
 
-CHUNK = 64  # images whose largest maps fit the second-level cache of a core
+CHUNK = 64  # images per thread; their largest maps fit the second-level cache of a core
 
 
 def chunks_of(layer: Layer, n: int, device: torch.device) -> list[slice]:
-    """The parts of a batch that go through a layer one by one."""
-    whole = isinstance(layer.map, Dense) or device.type != "cpu"
+    """The parts of a batch of n images that go through a layer one by one.
+
+    Dense layers and GPUs take the whole batch at once.
+    """
+    whole = isinstance(layer.linear_map, Dense) or device.type != "cpu"
     size = n if whole else CHUNK * torch.get_num_threads()
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
@@ -35,14 +38,21 @@ def chunks_of(layer: Layer, n: int, device: torch.device) -> list[slice]:
 class LayerInput(NamedTuple):
     """Where one chunk of a layer's input a and its gradient are, and how they are computed.
 
-    ``activate`` computes a from the values z of the layer before. ``mask`` turns the gradient of a
-    into the gradient d of z before batch norm. The network's own input has neither.
+    ``activate`` computes a from the values z of the layer before. ``relu_backward`` turns the
+    gradient of a into d. Both are empty for the network's own input, which needs no gradient.
     """
 
     a: Tensor
     grad_a: Tensor | None
     activate: list[Operation]
-    mask: list[Operation]
+    relu_backward: list[Operation]
+
+
+class Passes(NamedTuple):
+    """The operations of one layer's forward and backward pass."""
+
+    forward: list[Operation]
+    backward: list[Operation]
 
 
 class FastTrainingStep:
@@ -50,8 +60,8 @@ class FastTrainingStep:
 
     Fill ``inputs`` (models, n, features), and ``labels`` (models, n) for a classification
     objective; without an objective the inputs are reconstructed by squared error. A call adds the
-    loss to ``total`` (models,), sets the gradients of ``parameters`` and updates the running
-    statistics of batch norm.
+    mean loss of the batch to ``total`` (models,), sets the gradients of ``parameters`` and updates
+    the running statistics of batch norm.
 
     Raises TypeError for a layer that has no counterpart here.
     """
@@ -86,7 +96,10 @@ class FastTrainingStep:
 
     @torch.no_grad()
     def __call__(self) -> None:
-        """Learn from the batch. On a GPU the second call is recorded, and replayed from then on."""
+        """Compute loss and gradients. On a GPU the second call records a CUDA graph and replays it.
+
+        Every later call on a GPU replays that graph.
+        """
         self._calls += 1
         if self.inputs.is_cuda and self._calls == 2:
             self._graph = torch.cuda.CUDAGraph()
@@ -107,16 +120,16 @@ class FastTrainingStep:
         backward: list[Operation] = []
         *hidden, last = range(len(self._layers))
         for index in hidden:
-            into, back = self._hidden_layer(index, n)
-            forward += into
-            backward = back + backward
-        prepare = [layer.map.prepare for layer in self._layers]
-        collect = [layer.map.collect for layer in self._layers]
+            passes = self._hidden_layer(index, n)
+            forward += passes.forward
+            backward = passes.backward + backward
+        prepare = [layer.linear_map.prepare for layer in self._layers]
+        collect = [layer.linear_map.collect for layer in self._layers]
         start = [parameters.gradients.zero_, *prepare]
         return [*start, *forward, *self._last_layer(last, n), *backward, *collect]
 
-    def _hidden_layer(self, index: int, n: int) -> tuple[list[Operation], list[Operation]]:
-        """The pass that computes the values z of a layer, and the pass from its d back."""
+    def _hidden_layer(self, index: int, n: int) -> Passes:
+        """Forward: from the layer's input to its z. Backward: from its d to that of its input."""
         layer, scratch = self._layers[index], self._scratch
         norm = layer.activation if isinstance(layer.activation, BatchNormReLU) else None
         forward: list[Operation] = []
@@ -126,19 +139,19 @@ class FastTrainingStep:
             z, d = self._z[index][:, part], self._d[index][:, part]
             # without batch norm d is the gradient of z itself
             grad_z = scratch.get("grad_z", *z.shape) if norm else d
-            chunk = Chunk(source.a, z, source.grad_a, grad_z, part.start == 0)
-            linear = layer.map.bind(chunk, scratch)
-            forward += [*source.activate, linear.forward]
+            chunk = Chunk(source.a, z, source.grad_a, grad_z, first=part.start == 0)
+            linear_map = layer.linear_map.bind(chunk, scratch)
+            forward += [*source.activate, linear_map.forward]
             if norm:
                 forward.append(norm.measure(z, scratch))
-                backward.append(norm.gradient(z, d, grad_z))
-            backward += [*source.activate, linear.backward, *source.mask]
+                backward.append(norm.norm_backward(z, d, grad_z))
+            backward += [*source.activate, linear_map.backward, *source.relu_backward]
         if norm:
-            forward.append(norm.normalize)
-        return forward, [*backward, *self._collect_before(index)]
+            forward.append(norm.use_batch_statistics)
+        return Passes(forward, [*backward, *self._collect_norm_before(index)])
 
     def _last_layer(self, index: int, n: int) -> list[Operation]:
-        """Forward, loss and backward of the last layer, chunk by chunk while a chunk is warm.
+        """Forward, loss and backward of the last layer, for one chunk after another.
 
         Nothing else needs the values of this layer, so they are scratch.
         """
@@ -148,15 +161,15 @@ class FastTrainingStep:
             source = self._input_of(index, part)
             shape = len(source.a), source.a.shape[1], layer.outputs
             z, grad_z = scratch.get("z", *shape), scratch.get("grad_z", *shape)
-            chunk = Chunk(source.a, z, source.grad_a, grad_z, part.start == 0)
-            linear = layer.map.bind(chunk, scratch)
-            target = self._target[:, part]
-            loss = self._loss.bind(z, target, grad_z, self.total, n, scratch)
-            operations += [*source.activate, linear.forward, loss, linear.backward, *source.mask]
-        return [*operations, *self._collect_before(index)]
+            chunk = Chunk(source.a, z, source.grad_a, grad_z, first=part.start == 0)
+            linear_map = layer.linear_map.bind(chunk, scratch)
+            loss = self._loss.bind(z, self._target[:, part], grad_z, self.total, n, scratch)
+            operations += [*source.activate, linear_map.forward, loss]
+            operations += [linear_map.backward, *source.relu_backward]
+        return [*operations, *self._collect_norm_before(index)]
 
-    def _collect_before(self, index: int) -> list[Operation]:
-        """What finishes the sums over d of the layer before, if it ends in batch norm."""
+    def _collect_norm_before(self, index: int) -> list[Operation]:
+        """The end of the sums over d of the layer before, if that layer has batch norm."""
         before = self._layers[index - 1].activation if index else None
         return [before.collect] if isinstance(before, BatchNormReLU) else []
 
@@ -168,5 +181,5 @@ class FastTrainingStep:
         if activation is None:
             return LayerInput(z, d, [], [])
         a, grad_a = (self._scratch.get(name, *z.shape) for name in ("a", "grad_a"))
-        mask = activation.mask(z, a, grad_a, d, self._scratch)
-        return LayerInput(a, grad_a, [activation.apply(z, a)], [mask])
+        relu_backward = activation.relu_backward(z, a, grad_a, d, self._scratch)
+        return LayerInput(a, grad_a, [activation.apply(z, a)], [relu_backward])

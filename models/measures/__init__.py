@@ -1,4 +1,4 @@
 """Measures of reconstructions, latent vectors, predictions and learning curves.
 
-Imports torch and any room of ``models`` but ``theory``.
+Imports torch and any room of ``models`` except ``theory``.
 """

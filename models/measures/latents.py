@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 def dead_units(latents: Tensor) -> Tensor:
-    """Mask (d,) of latent coordinates that are constant over all images (n, d)."""
+    """Mask (d,) of the coordinates of latents (n, d) that are the same for all images."""
     return latents.amax(0) == latents.amin(0)
 
 
 def principal_plane(latents: Tensor) -> Tensor:
     """Coordinates (n, 2) of latents (n, d) in their first two principal components.
 
-    A single coordinate is its own plane, beside zeros.
+    If d = 1, the second column is zero.
     """
     centered = latents.double() - latents.double().mean(0)
     axes = torch.linalg.eigh(centered.T @ centered).eigenvectors.flip(1)[:, :2]
@@ -36,7 +36,7 @@ def latent_correlation(latents: Tensor) -> Correlation:
 
     A dead coordinate has no correlation. The written study set it to 0, which makes a model with
     dead units look decorrelated (``mean_abs_nan_as_zero``); ``mean_abs_live`` averages over pairs
-    of live coordinates. Both are NaN when no pair is left.
+    of live coordinates only. A mean over no pairs is NaN.
     """
     latents = latents.double()
     dead = dead_units(latents)

@@ -2,9 +2,10 @@
 
 
 def epochs_to_converge(losses: list[float], share: float = 0.1) -> float:
-    """Epochs until the loss is within a share of its last value and stays there.
+    """Epochs until the loss is at most (1 + share) times its last value and stays there.
 
-    ``losses`` holds one value per epoch; between epochs the line through them counts.
+    ``losses`` holds one value per epoch, the first after epoch 1. Between epochs the loss is
+    interpolated linearly.
     """
     goal = (1 + share) * losses[-1]
     last = max((epoch for epoch, loss in enumerate(losses) if loss > goal), default=None)

@@ -6,11 +6,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-PART = 2_000  # images in double precision at once
+PART = 2_000  # images that are in double precision at once
 
 
 class PCA(NamedTuple):
-    """Principal components (pixels, pixels), by falling variance, and test MSE by their number."""
+    """Principal components in the rows of (pixels, pixels), by falling variance.
+
+    ``mean`` is (pixels,), ``test_loss`` (pixels + 1,) by the number of components.
+    """
 
     mean: Tensor
     components: Tensor
@@ -18,11 +21,11 @@ class PCA(NamedTuple):
 
 
 def fit_pca(train: Tensor, test: Tensor) -> PCA:
-    """Principal components of images (n, pixels) uint8 taken as [0, 1], in double precision.
+    """Principal components of images (n, pixels) uint8, scaled to [0, 1], in double precision.
 
-    ``test_loss[k]`` is the MSE per pixel of test images rebuilt from the first k components: the
-    best that any linear autoencoder with latent size k can do on the training set (Baldi and
-    Hornik 1989), measured on the test set. ``test_loss[0]`` is the loss of the mean image.
+    ``test_loss[k]`` is the MSE per pixel of test images reconstructed from the first k components.
+    On the training set no linear autoencoder with latent size k is better (Baldi and Hornik 1989).
+    ``test_loss[0]`` is the loss of the mean image.
     """
     mean = train.sum(0, dtype=torch.double) / 255 / len(train)
     scatter = sum((x.T @ x for x in _centered(train, mean)), torch.zeros(()))
@@ -34,6 +37,6 @@ def fit_pca(train: Tensor, test: Tensor) -> PCA:
 
 
 def _centered(images: Tensor, mean: Tensor) -> Iterator[Tensor]:
-    """Parts of the images around the mean, small enough to stay out of the way."""
+    """Parts of the images minus the mean, so that few images are in double precision at once."""
     for part in images.split(PART):
         yield part.double().div_(255).sub_(mean)

@@ -1,4 +1,4 @@
-"""Network architectures as ``torch.nn`` modules, and how their weights start.
+"""Network architectures as ``torch.nn`` modules, and their initial weights.
 
 Imports torch and ``models.specs`` only.
 """

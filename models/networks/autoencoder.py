@@ -16,7 +16,7 @@ class Convolution(nn.Sequential):
         )
 
 
-# Feature map (channels, height, width) that the last convolution of each depth leaves.
+# Shape (channels, height, width) of the encoder's last feature map, by depth.
 FEATURE_SHAPES = {1: (18, 6, 6), 2: (36, 5, 5), 3: (36, 3, 3)}
 
 

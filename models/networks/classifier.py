@@ -7,7 +7,7 @@ from models.specs import ModelSpec
 
 
 class Classifier(nn.Module):
-    """Encoder, then an MLP d -> 50 -> 100 -> classes with ReLU between; returns logits (n, k)."""
+    """Encoder, then an MLP d -> 50 -> 100 -> k classes with ReLU between; gives logits (n, k)."""
 
     def __init__(self, spec: ModelSpec, n_classes: int = 10):
         super().__init__()

@@ -15,8 +15,8 @@ def initialize(
 
     torch draws weight and bias of Linear, Conv2d and ConvTranspose2d uniformly within
     1/sqrt(fan_in), where fan_in of a transposed convolution counts its output channels.
-    ``latent_bias`` replaces the initial bias of the encoder's latent layer: 1.0 keeps ReLU
-    units alive that torch's default kills.
+    ``latent_bias`` replaces the initial bias of the encoder's latent layer: with 1.0, ReLU units
+    stay alive that are dead with torch's default.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):

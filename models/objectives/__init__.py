@@ -1,4 +1,4 @@
-"""What a training minimizes, as functions of outputs and targets.
+"""Losses that a training minimizes, as functions of outputs and targets.
 
 Imports torch, ``models.specs`` and ``models.networks``.
 """

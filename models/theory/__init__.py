@@ -1,4 +1,4 @@
-"""The written study's exercises, checked in double precision.
+"""The written study's theory exercises, checked numerically in double precision.
 
 Imports torch and any room of ``models``.
 """

@@ -7,12 +7,15 @@ import torch
 from torch import Tensor
 from torch.autograd import functional
 
-Scalar = Callable[[Tensor], Tensor]  # from any shape to ()
+Scalar = Callable[[Tensor], Tensor]  # a function from any shape to ()
 StationaryPoint = Literal["minimum", "maximum", "saddle", "undecided"]
 
 
 class Descent(NamedTuple):
-    """The last theta, f(theta_k) for k = 0, 1, ... as (steps + 1,), and whether the rule held."""
+    """The last theta, and f(theta_k) for k = 0, 1, ... as (steps + 1,).
+
+    ``stopped`` says whether the stopping rule ended the descent.
+    """
 
     theta: Tensor
     values: Tensor
@@ -20,7 +23,7 @@ class Descent(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """How often theta was updated."""
+        """Number of updates of theta."""
         return len(self.values) - 1
 
 
@@ -29,10 +32,10 @@ def gradient_descent(
 ) -> Descent:
     """Repeat theta_{k+1} = theta_k - alpha grad f(theta_k), in double precision.
 
-    Stops as soon as |f(theta_k) - f(theta_{k-1})| < eps, or after ``maximum_steps`` updates; with
-    eps = 0, or where f overflows, the rule never holds. That it holds does not make theta a
-    minimum: a small enough alpha meets it anywhere. Raises ValueError for alpha <= 0, and for
-    eps or maximum_steps < 0.
+    Stops as soon as |f(theta_k) - f(theta_{k-1})| < eps, or after ``maximum_steps`` updates. With
+    eps = 0, or where f overflows, this rule never stops it. A theta where the rule stops need not
+    be a minimum: with a small enough alpha the rule stops anywhere. Raises ValueError for
+    alpha <= 0, and for eps or maximum_steps < 0.
     """
     if not (alpha > 0 and eps >= 0 and maximum_steps >= 0):
         given = f"alpha = {alpha}, eps = {eps}, maximum_steps = {maximum_steps}"
@@ -50,7 +53,7 @@ def gradient_descent(
 
 
 class TaylorTerms(NamedTuple):
-    """f(x), grad f(x) . step and step . H step with the Hessian H of f at x; each of shape ()."""
+    """f(x), grad f(x) . step and step . H step, with the Hessian H of f at x; each of shape ()."""
 
     constant: Tensor
     linear: Tensor
@@ -58,7 +61,7 @@ class TaylorTerms(NamedTuple):
 
 
 def taylor_terms(f: Scalar, x: Tensor, step: Tensor) -> TaylorTerms:
-    """The products in the second-order expansion around x (n,), without their factors."""
+    """The terms of the second-order expansion around x (n,) for a step (n,), without factors."""
     value, gradient = functional.vjp(f, x)
     _, step_hessian = functional.vhp(f, x, step)
     return TaylorTerms(value, gradient @ step, step_hessian @ step)
@@ -71,16 +74,18 @@ def taylor2(f: Scalar, x: Tensor, step: Tensor) -> Tensor:
 
 
 def classify_stationary_point(matrix: Tensor, tolerance: float = 1e-12) -> StationaryPoint:
-    """What the Hessian matrix (n, n) says about a point where the gradient is zero.
+    """The kind of a point with zero gradient, from the Hessian matrix (n, n) there.
 
     All eigenvalues positive: a minimum; all negative: a maximum; some of each: a saddle. Anything
     else is undecided: along an eigenvector with eigenvalue zero, higher derivatives decide.
-    Eigenvalues below ``tolerance`` times the largest in size count as zero. Raises ValueError
-    unless the matrix is symmetric and its numbers are finite.
+    Eigenvalues smaller than ``tolerance`` times the largest count as zero, by absolute value.
+    Raises ValueError unless the matrix is symmetric, not empty, and its numbers are finite.
     """
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
     if not square or not matrix.isfinite().all() or not torch.allclose(matrix, matrix.T):
-        raise ValueError(f"a Hessian is a symmetric matrix of finite numbers, not {matrix}")
+        raise ValueError(
+            f"a Hessian is a symmetric matrix of finite numbers, not {matrix.tolist()}"
+        )
     eigenvalues = torch.linalg.eigvalsh(matrix.double())
     zero = tolerance * eigenvalues.abs().max()
     positive, negative = eigenvalues > zero, eigenvalues < -zero
@@ -92,9 +97,9 @@ def classify_stationary_point(matrix: Tensor, tolerance: float = 1e-12) -> Stati
 
 
 def classify_by_sampling(f: Scalar, center: Tensor, offsets: Tensor) -> StationaryPoint:
-    """What the values of f at center (n,) + offsets (points, n) say about a stationary center.
+    """The kind of a point ``center`` (n,) with zero gradient, from values of f around it.
 
-    f maps (points, n) to (points,).
+    f maps (points, n) to (points,), and is sampled at center + offsets (points, n).
     """
     rises = f(center + offsets) - f(center)
     if (rises > 0).any() and (rises < 0).any():
@@ -107,6 +112,9 @@ def classify_by_sampling(f: Scalar, center: Tensor, offsets: Tensor) -> Stationa
 def observed_order(
     approximation: Callable[[Scalar, Tensor, Tensor], Tensor], f: Scalar, x: Tensor, step: Tensor
 ) -> Tensor:
-    """The p for which halving the step divides the error of approximation(f, x, step) by 2^p."""
+    """The p for which half the step makes the error of the approximation 2^p times smaller.
+
+    ``approximation(f, x, step)`` approximates f(x + step) for x and step (n,).
+    """
     errors = [(approximation(f, x, s) - f(x + s)).abs() for s in (step, step / 2)]
     return (errors[0] / errors[1]).log2()

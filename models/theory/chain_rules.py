@@ -11,7 +11,7 @@ from torch import Tensor
 class SmoothFunction:
     """f(u) = w . u + sum_j a_j sin(b_j . u + c_j) of k variables: w (k,), a (m,), b (m, k), c (m,).
 
-    Called with k tensors of shape ().
+    It is called with k tensors of shape ().
     """
 
     w: Tensor
@@ -30,25 +30,25 @@ class SmoothFunction:
 
 
 def shared_input(f: SmoothFunction, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """f(x + y, 2x, z)."""
+    """f(x + y, 2x, z), for x, y and z of shape ()."""
     return f(x + y, 2 * x, z)
 
 
 def shared_input_by_x(f: SmoothFunction, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """D1 f + 2 D2 f at (x + y, 2x, z), with the partial derivatives D1, D2, D3 of f."""
+    """Its derivative by x: D1 f + 2 D2 f at (x + y, 2x, z), with Dk the k-th partial derivative."""
     first, second, _ = f.gradient(x + y, 2 * x, z).unbind()
     return first + 2 * second
 
 
 def nested(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
-    """f1(f2(... fn(x))) of one or more functions of one variable."""
+    """f1(f2(... fn(x))) of one or more functions of one variable, for x of shape ()."""
     for f in reversed(functions):
         x = f(x)
     return x
 
 
 def nested_by_x(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
-    """The product over i of fi' at f_{i+1}(... fn(x))."""
+    """Its derivative: the product over i of fi' at f_{i+1}(... fn(x))."""
     slopes = [f.gradient(nested(functions[i:], x)) for i, f in enumerate(functions, start=1)]
     return torch.cat(slopes).prod()
 
@@ -63,26 +63,27 @@ def nested_with_input(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
 
 
 def nested_with_input_by_x(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
-    """The sum over i of D1 fi times the product of D2 fj over j < i; D1 fn is fn'.
+    """Its derivative: the sum over i of D1 fi times the product of D2 fj over j < i; D1 fn is fn'.
 
-    One summand for each place where x enters: the slope there, and the slopes on the way out.
+    Every place where x is an argument gives one summand: the derivative by that argument, times
+    the derivatives of the functions outside by their second argument.
     """
     *outer, last = functions
-    total, way_out = torch.zeros_like(x), torch.ones_like(x)
+    total, outer_slopes = torch.zeros_like(x), torch.ones_like(x)
     for i, f in enumerate(outer, start=1):
         by_x, by_inner = f.gradient(x, nested_with_input(functions[i:], x))
-        total = total + way_out * by_x
-        way_out = way_out * by_inner
-    return total + way_out * last.gradient(x).squeeze()
+        total = total + outer_slopes * by_x
+        outer_slopes = outer_slopes * by_inner
+    return total + outer_slopes * last.gradient(x).squeeze()
 
 
 def nested_sums(f: SmoothFunction, g: SmoothFunction, h: SmoothFunction, x: Tensor) -> Tensor:
-    """f(x + g(x + h(x))) of functions of one variable."""
+    """f(x + g(x + h(x))) of functions of one variable, for x of shape ()."""
     return f(x + g(x + h(x)))
 
 
 def nested_sums_by_x(f: SmoothFunction, g: SmoothFunction, h: SmoothFunction, x: Tensor) -> Tensor:
-    """f'(x + g(v)) (1 + g'(v) (1 + h'(x))) with v = x + h(x)."""
+    """Its derivative: f'(x + g(v)) (1 + g'(v) (1 + h'(x))) with v = x + h(x)."""
     v = x + h(x)
     slope = f.gradient(x + g(v)) * (1 + g.gradient(v) * (1 + h.gradient(x)))
     return slope.squeeze()

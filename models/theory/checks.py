@@ -1,4 +1,4 @@
-"""The study's written exercises, checked numerically, and counterexamples to wrong statements."""
+"""The written study's exercises, checked numerically, and counterexamples to wrong claims."""
 
 from functools import partial
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from models.theory import function_exercises, optimization_exercises
 from models.theory.angles import angle_loss
 from models.theory.calculus import Scalar, observed_order, taylor2, taylor_terms
 from models.theory.exercises import Exercise
-from models.theory.optimization_exercises import circle, valley
+from models.theory.optimization_exercises import circle, square_plus_power
 
 
 class Check(NamedTuple):
@@ -24,12 +24,12 @@ class Check(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether no error exceeds the tolerance; NaN does."""
+        """Whether no error exceeds the tolerance. An error that is NaN exceeds it."""
         return self.largest_error <= self.tolerance
 
 
 class Counterexample(NamedTuple):
-    """A wrong statement, the right one, and numbers for both."""
+    """A wrong claim, its correction, and numbers for both."""
 
     name: str
     claim: str
@@ -38,9 +38,9 @@ class Counterexample(NamedTuple):
 
 
 def check_theory(generator: Generator, cases: int = 100) -> list[Check]:
-    """Check every exercise on ``cases`` random cases, drawn from a CPU generator, and edge cases.
+    """Check every exercise on random cases, drawn from a CPU generator, and on edge cases.
 
-    Raises ValueError for less than one case.
+    Raises ValueError for fewer than one random case.
     """
     if cases < 1:
         raise ValueError(f"a check needs at least one random case, not {cases}")
@@ -49,18 +49,18 @@ def check_theory(generator: Generator, cases: int = 100) -> list[Check]:
 
 
 def _check(exercise: Exercise, generator: Generator, cases: int) -> Check:
-    # Python's max would pass over a NaN; torch's does not.
+    # torch's max returns NaN if there is one; Python's may skip it.
     largest = torch.stack(list(exercise.errors(generator, cases))).max().item()
     return Check(exercise.name, exercise.statement, largest, exercise.tolerance)
 
 
 def counterexamples() -> list[Counterexample]:
-    """The written study's two slips, and a common reading of the Hessian that is wrong."""
+    """The written study's two mistakes, and a common misreading of the Hessian."""
     return [_missing_half(), _wrong_radians(), _semidefinite_hessian()]
 
 
 def _without_half(f: Scalar, x: Tensor, step: Tensor) -> Tensor:
-    """The expansion as the study writes it, for x and step (n,)."""
+    """The expansion as in the written study, for x and step (n,)."""
     return torch.stack(taylor_terms(f, x, step)).sum()
 
 
@@ -94,7 +94,7 @@ def _missing_half() -> Counterexample:
 
 
 def _loss_of_radians(degrees: Tensor, radians_per_degree: float) -> Tensor:
-    """1 - cos of degrees (n,), converted with any factor."""
+    """Mean of 1 - cos of angles (n,) in degrees, converted to radians by the given factor."""
     return (1 - (degrees * radians_per_degree).cos()).mean()
 
 
@@ -117,7 +117,7 @@ def _semidefinite_hessian() -> Counterexample:
     axes, center = torch.eye(2, dtype=torch.double), torch.zeros(2, dtype=torch.double)
     numbers = {}
     for name, power, sign in (("x2_plus_y4", 4, 1), ("x2_minus_y4", 4, -1), ("x2_plus_y3", 3, 1)):
-        f = partial(valley, power, sign, axes, center)
+        f = partial(square_plus_power, power, sign, axes, center)
         eigenvalues = torch.linalg.eigvalsh(hessian(f, center))
         numbers[f"{name}_smallest_eigenvalue"] = eigenvalues.min()
         numbers[f"{name}_smallest_rise"] = f(circle(0.1)).min() - f(center)
@@ -125,7 +125,7 @@ def _semidefinite_hessian() -> Counterexample:
         "semidefinite_hessian",
         "A stationary point whose Hessian has no negative eigenvalue is a minimum.",
         "Only if all eigenvalues are positive. With an eigenvalue of 0 higher derivatives decide: "
-        "x^2 + y^4, x^2 - y^4 and x^2 + y^3 have one Hessian at 0, with the eigenvalues 0 and 2, "
+        "x^2 + y^4, x^2 - y^4 and x^2 + y^3 have the same Hessian at 0, with eigenvalues 0 and 2, "
         "but on a circle of radius 0.1 around it the first only rises, the others also fall.",
         _floats(numbers),
     )

@@ -1,4 +1,4 @@
-"""What the checks of the written exercises are made of: statements, errors, random cases.
+"""The parts of every check of a written exercise: statements, errors, random cases.
 
 Everything is in double precision and drawn from a CPU generator.
 """
@@ -17,10 +17,10 @@ Layer = tuple[Tensor, Tensor]  # weight (outputs, inputs), bias (outputs,)
 
 
 class Exercise(NamedTuple):
-    """A statement in words, the errors of its cases, and how large one may be.
+    """A statement in words, the errors of its cases, and the largest error that is tolerated.
 
-    ``errors`` takes a generator and the number of random cases, to which it adds edge cases, and
-    yields tensors of shape (): a ``difference``, or whether a case is ``wrong``.
+    ``errors`` takes a generator and the number of random cases, adds edge cases, and yields tensors
+    of shape (): a ``difference``, or whether a case is ``wrong``.
     """
 
     name: str
@@ -35,39 +35,42 @@ def exercise(statement: str, tolerance: float) -> Callable[[Errors], Exercise]:
 
 
 def difference(actual: Tensor, expected: Tensor) -> Tensor:
-    """The largest difference of two tensors of one shape, relative where expected exceeds 1."""
+    """The largest absolute difference of two tensors of the same shape, as a tensor of shape ().
+
+    It is relative to the largest expected value if that exceeds 1.
+    """
     assert actual.shape == expected.shape, (actual.shape, expected.shape)
     return (actual - expected).abs().max() / expected.abs().max().clamp_min(1)
 
 
 def wrong(is_wrong: bool) -> Tensor:
-    """1 for a wrong case, 0 for a right one."""
+    """1 for a wrong case, 0 for a right one, as a tensor of shape ()."""
     return torch.tensor(is_wrong, dtype=torch.double)
 
 
 def normal(generator: Generator, *shape: int) -> Tensor:
-    """Standard normal numbers."""
+    """Standard normal numbers of this shape."""
     return torch.randn(shape, generator=generator, dtype=torch.double)
 
 
 def uniform(generator: Generator, low: float, high: float, *shape: int) -> Tensor:
-    """Numbers from low to high."""
+    """Uniform numbers from low to high of this shape."""
     return low + (high - low) * torch.rand(shape, generator=generator, dtype=torch.double)
 
 
 def integer(generator: Generator, low: int, high: int) -> int:
-    """An integer from low to high, both included."""
+    """A uniform integer from low to high, both included."""
     return int(torch.randint(low, high + 1, (), generator=generator))
 
 
 def orthogonal(generator: Generator, n: int) -> Tensor:
-    """An orthogonal matrix (n, n)."""
-    orthogonal_part: Tensor = torch.linalg.qr(normal(generator, n, n)).Q
-    return orthogonal_part
+    """A random orthogonal matrix (n, n)."""
+    matrix: Tensor = torch.linalg.qr(normal(generator, n, n)).Q
+    return matrix
 
 
 def two_layers(generator: Generator) -> tuple[Layer, Layer]:
-    """Layers that fit on each other, with 1 to 6 inputs, hidden values and outputs."""
+    """Two layers, the second on the outputs of the first; 1 to 6 inputs, hidden values, outputs."""
     inputs, hidden, outputs = (integer(generator, 1, 6) for _ in range(3))
     first = normal(generator, hidden, inputs), normal(generator, hidden)
     return first, (normal(generator, outputs, hidden), normal(generator, outputs))
@@ -97,7 +100,7 @@ class Quadratic:
 
 
 def quadratic(generator: Generator) -> Quadratic:
-    """A positive definite one in 1 to 5 variables, with eigenvalues from 1 to 2."""
+    """A positive definite quadratic function of 1 to 5 variables, with eigenvalues from 1 to 2."""
     n = integer(generator, 1, 5)
     eigenvalues = uniform(generator, 1, 2, n)
     center, level = normal(generator, n), normal(generator)
@@ -105,7 +108,7 @@ def quadratic(generator: Generator) -> Quadratic:
 
 
 def smooth(generator: Generator, variables: int) -> SmoothFunction:
-    """One with partial derivatives from 0.3 to 1.7, so that long products keep their size."""
+    """A function with partial derivatives from 0.3 to 1.7; long products of them stay near 1."""
     w = uniform(generator, 0.8, 1.2, variables)
     a, c = uniform(generator, -0.25, 0.25, 2), normal(generator, 2)
     return SmoothFunction(w, a, uniform(generator, -1, 1, 2, variables), c)

@@ -1,4 +1,4 @@
-"""The written exercises on linear maps, the loss of an angle, and the chain rule."""
+"""The written exercises on linear maps, the angle loss, and the chain rule."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -73,7 +73,7 @@ def affine_with_bias_is_not_linear(generator: Generator, cases: int) -> Iterator
 
 
 def angle_pairs(generator: Generator, cases: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Predicted and target angles, the first ones at and around the wrap."""
+    """Predicted and target angles (n,) in degrees, first edge cases such as 359 and 1."""
     predicted = torch.tensor([359, 1, 0, 360, 0, 180, 90, 7], dtype=torch.double)
     yield predicted, torch.tensor([1, 359, 360, 0, 180, 0, 270, 7], dtype=torch.double)
     for _ in range(cases):
@@ -119,7 +119,7 @@ def angle_loss_shorter_way(generator: Generator, cases: int) -> Iterator[Tensor]
 def chains(
     generator: Generator, cases: int, variables: int
 ) -> Iterator[tuple[list[SmoothFunction], Tensor]]:
-    """Functions to nest, the last of one variable, and the x to start from."""
+    """Functions to nest, of which the last has one variable, and an x of shape ()."""
     for depth in (1, LARGE_DEPTH, *(integer(generator, 1, 6) for _ in range(cases))):
         functions = [smooth(generator, variables) for _ in range(depth - 1)]
         functions.append(smooth(generator, 1))
@@ -164,7 +164,7 @@ def chain_rule_nested_with_input(generator: Generator, cases: int) -> Iterator[T
 def chain_rule_nested_sums(generator: Generator, cases: int) -> Iterator[Tensor]:
     for case in range(cases + 3):
         functions = [smooth(generator, 1) for _ in range(3)]
-        if case < 3:  # each of them once
+        if case < 3:  # each function is constant once
             functions[case] = CONSTANT
         f, g, h = functions
         for x in (normal(generator), ZERO):

@@ -98,7 +98,7 @@ def exponentials(weights: Tensor, rates: Tensor, x: Tensor) -> Tensor:
 def taylor_remainder_order(generator: Generator, cases: int) -> Iterator[Tensor]:
     for _ in range(cases):
         n = integer(generator, 1, 4)
-        # All positive: where the third derivative along the step is 0, the order is higher.
+        # All are positive: if the third derivative along the step is 0, the order is higher.
         weights, rates = uniform(generator, 0.5, 1.5, 3), uniform(generator, 0.2, 1, 3, n)
         x, step = normal(generator, n), uniform(generator, 0.2, 1, n) / 100
         order = observed_order(taylor2, partial(exponentials, weights, rates), x, step)
@@ -130,8 +130,8 @@ def taylor_of_quadratic(generator: Generator, cases: int) -> Iterator[Tensor]:
             yield difference(taylor2(f, x, length * step), f(x + length * step))
 
 
-def bent(f: Quadratic, x: Tensor) -> Tensor:
-    """f plus cubic terms, which leave its gradient and Hessian at the center as they are."""
+def with_cubic_terms(f: Quadratic, x: Tensor) -> Tensor:
+    """f plus cubic terms, which do not change its gradient and Hessian at the center."""
     return f(x) + (x - f.center).pow(3).sum(-1)
 
 
@@ -145,21 +145,21 @@ def hessian_decides(generator: Generator, cases: int) -> Iterator[Tensor]:
         f = quadratic(generator)
         n = len(f.center)
         signs = torch.randint(2, (n,), generator=generator) * 2 - 1
-        g = partial(bent, replace(f, eigenvalues=f.eigenvalues * signs))
+        g = partial(with_cubic_terms, replace(f, eigenvalues=f.eigenvalues * signs))
         random = torch.nn.functional.normalize(normal(generator, 20, n))
         offsets = torch.cat([f.vectors, -f.vectors, random]) / 100
         by_hessian = classify_stationary_point(hessian(g, f.center))
         yield wrong(by_hessian != classify_by_sampling(g, f.center, offsets))
 
 
-def valley(power: int, sign: int, axes: Tensor, center: Tensor, point: Tensor) -> Tensor:
+def square_plus_power(power: int, sign: int, axes: Tensor, center: Tensor, point: Tensor) -> Tensor:
     """x^2 + sign y^power at points (..., 2), with x and y along the rows of axes (2, 2)."""
     x, y = ((point - center) @ axes.T).unbind(-1)
     return x**2 + sign * y**power
 
 
 def circle(radius: float) -> Tensor:
-    """Points (360, 2), one for each degree."""
+    """Points (360, 2) around the origin, one for each degree."""
     angles = torch.arange(360, dtype=torch.double).deg2rad()
     return radius * torch.stack([angles.cos(), angles.sin()], dim=1)
 
@@ -173,7 +173,7 @@ def semidefinite_hessian_is_undecided(generator: Generator, cases: int) -> Itera
     for _ in range(cases):
         axes, center = orthogonal(generator, 2), normal(generator, 2)
         for power, sign, kind in ((4, 1, "minimum"), (4, -1, "saddle"), (3, 1, "saddle")):
-            f = partial(valley, power, sign, axes, center)
+            f = partial(square_plus_power, power, sign, axes, center)
             found = hessian(f, center)
             yield difference(found, 2 * torch.outer(axes[0], axes[0]))
             yield wrong(classify_stationary_point(found) != "undecided")

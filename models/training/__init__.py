@@ -1,4 +1,4 @@
-"""The training loop, optimizers, snapshots and stacked parameters, whichever step computes.
+"""The training loop, optimizers, snapshots and stacked parameters, for any training step.
 
 Imports torch and the rooms before it: specs, networks, objectives.
 """

@@ -1,7 +1,7 @@
-"""The training loop: a stack of equal models, each with its own seed, learns side by side.
+"""The training loop: a stack of equal models, each with its own seed, is trained side by side.
 
-The dataset is one tensor on the device and every batch a selection of its rows. Nothing waits for
-the device within an epoch.
+The dataset is one tensor on the device, and every batch is a selection of its rows. Within an epoch
+the CPU does not wait for the device.
 """
 
 import math
@@ -18,20 +18,21 @@ from models.training.snapshots import Checkpoint, Snapshot
 from models.training.stacked_parameters import StackedParameters
 from models.training.step import TrainingStep, fill
 
-SAMPLED = 10
+MAX_SAMPLED_EPOCHS = 10
 
 
 def sampled_epochs(epochs: int) -> set[int]:
-    """The epochs behind which samples are taken: all, or some, evenly spaced up to the last."""
-    return {round(epoch) for epoch in torch.linspace(1, epochs, min(epochs, SAMPLED)).tolist()}
+    """The epochs after which samples are taken: all, or some, evenly spaced up to the last."""
+    number = min(epochs, MAX_SAMPLED_EPOCHS)
+    return {round(epoch) for epoch in torch.linspace(1, epochs, number).tolist()}
 
 
 class DivergedError(ArithmeticError):
-    """The loss is no finite number any more."""
+    """A loss is NaN or infinite."""
 
 
 class Epoch(NamedTuple):
-    """What one epoch left: losses are MSE per pixel, or cross entropy in nats."""
+    """The result of one of ``epochs`` epochs; losses are MSE per pixel or cross entropy in nats."""
 
     epoch: int
     epochs: int
@@ -45,10 +46,10 @@ OnEpoch = Callable[[Epoch], Any]
 
 @dataclass
 class Member:
-    """One model of a stack: its randomness, its losses, and who follows it.
+    """One model of a stack: its randomness, its losses, and what is called after its epochs.
 
-    ``samples`` holds what it gave for a few inputs behind some epochs. ``diverged`` says that its
-    loss is no finite number any more; the others go on.
+    ``samples`` holds its outputs for a few inputs, by epoch. ``diverged`` is set when its loss is
+    NaN or infinite; the other models continue.
     """
 
     generator: torch.Generator
@@ -64,9 +65,9 @@ class Training:
     """Everything that changes while a stack of equal models is trained.
 
     ``parameters`` holds the parameters, running statistics and gradients of all models.
-    ``make_step`` gives the training step for batches of a size. The members' generators are the
-    only source of randomness. ``sample`` gives the models' outputs for a few inputs; it is called
-    after at most ``SAMPLED`` epochs.
+    ``make_step`` returns the training step for a batch size. The members' generators are the only
+    source of randomness. ``sample`` returns the models' outputs (models, ...) for a few inputs; it
+    is called after at most ``MAX_SAMPLED_EPOCHS`` epochs.
     """
 
     parameters: StackedParameters
@@ -79,7 +80,7 @@ class Training:
     _steps: dict[int, TrainingStep] = field(default_factory=dict)
 
     def snapshot(self, index: int) -> Snapshot:
-        """Everything that an undisturbed continuation of one member needs, bit for bit."""
+        """Everything that one member needs to continue with the same bits."""
         member, optimizer = self.members[index], self.optimizer.state_dict()
         state = self.parameters.state_dict(index)
         tensors = {f"model/{name}": value for name, value in state.items()}
@@ -97,7 +98,7 @@ class Training:
         return Snapshot(tensors, data)
 
     def restore(self, snapshots: Sequence[Snapshot]) -> None:
-        """Continue from one snapshot of each member, all behind the same epoch."""
+        """Continue from one snapshot of each member, all of the same epoch."""
         slots: dict[str, list[Tensor]] = {}
         for index, (member, snapshot) in enumerate(zip(self.members, snapshots, strict=True)):
             state: dict[str, Tensor] = {}
@@ -114,8 +115,10 @@ class Training:
             member.history = [Epoch(*values) for values in snapshot.data["history"]]
         data = snapshots[0].data
         moments = {name: torch.stack(t) if t[0].ndim else t[0] for name, t in slots.items()}
-        kept = {"state": {0: moments} if moments else {}, "param_groups": data["param_groups"]}
-        self.optimizer.load_state_dict(kept)
+        state_by_parameter = {0: moments} if moments else {}
+        self.optimizer.load_state_dict(
+            {"state": state_by_parameter, "param_groups": data["param_groups"]}
+        )
         if self.schedule is not None:
             self.schedule.load_state_dict(data["schedule"])
         self.epoch = snapshots[0].epoch
@@ -129,10 +132,12 @@ class Training:
         test_losses: Callable[[], list[float]],
         test_every: int = 1,
     ) -> None:
-        """Train to the last epoch, from the newest snapshots if there are any.
+        """Train to the last epoch on inputs (n, ...) and labels (n,).
 
-        The train loss of an epoch is the mean over its images as the weights move. The test losses
-        are measured, and snapshots kept, behind every ``test_every`` epochs and behind the last.
+        Training continues from the members' snapshots if all have one of the same epoch. The train
+        loss of an epoch is the mean over its images, each with the weights of its update. After
+        every ``test_every`` epochs and after the last, ``test_losses`` measures one loss per member
+        and snapshots are kept.
         """
         snapshots = [member.checkpoint.load() for member in self.members if member.checkpoint]
         found = [snapshot for snapshot in snapshots if snapshot is not None]
@@ -143,16 +148,16 @@ class Training:
         while self.epoch < epochs and not all(member.diverged for member in self.members):
             self.epoch += 1
             rate = self.optimizer.param_groups[0]["lr"]
-            losses = self._pass(inputs, labels, batch_size)
+            losses = self._train_epoch(inputs, labels, batch_size)
             if self.epoch % test_every and self.epoch != epochs:
                 for member, loss in zip(self.members, losses, strict=True):
                     self._check(member, loss, rate)
                 continue
-            both = zip(self.members, losses, test_losses(), strict=True)
+            measured = zip(self.members, losses, test_losses(), strict=True)
             if self.sample is not None and self.epoch in sampled_epochs(epochs):
                 for member, images in zip(self.members, self.sample(), strict=True):
                     member.samples[self.epoch] = images
-            for index, (member, loss, test_loss) in enumerate(both):
+            for index, (member, loss, test_loss) in enumerate(measured):
                 if self._check(member, loss + test_loss, rate):
                     member.history.append(Epoch(self.epoch, epochs, loss, test_loss, rate))
                     if member.checkpoint is not None:
@@ -160,13 +165,14 @@ class Training:
                     member.on_epoch(member.history[-1])
 
     def _check(self, member: Member, loss: float, learning_rate: float) -> bool:
+        """Note that a member diverged if its loss is not finite; whether it has not diverged."""
         if member.diverged is None and not math.isfinite(loss):
             place = f"epoch {self.epoch}, learning rate {learning_rate:g}"
             member.diverged = DivergedError(f"diverged at {place}")
         return member.diverged is None
 
-    def _pass(self, inputs: Tensor, labels: Tensor | None, batch_size: int) -> list[float]:
-        """One shuffled pass of updates; mean loss per image of every member."""
+    def _train_epoch(self, inputs: Tensor, labels: Tensor | None, batch_size: int) -> list[float]:
+        """Update once per shuffled batch; the mean loss per image of every member."""
         n, device = len(inputs), inputs.device
         generators = [member.generator for member in self.members]
         order = torch.stack([torch.randperm(n, generator=g) for g in generators]).to(device)

@@ -17,7 +17,7 @@ def make_optimizer(name: str, parameters: nn.Parameter, learning_rate: float) ->
 def make_schedule(
     name: str, optimizer: Optimizer, learning_rate: float, updates: int
 ) -> LRScheduler | None:
-    """A schedule over ``updates`` steps; None if the learning rate is constant."""
+    """A schedule over this many updates; None if the learning rate is constant."""
     if name == "one_cycle":
         return OneCycleLR(optimizer, max_lr=learning_rate, total_steps=updates)
     if name == "cosine":

@@ -13,7 +13,7 @@ class Snapshot(NamedTuple):
 
     @property
     def epoch(self) -> int:
-        """Epochs that are done."""
+        """Number of finished epochs."""
         return int(self.data["epoch"])
 
 
@@ -21,7 +21,7 @@ class Checkpoint(Protocol):
     """Where a training keeps its newest snapshot."""
 
     def save(self, snapshot: Snapshot) -> None:
-        """Keep this snapshot in place of the one before."""
+        """Keep this snapshot instead of the previous one."""
 
     def load(self) -> Snapshot | None:
         """The newest snapshot, None if there is none."""

@@ -1,4 +1,4 @@
-"""The parameters of a stack of equal modules in one tensor, so that one update moves them all."""
+"""The parameters of a stack of equal modules in one tensor, updated together."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 class StackedParameters:
     """Parameters and buffers of equal modules, with a leading axis of one entry per module.
 
-    ``values`` and ``gradients`` are (models, parameters); ``weight(name)`` is a view of both.
+    ``values`` and ``gradients`` are (models, parameters), ``buffers`` (models, ...) by name.
+    Training steps keep views of all of them, so change them in place and never replace them.
     """
 
     def __init__(self, modules: Sequence[nn.Module], device: torch.device | str = "cpu"):
@@ -34,18 +35,18 @@ class StackedParameters:
         return len(self.values)
 
     def weight(self, name: str) -> tuple[Tensor, Tensor]:
-        """A parameter (models, ...) and its gradient."""
+        """Views of a parameter (models, ...) and of its gradient."""
         place, shape = self._places[name], self._shapes[name]
         value, gradient = self.values.detach(), self.gradients
         return value[:, place].unflatten(1, shape), gradient[:, place].unflatten(1, shape)
 
     def state_dict(self, index: int) -> dict[str, Tensor]:
-        """The state of one module as torch names it, not tied to this one."""
+        """A copy of the state of one module, by torch's names."""
         names = {name: self.weight(name)[0][index].clone() for name in self._shapes}
         return names | {name: value[index].clone() for name, value in self.buffers.items()}
 
     def load_state_dict(self, index: int, state: dict[str, Tensor]) -> None:
-        """Set the state of one module."""
+        """Set the state of one module, by torch's names."""
         for name in self._shapes:
             self.weight(name)[0][index].copy_(state[name])
         for name, value in self.buffers.items():

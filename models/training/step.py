@@ -1,4 +1,4 @@
-"""What the training loop asks of a training step, whichever one computes."""
+"""The training step that the training loop needs, as a protocol."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from torch import Tensor
 class TrainingStep(Protocol):
     """Loss and gradients for batches of one size, for a stack of equal networks.
 
-    The loop fills ``inputs`` (models, n, features), and ``labels`` (models, n) where there are any.
+    The loop fills ``inputs`` (models, n, features), and ``labels`` (models, n) if there are any.
     A call adds the mean loss of the batch to ``total`` (models,), sets the gradients of the stacked
     parameters and updates the running statistics of batch norm.
     """
@@ -19,11 +19,14 @@ class TrainingStep(Protocol):
     total: Tensor
 
     def __call__(self) -> None:
-        """Learn from the batch."""
+        """Compute loss and gradients for the batch in ``inputs`` and ``labels``."""
 
 
 def fill(target: Tensor, batch: Tensor) -> None:
-    """Copy a batch (models or 1, n, ...); uint8 images become values in [0, 1]."""
+    """Copy a batch (models or 1, n, ...) to target (models, n, features).
+
+    uint8 images become values in [0, 1].
+    """
     values = batch.flatten(2).expand_as(target)
     if batch.dtype == torch.uint8:
         torch.div(values, 255, out=target)

@@ -7,7 +7,7 @@ CONFIDENCE = 0.95
 
 
 class Estimate(NamedTuple):
-    """A mean over n values, and its 95 % interval unless a single value leaves it open."""
+    """A mean over n values with its 95 % interval; a single value has no interval."""
 
     mean: float
     low: float | None
@@ -21,9 +21,9 @@ class Estimate(NamedTuple):
 
 
 def estimate(values: Iterable[float]) -> Estimate:
-    """Mean and Student's t interval of independent values, at least one.
+    """Mean and Student's t interval of at least one value, in the unit of the values.
 
-    The values of a study's seeds are taken as normally distributed around what every seed aims at.
+    It assumes independent values from one normal distribution, as results of different seeds are.
     """
     import numpy as np
     from scipy import stats

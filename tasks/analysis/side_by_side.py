@@ -1,52 +1,69 @@
-"""Two tables side by side, with the change from one to the other."""
+"""The tables of two studies side by side, with the change from the first to the second."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.analysis.summaries import over_seeds
+from tasks.analysis.intervals import Estimate
+from tasks.analysis.summaries import means_over_seeds
 from tasks.analysis.tables import Row
-from tasks.analysis.verdicts import compare
+from tasks.analysis.verdicts import Comparison, compare
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
+
+
+class ComparedChoice(NamedTuple):
+    """One choice in both tables: its values by column, both means over seeds, and the change.
+
+    A mean is None where that table lacks the choice, the change where no seed has it in both.
+    """
+
+    choice: Row
+    means: tuple[Estimate | None, Estimate | None]
+    change: Comparison | None
+
+    def numbers(self) -> dict[str, float | None]:
+        """Both means and the change as columns of a table."""
+        first, second = self.means
+        return {
+            "mean_A": None if first is None else first.mean,
+            "mean_B": None if second is None else second.mean,
+            "change": None if self.change is None else self.change.change,
+        }
 
 
 def side_by_side(
-    frames: Sequence["DataFrame"], by: Sequence[str], column: str, relative: bool
-) -> list[Row]:
-    """One row per choice that either of two tables has: both means over seeds, and the change.
+    first: "DataFrame", second: "DataFrame", by: Sequence[str], column: str, relative: bool
+) -> list[ComparedChoice]:
+    """Compare two tables, one row per combination of values in ``by`` that either of them has.
 
-    The change has an interval where both were done with two seeds or more, compared by seed.
+    The change is compared seed by seed. It has an interval where both tables have at least two
+    seeds in common. A ``relative`` change is one in per cent.
     """
-    sides = [_by_choice(rows, by, column) for rows in frames]
+    means = [_means_by_choice(rows, by, column) for rows in (first, second)]
     found = []
-    for choice in dict.fromkeys([*sides[0], *sides[1]]):
-        means = [side.get(choice) for side in sides]
-        both = [_of_choice(rows, by, choice, column) for rows in frames]
-        seeds = both[0].index.intersection(both[1].index)
-        change = None
-        if len(seeds):
-            change = compare("", both[0][seeds], both[1][seeds], relative)
-        numbers = {f"mean_{name}": m and m.mean for name, m in zip("AB", means, strict=True)}
-        found.append(
-            {
-                "choice": dict(zip(by, choice, strict=True)),
-                "means": means,
-                "change": change,
-                "numbers": numbers | {"change": change and change.change},
-            }
-        )
+    for choice in dict.fromkeys([*means[0], *means[1]]):
+        before, after = (_values_by_seed(rows, by, choice, column) for rows in (first, second))
+        seeds = before.index.intersection(after.index)
+        change = compare("", before[seeds], after[seeds], relative) if len(seeds) else None
+        pair = (means[0].get(choice), means[1].get(choice))
+        found.append(ComparedChoice(dict(zip(by, choice, strict=True)), pair, change))
     return found
 
 
-def _by_choice(rows: "DataFrame", by: Sequence[str], column: str) -> dict[tuple[Any, ...], Any]:
-    return {tuple(row[name] for name in by): row[column] for row in over_seeds(rows, by, [column])}
+def _means_by_choice(
+    rows: "DataFrame", by: Sequence[str], column: str
+) -> dict[tuple[object, ...], Estimate | None]:
+    means = means_over_seeds(rows, by, [column])
+    return {tuple(row[name] for name in by): row[column] for row in means}
 
 
-def _of_choice(rows: "DataFrame", by: Sequence[str], choice: tuple[Any, ...], column: str) -> Any:
-    """The values of one choice by seed."""
+def _values_by_seed(
+    rows: "DataFrame", by: Sequence[str], choice: tuple[object, ...], column: str
+) -> "Series":
     if column not in rows:
         rows = rows.reindex(columns=["seed", *by, column])
     for name, value in zip(by, choice, strict=True):
         rows = rows[rows[name] == value]
-    return rows.set_index("seed")[column].dropna()
+    values: Series = rows.set_index("seed")[column].dropna()
+    return values

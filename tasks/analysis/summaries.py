@@ -1,7 +1,7 @@
-"""Means over seeds: the rows of the report and the headline numbers in MLflow."""
+"""Means over seeds: the rows of the report's tables and the headline metrics in MLflow."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.analysis.intervals import estimate
 from tasks.analysis.tables import Row, Tables
@@ -9,11 +9,25 @@ from tasks.analysis.tables import Row, Tables
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+LOSSES = ["final_train_loss", "final_test_loss", "reported_train_loss", "reported_test_loss"]
+MODEL_COLUMNS = [*LOSSES, "pca_test_loss", "dead_units", "epochs_to_converge"]
+CORRELATION_COLUMNS = [
+    "dead_units",
+    "mean_abs_correlation_nan_as_zero",
+    "mean_abs_correlation_live",
+]
+CLASSIFIER_COLUMNS = [*LOSSES, "test_accuracy", "first_gradient_norm", "last_gradient_norm"]
+INTERPOLATION_COLUMNS = [
+    f"{images}{measure}"
+    for images in ("", "pixel_", "real_")
+    for measure in ("sharpness", "confidence", "nearest_distance")
+]
 
-def over_seeds(rows: "DataFrame", by: Sequence[str], columns: Sequence[str]) -> list[Row]:
-    """One row per choice: the mean of each column over seeds, with its interval.
 
-    A column that was not measured is None. ``runs`` pairs every seed with the key of its entry.
+def means_over_seeds(rows: "DataFrame", by: Sequence[str], columns: Sequence[str]) -> list[Row]:
+    """One row per combination of values in ``by``: the Estimate of each column over seeds.
+
+    A column that was not measured is None. ``runs`` holds pairs of a seed and its entry's key.
     """
     found: list[Row] = []
     if not len(rows):
@@ -29,52 +43,48 @@ def over_seeds(rows: "DataFrame", by: Sequence[str], columns: Sequence[str]) -> 
     return found
 
 
-def headline(tables: Tables) -> dict[str, float]:
-    """The numbers that invocations are compared by: every model's, and means over seeds."""
+def headline_metrics(tables: Tables) -> dict[str, float]:
+    """The metrics that MLflow compares invocations by: means over seeds and each seed's values.
+
+    The names are those of MLflow, like ``test_loss/depth_2/latent_020/seed_0``.
+    """
     found: dict[str, float] = {}
     models, scenarios = tables.models, tables.scenarios
     for choice, rows in models.groupby(["depth", "latent_dim"], sort=False):
         for part in ("train", "test"):
             name = f"{part}_loss/depth_{{}}/latent_{{:03d}}".format(*choice)
-            found |= _numbers(name, rows, f"final_{part}_loss")
+            found |= _metrics_over_seeds(name, rows, f"final_{part}_loss")
     for choice, rows in scenarios.groupby(["scenario", "trained", "label_budget"], sort=False):
-        found |= _numbers("test_accuracy/{}/{}/{}".format(*choice), rows, "test_accuracy")
+        name = "test_accuracy/{}/{}/{}".format(*choice)
+        found |= _metrics_over_seeds(name, rows, "test_accuracy")
     for size, rows in tables.frozen.groupby("latent_dim"):
-        found |= _numbers(f"test_accuracy/frozen/latent_{size:03d}", rows, "test_accuracy")
+        name = f"test_accuracy/frozen/latent_{size:03d}"
+        found |= _metrics_over_seeds(name, rows, "test_accuracy")
     return found
 
 
-def _numbers(name: str, rows: "DataFrame", column: str) -> dict[str, float]:
-    """A column's mean over seeds, its interval, and each seed's value."""
-    over = estimate(rows[column])
-    found = {name: over.mean}
-    if over.low is not None and over.high is not None:
-        found |= {f"{name}/ci95_low": over.low, f"{name}/ci95_high": over.high}
-    of_seed = zip(rows.seed, rows[column], strict=True)
-    return found | {f"{name}/seed_{seed}": value for seed, value in of_seed}
+def _metrics_over_seeds(name: str, rows: "DataFrame", column: str) -> dict[str, float]:
+    """A column's mean over seeds, the ends of its interval, and each seed's value."""
+    over_seeds = estimate(rows[column])
+    found = {name: over_seeds.mean}
+    if over_seeds.low is not None and over_seeds.high is not None:
+        found |= {f"{name}/ci95_low": over_seeds.low, f"{name}/ci95_high": over_seeds.high}
+    values = zip(rows.seed, rows[column], strict=True)
+    return found | {f"{name}/seed_{seed}": value for seed, value in values}
 
 
-CURVES = ["final_train_loss", "final_test_loss", "reported_train_loss", "reported_test_loss"]
-MODEL_COLUMNS = [*CURVES, "pca_test_loss", "dead_units", "epochs_to_converge"]
-CORRELATIONS = ["dead_units", "mean_abs_correlation_nan_as_zero", "mean_abs_correlation_live"]
-CLASSIFIER_COLUMNS = [*CURVES, "test_accuracy", "first_gradient_norm", "last_gradient_norm"]
-MEASURES = ["sharpness", "confidence", "nearest_distance"]
-
-
-def summaries(tables: Tables) -> dict[str, list[dict[str, Any]]]:
-    """What the page shows: means over seeds."""
+def summaries(tables: Tables) -> dict[str, list[Row]]:
+    """The rows of each table of the report, as means over seeds."""
     shape = ["depth", "latent_dim", "n_parameters"]
     scenario = ["scenario", "trained", "label_budget"]
-    walked = tables.interpolation
-    controls = [f"{of}_{measure}" for of in ("pixel", "real") for measure in MEASURES]
+    ablation = ["output", "optimizer", "trained"]
+    size = ["latent_dim"]
     return {
-        "latent": over_seeds(tables.latent_sweep, shape, MODEL_COLUMNS),
-        "depth": over_seeds(tables.depth_sweep, shape, MODEL_COLUMNS),
-        "walks": over_seeds(walked, ["latent_dim"], [*MEASURES, *controls]) if len(walked) else [],
-        "correlation": over_seeds(tables.latent_sweep, ["latent_dim"], CORRELATIONS),
-        "transfer": over_seeds(tables.scenarios, scenario, CLASSIFIER_COLUMNS),
-        "frozen": over_seeds(tables.frozen, ["latent_dim"], CLASSIFIER_COLUMNS),
-        "ablation": over_seeds(
-            tables.ablation, ["output", "optimizer", "trained"], CLASSIFIER_COLUMNS
-        ),
+        "latent": means_over_seeds(tables.latent_sweep, shape, MODEL_COLUMNS),
+        "depth": means_over_seeds(tables.depth_sweep, shape, MODEL_COLUMNS),
+        "interpolation": means_over_seeds(tables.interpolation, size, INTERPOLATION_COLUMNS),
+        "correlation": means_over_seeds(tables.latent_sweep, size, CORRELATION_COLUMNS),
+        "transfer": means_over_seeds(tables.scenarios, scenario, CLASSIFIER_COLUMNS),
+        "frozen": means_over_seeds(tables.frozen, size, CLASSIFIER_COLUMNS),
+        "ablation": means_over_seeds(tables.ablation, ablation, CLASSIFIER_COLUMNS),
     }

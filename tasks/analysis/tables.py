@@ -1,30 +1,52 @@
 """A study's results as tables: one row per model."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from models.specs import LabelBudget, largest_budget
 from tasks.analysis import published_results
+from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-Groups = dict[str, list[Entry]]
-Row = dict[str, Any]
-SHAPE = ["depth", "latent_dim"]
-CHOICES = ["scenario", "trained", "output", "optimizer", "label_budget", *SHAPE]
-MODEL, CLASSIFIER = [*SHAPE, "seed"], [*CHOICES, "seed"]
+Groups = dict[str, list[Entry]]  # entries by the name of their step
+Config = JsonObject  # a study's configuration
+Row = JsonObject
+# the columns that say which model a row is about, besides its seed
+MODEL_CHOICES = ["depth", "latent_dim"]
+CLASSIFIER_CHOICES = [
+    "scenario",
+    "trained",
+    "output",
+    "optimizer",
+    "label_budget",
+    *MODEL_CHOICES,
+]
+
+
+class ModelIdentity(NamedTuple):
+    """What distinguishes a trained autoencoder from the others of its study."""
+
+    depth: int
+    latent_dim: int
+    seed: int
 
 
 class Tables(NamedTuple):
-    """One row per autoencoder, per classifier, and per model whose walks were measured."""
+    """The results of one invocation.
+
+    ``models`` has one row per autoencoder, ``transfer`` one per classifier, ``interpolation`` one
+    per autoencoder whose interpolations were measured. ``n_train`` is the number of training
+    images, 0 if the dataset could not be prepared.
+    """
 
     models: "DataFrame"
     transfer: "DataFrame"
     interpolation: "DataFrame"
-    config: dict[str, Any]
+    config: Config
     n_train: int
 
     @property
@@ -44,7 +66,7 @@ class Tables(NamedTuple):
 
     @property
     def scenarios(self) -> "DataFrame":
-        """The classifiers on the study's encoder."""
+        """The classifiers on the study's encoder, in the order of scenarios and label budgets."""
         found, chosen = self.transfer, self.config["transfer"]
         named = [name for name in chosen["scenarios"] if name != "ablation"]
         budgets = chosen["label_budgets"]
@@ -57,7 +79,10 @@ class Tables(NamedTuple):
 
     @property
     def frozen(self) -> "DataFrame":
-        """The classifiers on frozen encoders of all latent sizes at the study's depth."""
+        """The classifiers on frozen encoders of all latent sizes at the study's depth.
+
+        Only those with the largest label budget.
+        """
         found, sizes = self.transfer, self.config["transfer"]["latent_dims"]
         swept = found.latent_dim.isin(self.config["latent_dims"] if sizes is None else sizes)
         chosen = (
@@ -79,40 +104,40 @@ class Tables(NamedTuple):
         return largest_budget(self.config["transfer"]["label_budgets"])
 
 
-def make_tables(groups: Groups, config: dict[str, Any]) -> Tables:
-    """The tables of everything that came out."""
+def make_tables(groups: Groups, config: Config) -> Tables:
+    """The tables of all entries; a group that is missing gives an empty table."""
     from pandas import DataFrame
 
     models, transfer = model_rows(groups), transfer_rows(groups.get("transfer", []))
     return Tables(
-        DataFrame(models, columns=None if models else MODEL),
-        DataFrame(transfer, columns=None if transfer else CLASSIFIER),
-        walk_means(walk_rows(groups.get("interpolate", []))),
+        DataFrame(models, columns=None if models else [*MODEL_CHOICES, "seed"]),
+        DataFrame(transfer, columns=None if transfer else [*CLASSIFIER_CHOICES, "seed"]),
+        means_over_pairs(interpolation_rows(groups.get("interpolate", []))),
         config,
         groups["data"][0].result["n_train"] if groups.get("data") else 0,
     )
 
 
-def model_key(entry: Entry) -> tuple[int, int, int]:
-    """Depth, latent size and seed of a trained autoencoder."""
+def model_identity(entry: Entry) -> ModelIdentity:
+    """Depth, latent size and seed of an entry of the step ``train``."""
     spec = entry.result["spec"]
-    return spec["depth"], spec["latent_dim"], entry.result["recipe"]["seed"]
+    return ModelIdentity(spec["depth"], spec["latent_dim"], entry.result["recipe"]["seed"])
 
 
 def dataset_name(groups: Groups) -> str:
-    """The dataset of a study, empty if it could not be prepared."""
+    """The name of a study's dataset, empty if the dataset could not be prepared."""
     return str(groups["data"][0].result["name"]) if groups.get("data") else ""
 
 
 def model_rows(groups: Groups) -> list[Row]:
-    """One row per trained autoencoder, with what was measured and what was published."""
-    extra: dict[str, dict[str, Any]] = {}
+    """One row per trained autoencoder: its measurements and the published losses."""
+    extra: dict[str, Row] = {}
     for task in ("evaluate", "correlate"):
         for entry in groups.get(task, []):
             extra.setdefault(entry.inputs["model"], {}).update(entry.result["metrics"])
     rows = []
-    for entry in sorted(groups.get("train", []), key=model_key):
-        depth, latent_dim, seed = model_key(entry)
+    for entry in sorted(groups.get("train", []), key=model_identity):
+        depth, latent_dim, seed = model_identity(entry)
         row: Row = {"depth": depth, "latent_dim": latent_dim, "seed": seed}
         row |= entry.result["parameters"]
         if dataset_name(groups) == "mnist":
@@ -129,11 +154,11 @@ def model_rows(groups: Groups) -> list[Row]:
 
 
 def transfer_rows(entries: Iterable[Entry]) -> list[Row]:
-    """One row per classifier; published losses beside the scenario that repeats them."""
+    """One row per classifier; those that repeat the written study have its published losses."""
     rows = []
     for entry in entries:
         row = entry.result["architecture"] | entry.result["spec"]
-        row = {name: row[name] for name in CLASSIFIER}
+        row = {name: row[name] for name in [*CLASSIFIER_CHOICES, "seed"]}
         as_reported = (row["scenario"], row["label_budget"]) == ("as_reported", "all")
         if as_reported and entry.result["dataset"] == "mnist":
             row["reported_train_loss"] = published_results.TRANSFER_TRAIN_LOSS[row["trained"]]
@@ -143,19 +168,22 @@ def transfer_rows(entries: Iterable[Entry]) -> list[Row]:
     return rows
 
 
-def walk_rows(entries: Iterable[Entry]) -> list[Row]:
-    """One row per model and pair of labels."""
+def interpolation_rows(entries: Iterable[Entry]) -> list[Row]:
+    """One row per autoencoder and pair of labels."""
     return [entry.result["parameters"] | entry.result["metrics"] for entry in entries]
 
 
-def walk_means(rows: list[Row]) -> "DataFrame":
-    """One row per latent size and seed: means over the pairs that the seed has at every size."""
+def means_over_pairs(rows: list[Row]) -> "DataFrame":
+    """One row per latent size and seed: means over pairs of labels.
+
+    A pair counts for a seed only if all latent sizes of that seed have it.
+    """
     from pandas import DataFrame
 
-    walks = DataFrame(rows)
+    table = DataFrame(rows)
     if not rows:
-        return walks
-    everywhere = walks.groupby("seed").latent_dim.transform("nunique")
-    found = walks.groupby(["seed", "from", "to"]).latent_dim.transform("nunique")
-    compared = walks[found == everywhere]
+        return table
+    sizes_of_seed = table.groupby("seed").latent_dim.transform("nunique")
+    sizes_of_pair = table.groupby(["seed", "from", "to"]).latent_dim.transform("nunique")
+    compared = table[sizes_of_pair == sizes_of_seed]
     return compared.groupby(["latent_dim", "seed"], as_index=False).mean(numeric_only=True)

@@ -1,7 +1,6 @@
-"""A claim as a chain of comparisons over seeds, and the verdict that follows."""
+"""A claim as a list of comparisons over seeds, and the verdict that follows from them."""
 
 import math
-from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -18,12 +17,14 @@ Outcome = Literal["confirmed", "refuted", "undecided", "not measured"]
 
 
 class Comparison(Value):
-    """How a quantity changes from one choice to another: the mean over n seeds, its 95 % interval.
+    """How much a quantity changes from one choice to another: mean over n seeds, 95 % interval.
 
-    A relative change is one in per cent, by the mean logarithm of the ratio. ``effect_size`` is
-    Cohen's d of the paired changes: their mean in their standard deviations; ``p_value`` that of
-    Student's paired t test; equal changes have neither. A single seed has no interval; an exact
-    count needs none.
+    ``change``, ``low`` and ``high`` have the quantity's unit. With the unit "%" they are the change
+    in per cent that follows from the mean logarithm of the ratio, and from its interval's ends.
+    ``effect_size`` is Cohen's d of the paired changes: their mean divided by their standard
+    deviation. ``p_value`` is that of Student's paired t test, two-sided. Both are None where all
+    changes are equal, and ``low`` and ``high`` are the mean then. A single seed has no interval.
+    An ``exact`` count needs none.
     """
 
     label: str
@@ -36,23 +37,35 @@ class Comparison(Value):
     p_value: float | None = None
     exact: bool = False
 
-    def side(self, sign: int) -> Literal["for", "against", "open"]:
-        """On which side of no change the interval lies, seen from a claim of that sign."""
-        if self.low is None or self.high is None or (self.low == self.high and not self.exact):
-            return "open"
-        low, high = sorted((sign * self.low, sign * self.high))
-        if low > 0:
-            return "for"
-        return "against" if high < 0 else "open"
+    def supports(self, sign: int) -> bool:
+        """Whether the whole interval is on the claim's side of zero; ``sign`` is 1 or -1.
 
-    def least(self, sign: int) -> float:
-        """The least that the interval leaves for a claim of that sign; nothing known is nothing."""
+        Without an interval it is not. Changes that are all equal say nothing about their variance,
+        so an interval of no width counts only for an exact number.
+        """
+        if self.low is None or self.high is None or (self.low == self.high and not self.exact):
+            return False
+        return min(sign * self.low, sign * self.high) > 0
+
+    def contradicts(self, sign: int) -> bool:
+        """Whether the whole interval is on the other side of zero."""
+        return self.supports(-sign)
+
+    def lower_bound(self, sign: int) -> float:
+        """The smallest change in the claim's direction that the interval contains.
+
+        Without an interval it is the change itself, and minus infinity if no seed was compared.
+        """
         ends = [self.change] if self.low is None or self.high is None else [self.low, self.high]
         return min(sign * end for end in ends) if self.n else -math.inf
 
 
 class Verdict(Value):
-    """A claim, what was measured for it, and what follows."""
+    """A claim, the comparisons that test it, and the outcome.
+
+    ``sign`` is the claim's direction: 1 if the quantity is to grow in every comparison, -1 if it is
+    to fall.
+    """
 
     name: str
     claim: str
@@ -63,26 +76,36 @@ class Verdict(Value):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def outcome(self) -> Outcome:
-        """What the intervals say; one seed decides nothing."""
+        """The claim says that every comparison changes in its direction. It is
+
+        - confirmed if every 95 % interval is on the claim's side of zero. This is an
+          intersection-union test (Berger 1982), so it needs no correction for the number of
+          comparisons;
+        - refuted if an interval excludes the claim even after Bonferroni correction: it is on the
+          other side of zero, and p is below 0.05 divided by the number of comparisons. An exact
+          count needs no p;
+        - undecided otherwise. A single seed never decides a claim;
+        - not measured if no comparison has a seed.
+        """
         if not any(comparison.n for comparison in self.comparisons):
             return "not measured"
         limit = (1 - CONFIDENCE) / len(self.comparisons)
-        sides = {comparison.side(self.sign) for comparison in self.comparisons}
         for one in self.comparisons:
             certain = one.exact or (one.p_value is not None and one.p_value < limit)
-            if certain and one.side(self.sign) == "against":
+            if certain and one.contradicts(self.sign):
                 return "refuted"
-        return "confirmed" if sides == {"for"} else "undecided"
+        supported = all(one.supports(self.sign) for one in self.comparisons)
+        return "confirmed" if supported else "undecided"
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def weakest(self) -> Comparison | None:
-        """The comparison that speaks least for the claim: by the near end of its interval."""
-        return min(self.comparisons, key=lambda one: one.least(self.sign), default=None)
+        """The comparison that supports the claim least: the one with the smallest lower bound."""
+        return min(self.comparisons, key=lambda one: one.lower_bound(self.sign), default=None)
 
 
 def compare(label: str, before: "Series", after: "Series", relative: bool) -> Comparison:
-    """Compare two columns of values by seed; seeds that lack either are left out."""
+    """Compare two columns of values seed by seed; a seed that lacks either value is left out."""
     import numpy as np
     from scipy import stats
 
@@ -112,17 +135,23 @@ def compare(label: str, before: "Series", after: "Series", relative: bool) -> Co
     )
 
 
-def compare_along(
-    rows: "DataFrame", along: str, quantity: str, name: Callable[[object], str], relative: bool
+def compare_neighbours(
+    rows: "DataFrame", along: str, quantity: str, label: str, relative: bool
 ) -> tuple[Comparison, ...]:
-    """Compare each value of a column with the next one, seed by seed.
+    """Compare each value of the column ``along`` with the next larger one, seed by seed.
 
-    ``rows`` hold one model each, with its seed. A step that no seed has on both sides stays open.
+    ``rows`` has one row per model, with its ``seed``. ``label`` is the format of a value's name,
+    like ``"d = {}"``. Two neighbours that share no seed give a comparison with n = 0.
     """
     if quantity not in rows or rows[quantity].isna().all():
         return ()
     table = rows.pivot_table(index="seed", columns=along, values=quantity, dropna=False)
     return tuple(
-        compare(f"{name(before)} to {name(after)}", table[before], table[after], relative)
+        compare(
+            f"{label.format(before)} to {label.format(after)}",
+            table[before],
+            table[after],
+            relative,
+        )
         for before, after in pairwise(sorted(table.columns.tolist()))
     )

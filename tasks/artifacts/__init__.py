@@ -1,4 +1,4 @@
-"""What store entries hold, loaded, and what a computation may ask of its worker.
+"""Loads the content of store entries; and a computation's worker: its listener and its device.
 
 Imports ``models`` and the rooms before it: system, datasets, cache.
 """

@@ -1,4 +1,4 @@
-"""A trained autoencoder of the store, loaded."""
+"""Loads a trained autoencoder from its store entry."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ WEIGHTS = "weights.safetensors"
 
 
 def load_autoencoder(entry: Entry) -> "Autoencoder":
-    """The trained autoencoder of a store entry, in evaluation mode."""
+    """The trained autoencoder in an entry of step ``train``, on the CPU, in evaluation mode."""
     from safetensors.torch import load_file
 
     from models.networks.autoencoder import Autoencoder

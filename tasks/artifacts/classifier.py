@@ -1,4 +1,4 @@
-"""A trained classifier of the store, loaded."""
+"""Loads a trained classifier from its store entry."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def load_classifier(entry: Entry) -> "Classifier":
-    """The trained classifier of a store entry, in evaluation mode."""
+    """The trained classifier in an entry of step ``transfer``, on the CPU, in evaluation mode."""
     from safetensors.torch import load_file
 
     from models.networks.classifier import Classifier

@@ -1,4 +1,4 @@
-"""A prepared dataset of the store, loaded."""
+"""Loads a prepared dataset from its store entry."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -6,12 +6,15 @@ from pathlib import Path
 from tasks.cache.entry import Entry
 from tasks.datasets.dataset import Dataset
 
-FILE = "dataset.safetensors"
+DATASET_FILE = "dataset.safetensors"
 
 
 def load_dataset(entry: Entry) -> Dataset:
-    """The tensors of a prepared dataset, not to be changed: a process reads them once."""
-    return _load(entry.path(FILE), entry.fingerprint)
+    """The tensors of a prepared dataset.
+
+    Trap: do not change them. A process reads the file once, and its tasks share the tensors.
+    """
+    return _load(entry.path(DATASET_FILE), entry.fingerprint)
 
 
 @lru_cache(maxsize=1)

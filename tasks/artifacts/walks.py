@@ -1,4 +1,7 @@
-"""Decoded walks of the store: images (steps, height, width) in [0, 1] by name."""
+"""Saves and loads walks: images (steps, height, width) in [0, 1] along a line, by name.
+
+``decoded`` is a straight line in latent space, ``pixels`` the one between the images themselves.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +15,14 @@ WALKS = "walks.safetensors"
 
 
 def save_walks(folder: Path, walks: "dict[str, Tensor]") -> None:
-    """Write walks into the folder of an entry."""
+    """Write walks to a file in the folder of an entry."""
     from safetensors.torch import save_file
 
     save_file({name: images.contiguous() for name, images in walks.items()}, folder / WALKS)
 
 
 def load_walks(entry: Entry) -> "dict[str, Tensor]":
-    """The walks of a store entry."""
+    """The walks in an entry of step ``interpolate``."""
     from safetensors.torch import load_file
 
     return load_file(entry.path(WALKS))

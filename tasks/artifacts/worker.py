@@ -1,17 +1,18 @@
-"""What a computation may ask of the worker that runs it: a listener for events, a device."""
+"""The worker of a computation: where its events go, and on which device it trains."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
 
 from tasks.system.hardware import Device
 
-_listener: ContextVar[Callable[[Any], None] | None] = ContextVar("_listener", default=None)
+Event = dict[str, float]  # the numbers of one epoch by name
+Listener = Callable[[Event], None]
+_listener: ContextVar[Listener | None] = ContextVar("_listener", default=None)
 _device: ContextVar[Device] = ContextVar("_device", default="cpu")
 
 
-def use_worker(listener: Callable[[Any], None], threads: int, device: Device) -> None:
-    """Make this thread one that computes: its events reach the listener."""
+def configure_worker(listener: Listener, threads: int, device: Device) -> None:
+    """Prepare this thread to compute: set its listener, its device and torch's threads."""
     import torch
 
     from models.fast.matmul_backend import use_fast_matmul
@@ -22,21 +23,21 @@ def use_worker(listener: Callable[[Any], None], threads: int, device: Device) ->
     use_fast_matmul()
 
 
-def send_event(event: Any) -> None:
-    """Send an event from the computation to whoever waits for it; nothing without a listener."""
+def send_event(event: Event) -> None:
+    """Send an event to the listener of this thread, if it has one."""
     listener = _listener.get()
     if listener is not None:
         listener(event)
 
 
 def training_device() -> str:
-    """The device that this worker process trains on.
+    """The device on which this worker trains: ``cuda`` or ``cpu``.
 
-    Raises RuntimeError if a GPU is asked for and torch sees none.
+    Raises RuntimeError if ``cuda`` is configured and torch finds no GPU.
     """
     import torch
 
     wanted, found = _device.get(), torch.cuda.is_available()
     if wanted == "cuda" and not found:
-        raise RuntimeError("runner.device: 'cuda', but torch sees no GPU; use auto or cpu")
+        raise RuntimeError("runner.device: 'cuda', but torch finds no GPU; use auto or cpu")
     return "cuda" if found and wanted != "cpu" else "cpu"

@@ -1,4 +1,4 @@
-"""What makes a task's key, and where finished tasks are kept: entries, stores, checkpoints.
+"""The keys of tasks, and where results are stored: entries, two stores, checkpoints.
 
 Imports ``models`` and the rooms before it: system, datasets.
 """

@@ -1,7 +1,7 @@
-"""Checkpoints of trainings in progress: one file per key, whole or not at all, verified on use.
+"""Checkpoints of trainings in progress: one file per key, written atomically, verified before use.
 
-A checkpoint lies at ``store/checkpoints/<task>-<key>/epoch-<n>-<sha256>.safetensors``. Its name
-holds the digest of its content, so no changed bit goes unseen.
+A checkpoint is ``store/checkpoints/<task>-<key>/epoch-<n>-<sha256>.safetensors``. Its name
+contains the digest of its content, so every changed bit is noticed.
 """
 
 import json
@@ -21,12 +21,12 @@ SUFFIX = ".safetensors"
 
 
 def folder_of(task: str, key: str) -> Path:
-    """Where the checkpoints of a task with this key lie, or would."""
+    """The folder for the checkpoints of a task with this key, whether it exists or not."""
     return study_home() / "store" / "checkpoints" / f"{task}-{key}"
 
 
 def remove(task: str, key: str) -> None:
-    """The training is done: its checkpoints are not needed any more."""
+    """Remove the checkpoints of a training that is done."""
     shutil.rmtree(folder_of(task, key), ignore_errors=True)
 
 
@@ -34,35 +34,35 @@ def _newest(folder: Path) -> Path | None:
     return max(folder.glob(f"epoch-*{SUFFIX}"), default=None)
 
 
-def epoch_of(task: str, key: str) -> int | None:
-    """The last epoch that a training would resume behind; None without a checkpoint."""
+def newest_epoch(task: str, key: str) -> int | None:
+    """The epoch after which a training would resume; None without a checkpoint."""
     newest = _newest(folder_of(task, key))
     return int(newest.name.split("-")[1]) if newest else None
 
 
-def verified_folder(task: str, key: str) -> Path:
-    """The folder for a training to resume from; damaged checkpoints are set aside with a warning.
+def verify_checkpoints(task: str, key: str) -> Path:
+    """Move damaged checkpoints to quarantine with a warning; returns the folder to resume from.
 
-    Hold the key's lock.
+    Call it with the key locked.
     """
     folder = folder_of(task, key)
     for path in folder.glob("*"):
         sha256 = path.name.removesuffix(SUFFIX).rpartition("-")[2]
         if path.suffix != SUFFIX:
-            path.unlink()  # what a killed process was writing
+            path.unlink()  # incomplete: its process was killed
         elif sha256_of(path) != sha256:
-            store.set_aside(path, f"checkpoint damaged: {path.name[:18]}... of {task}/{key[:12]}")
+            store.quarantine(path, f"checkpoint damaged: {path.name[:18]}... of {task}/{key[:12]}")
     return folder
 
 
 class CheckpointFolder:
-    """Keeps the newest snapshot of one training in a folder."""
+    """Saves the newest snapshot of one training in a folder."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
     def save(self, snapshot: "Snapshot") -> None:
-        """Write a snapshot durably, then drop the older one."""
+        """Write a snapshot durably, then remove the older ones."""
         from safetensors.torch import save_file
 
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ class CheckpointFolder:
                 older.unlink()
 
     def load(self) -> "Snapshot | None":
-        """The newest snapshot, None if there is none."""
+        """The newest snapshot; None if there is none."""
         from safetensors import safe_open
 
         from models.training.snapshots import Snapshot

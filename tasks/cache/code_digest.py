@@ -1,14 +1,18 @@
-"""A digest of the code that a function runs: itself and every project definition it reaches.
+"""A digest of the code that a function runs: its own and every project definition that it reaches.
 
-Definitions are compared as parsed code without comments, docstrings and formatting, so rewording
-changes nothing and an edited helper changes exactly the functions that use it. What is reached:
+Definitions are compared as parsed code without comments, docstrings and formatting. So rewording
+changes no digest, and an edited helper changes the digests of exactly the functions that use it.
+A function reaches:
 
-- definitions that a reached definition names, through imports of any form and re-exports;
-- what a module does when it is imported, beside defining names: of each module that holds a
-  reached definition, of the packages around it, and of all that these import.
+- definitions that it or a reached definition names, through imports of any form and re-exports;
+- the import-time statements of each module that contains a reached definition, of the packages
+  around it, and of every module that these import.
 
-Code that this cannot follow (names looked up by text, imports of computed names) must not be
-reached by a step; a test refuses it.
+A step must not reach code that this cannot follow, such as names that are looked up by text or
+computed imports; a test checks that.
+
+Trap: a definition counts under the name of its module. Moving or renaming a module changes the key
+of every step that reaches it, and all of these results are computed again.
 """
 
 import ast
@@ -16,7 +20,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from tasks.cache import module_code
 from tasks.cache.module_code import (
@@ -26,7 +29,7 @@ from tasks.cache.module_code import (
     is_followed,
     module_file,
     module_text,
-    modules_run_by,
+    modules_imported_by,
     names_used_in,
     package_of,
     parse_module,
@@ -35,8 +38,8 @@ from tasks.cache.module_code import (
 TEMPLATES = "tasks/reporting/templates"
 
 
-def _resolved(target: Name, attributes: tuple[str, ...]) -> Name:
-    """What ``target.attributes`` stands for: a submodule's name, or a name of a module."""
+def _resolve(target: Name, attributes: tuple[str, ...]) -> Name:
+    """What ``target.attributes`` refers to: a submodule, or a name in a module."""
     for attribute in attributes:
         if target.name:
             break
@@ -46,8 +49,8 @@ def _resolved(target: Name, attributes: tuple[str, ...]) -> Name:
 
 
 @cache
-def _reached(name: Name) -> frozenset[Name]:
-    """The project names that one definition, or a module's own effects, refer to."""
+def _direct_references(name: Name) -> frozenset[Name]:
+    """The project names that one definition, or a module's import-time code, refers to."""
     parsed = parse_module(name.module)
     if parsed is None:
         return frozenset()
@@ -57,36 +60,37 @@ def _reached(name: Name) -> frozenset[Name]:
     else:
         parts = name.module.split(".")
         found |= {Name(".".join(parts[:end]), "") for end in range(1, len(parts))}
-        found |= {Name(module, "") for module in parsed.runs}
+        found |= {Name(module, "") for module in parsed.imported_modules}
+    package = package_of(name.module)
     for node in _statements(parsed, name):
-        for inner in ast.walk(node):  # what a function imports runs when it is called
-            found |= {Name(module, "") for module in modules_run_by(inner, package_of(name.module))}
+        for inner in ast.walk(node):  # a function runs the modules that it imports
+            found |= {Name(module, "") for module in modules_imported_by(inner, package)}
         for root, *attributes in names_used_in(node):
-            found |= set(_meanings(name.module, parsed, root, tuple(attributes)))
+            found |= set(_possible_targets(name.module, parsed, root, tuple(attributes)))
     if name.name and name.name not in parsed.definitions:  # a re-export
-        found |= set(_meanings(name.module, parsed, name.name, ()))
+        found |= set(_possible_targets(name.module, parsed, name.name, ()))
     return frozenset(one for one in found if is_followed(one.module))
 
 
 def _statements(parsed: ModuleCode, name: Name) -> list[ast.stmt]:
-    return parsed.definitions.get(name.name, []) if name.name else parsed.effects
+    return parsed.definitions.get(name.name, []) if name.name else parsed.import_time
 
 
-def _meanings(
+def _possible_targets(
     module: str, parsed: ModuleCode, root: str, attributes: tuple[str, ...]
 ) -> Iterator[Name]:
-    """What a name may stand for in a module."""
+    """What ``root.attributes`` may refer to in a module."""
     if root in parsed.definitions:
         yield Name(module, root)
     for target in parsed.imports.get(root, ()):
-        yield _resolved(target, attributes)
+        yield _resolve(target, attributes)
     if root not in parsed.definitions and root not in parsed.imports:
         for target in parsed.imports.get("*", ()):
             yield Name(target.module, root)
 
 
-def read_code() -> None:
-    """Fix all project code as it is now; an edit from here on is seen by whoever compares."""
+def snapshot_code() -> None:
+    """Read all project code now. Later edits of it change no key in this process."""
     for package in PACKAGES:
         for path in (module_code.ROOT / package).rglob("*.py"):
             parts = path.relative_to(module_code.ROOT).with_suffix("").parts
@@ -95,12 +99,15 @@ def read_code() -> None:
 
 @cache
 def code_parts(module: str, name: str) -> dict[str, str]:
-    """Digest of every project definition that ``module.name`` reaches, by ``module:name``."""
+    """Digest of every project definition that ``module.name`` reaches, by ``module:name``.
+
+    The name is empty for a module's import-time code, and for a template, named by its path.
+    """
     start = Name(module, name)
     seen = {start}
     waiting = [start]
     while waiting:
-        for reached in _reached(waiting.pop()):
+        for reached in _direct_references(waiting.pop()):
             if reached not in seen:
                 seen.add(reached)
                 waiting.append(reached)
@@ -121,7 +128,7 @@ def _digest_of(nodes: list[ast.stmt]) -> str:
 
 
 def _templates(nodes: list[ast.stmt]) -> Iterator[Path]:
-    """All templates if the code names one: they include each other, and decide as code does."""
+    """All templates if the code names one: templates include each other and contain code."""
     parts = (part for node in nodes for part in ast.walk(node))
     if any(isinstance(p, ast.Constant) and str(p.value).endswith(".j2") for p in parts):
         yield from sorted(
@@ -133,20 +140,20 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def code_digest(function: Callable[..., Any]) -> str:
-    """One digest over all the code that a top-level project function reaches."""
+def code_digest(function: Callable[..., object]) -> str:
+    """One digest of all the code that a top-level project function reaches, in hex."""
     parts = code_parts(function.__module__, function.__name__)
     return _sha256(repr(sorted(parts.items())))
 
 
-def forget_code() -> None:
-    """Read the code anew when it is asked for next."""
-    for cached in (module_file, module_text, parse_module, _reached, code_parts):
+def clear_code_snapshot() -> None:
+    """Forget the code that was read; it is read again when it is needed."""
+    for cached in (module_file, module_text, parse_module, _direct_references, code_parts):
         cached.cache_clear()
 
 
 def part_file(part: str) -> Path:
-    """The file that held a part of an earlier ``code_parts``, whether it is still there or not."""
+    """The file of a part of an earlier ``code_parts``, whether it still exists or not."""
     module = part.partition(":")[0]
     if "/" in module:  # a template
         return module_code.ROOT / module

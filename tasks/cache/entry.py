@@ -1,12 +1,11 @@
-"""One finished task as the store keeps it: its manifest and where its files are."""
+"""One finished task in the store: its manifest and its files."""
 
 import json
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from tasks.cache.canonical import digest
+from tasks.cache.canonical import JsonObject, digest
 from tasks.system.files import flush, sha256_of
 from tasks.system.folders import study_home
 
@@ -14,10 +13,11 @@ MANIFEST = "manifest.json"
 
 
 class Entry(BaseModel):
-    """One finished task: what it was asked, what it returned, which files it left.
+    """One finished task: its inputs, its code, its result and its files.
 
-    ``identity`` holds what distinguishes it from others of its step; entries of versions before
-    0.2 have none. ``seconds`` is the time that the computation took.
+    ``identity`` is what distinguishes it from others of its step; entries of versions before 0.2
+    have none. ``code`` is the digest of each definition by ``module:name``, ``files`` the SHA-256
+    of each file by relative name, ``seconds`` the time that the computation took.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,13 +25,13 @@ class Entry(BaseModel):
     task: str
     key: str
     name: str
-    identity: dict[str, Any] = {}
-    inputs: dict[str, Any]
+    identity: JsonObject = {}
+    inputs: JsonObject
     code: dict[str, str]
-    result: dict[str, Any]
+    result: JsonObject
     files: dict[str, str]
     seconds: float
-    provenance: dict[str, Any]
+    provenance: JsonObject
 
     @field_validator("files")
     @classmethod
@@ -43,37 +43,41 @@ class Entry(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """Digest of the content; equal for equal answers, however and whenever computed."""
+        """Digest of result and files: the same for equal results, whenever they were computed.
+
+        Trap: a key contains it in place of the entry, see ``tasks.cache.canonical.to_json``.
+        """
         return digest([self.task, self.result, self.files])
 
     @property
     def folder(self) -> Path:
-        """Where the entry is now; the store may be moved between runs."""
+        """The entry's folder in the present STUDY_HOME; the store may be moved between runs."""
         return entry_folder(self.task, self.key)
 
     def path(self, name: str) -> Path:
-        """A file of the entry."""
+        """The path of one of the entry's files."""
         return self.folder / name
 
 
 def entry_folder(task: str, key: str) -> Path:
-    """Where the entry of a task with this key is, or would be."""
+    """The folder for the entry of a task with this key, whether it exists or not."""
     return study_home() / "store" / task / key
 
 
-def unseal(text: str | bytes, task: str, key: str) -> Entry | None:
-    """The entry of a manifest, None if it is damaged or that of another task."""
+def read_manifest(text: str | bytes, task: str, key: str) -> Entry | None:
+    """The entry in a manifest; None if the manifest is damaged or of another task or key."""
     try:
-        sealed = json.loads(text)
-        entry = Entry.model_validate(sealed["entry"])
-        intact = sealed["sha256"] == digest(sealed["entry"])  # as written, by whichever version
+        manifest = json.loads(text)
+        entry = Entry.model_validate(manifest["entry"])
+        # of the text as it is: another version's entry may lack fields that have defaults now
+        intact = manifest["sha256"] == digest(manifest["entry"])
     except (ValueError, KeyError, TypeError):
         return None
     return entry if intact and (entry.task, entry.key) == (task, key) else None
 
 
 def find_damage(entry: Entry, folder: Path) -> str:
-    """The name of the first file that is damaged or missing, if any."""
+    """The name of the first file that is damaged or missing; empty if all are intact."""
     for name, sha256 in entry.files.items():
         path = folder / name
         if not path.is_file() or sha256_of(path) != sha256:
@@ -82,17 +86,17 @@ def find_damage(entry: Entry, folder: Path) -> str:
 
 
 def files_in(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder, by relative name."""
+    """SHA-256 of every file below a folder, by relative name, sorted."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
 
 
-def seal(folder: Path, entry: Entry) -> None:
-    """Write an entry's manifest beside its files, and make all of it durable."""
+def write_manifest(folder: Path, entry: Entry) -> None:
+    """Flush an entry's files to the disk, then write its manifest beside them, durably."""
     for name in entry.files:
         flush(folder / name)
     content = entry.model_dump(mode="json")
-    manifest = folder / MANIFEST
-    sealed = {"entry": content, "sha256": digest(content)}
-    manifest.write_text(json.dumps(sealed, indent=1), encoding="utf-8")
-    flush(manifest)
+    manifest = {"entry": content, "sha256": digest(content)}
+    path = folder / MANIFEST
+    path.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    flush(path)

@@ -1,4 +1,4 @@
-"""One module of the project as parsed code: what it defines, imports and does.
+"""One module of the project as parsed code: its definitions, imports and import-time statements.
 
 Comments, docstrings and formatting are left out.
 """
@@ -12,19 +12,21 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("models", "tasks", "flows")
-# What carries, shows or logs an answer without changing it.
-BYSTANDERS = {
+# The code of these modules is in no key: they carry, show or log a result and never change it.
+# Trap: nothing that can change a result may move into them, or its edits go unnoticed; and a module
+# of this list that moves must be renamed here, or it enters every key.
+IGNORED_MODULES = {
     "tasks.artifacts.worker",
     "tasks.cache.checkpoints",
     "tasks.cache.entry",
     "tasks.cache.step",
     "tasks.cache.store",
 }
-_parser = threading.Lock()  # Python 3.11's fails now and then when two threads parse at once
+_parser_lock = threading.Lock()  # Python 3.11 sometimes fails when two threads parse at once
 
 
 class Name(NamedTuple):
-    """A top-level name of a project module; an empty name stands for the module's own effects."""
+    """A top-level name of a project module; an empty name is the module's import-time code."""
 
     module: str
     name: str
@@ -33,20 +35,20 @@ class Name(NamedTuple):
 class ModuleCode(NamedTuple):
     """A parsed module.
 
-    ``imports`` says what a name may stand for, wherever in the module it is imported; ``"*"`` holds
-    the modules whose names are all imported. ``runs`` are the project modules that importing this
-    one imports. ``effects`` are the statements that do more than define a name.
+    ``imports`` lists what each imported name may refer to, wherever in the module it is imported;
+    its key ``"*"`` lists the modules of star imports. ``imported_modules`` are imported when this
+    module is. ``import_time`` are the top-level statements that do more than define a name.
     """
 
     definitions: dict[str, list[ast.stmt]]
     imports: dict[str, set[Name]]
-    runs: set[str]
-    effects: list[ast.stmt]
+    imported_modules: set[str]
+    import_time: list[ast.stmt]
 
 
 @cache
 def module_file(module: str) -> Path | None:
-    """The file of a project module, None if there is none."""
+    """The file of a project module; None if there is none."""
     if module.split(".", maxsplit=1)[0] not in PACKAGES:
         return None
     base = ROOT.joinpath(*module.split("."))
@@ -57,12 +59,12 @@ def module_file(module: str) -> Path | None:
 
 
 def is_followed(module: str) -> bool:
-    """Whether its code counts: a module of the project that is no bystander."""
-    return module not in BYSTANDERS and module_file(module) is not None
+    """Whether the code of a module counts: it is one of the project's and is not ignored."""
+    return module not in IGNORED_MODULES and module_file(module) is not None
 
 
-def _without_documentation(tree: ast.AST) -> None:
-    """Leave out docstrings, and what pydantic's fields say of themselves."""
+def _remove_documentation(tree: ast.AST) -> None:
+    """Remove docstrings and the descriptions of pydantic's fields."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field":
             node.keywords = [word for word in node.keywords if word.arg != "description"]
@@ -73,13 +75,13 @@ def _without_documentation(tree: ast.AST) -> None:
                 node.body = body[1:] or [ast.Pass()]
 
 
-def _is_for_types(node: ast.AST) -> bool:
-    """Whether it is ``if TYPE_CHECKING:``, whose imports never run."""
+def _is_type_checking(node: ast.AST) -> bool:
+    """Whether a statement is ``if TYPE_CHECKING:``, whose imports never run."""
     return isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
 
 
-def _imported(node: ast.AST, package: str) -> Iterator[tuple[str, Name]]:
-    """The names that an import binds in a module of this package, and what each stands for."""
+def _imported_names(node: ast.AST, package: str) -> Iterator[tuple[str, Name]]:
+    """The names that an import binds in a module of this package, and what each refers to."""
     if isinstance(node, ast.ImportFrom):
         above = package.split(".")
         base = ".".join(above[: len(above) + 1 - node.level]) if node.level else ""
@@ -94,54 +96,54 @@ def _imported(node: ast.AST, package: str) -> Iterator[tuple[str, Name]]:
             yield alias.asname or bound, Name(bound, "")
 
 
-def modules_run_by(node: ast.AST, package: str) -> Iterator[str]:
-    """The modules that an import runs."""
+def modules_imported_by(node: ast.AST, package: str) -> Iterator[str]:
+    """The modules that an import statement in a module of this package imports."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
-    yield from (name.module for _, name in _imported(node, package))
+    yield from (name.module for _, name in _imported_names(node, package))
 
 
 @cache
 def module_text(module: str) -> str | None:
-    """The source of a module whose code counts, as it was when it was first asked for."""
+    """The source of a module whose code counts, as it was at the first call; None for others."""
     path = module_file(module) if is_followed(module) else None
     return path.read_text(encoding="utf-8") if path else None
 
 
 def package_of(module: str) -> str:
-    """The package that relative imports of a module start from."""
+    """The package in which relative imports of a module start."""
     path = module_file(module)
     return module if path and path.name == "__init__.py" else module.rpartition(".")[0]
 
 
 @cache
 def parse_module(module: str) -> ModuleCode | None:
-    """A module whose code counts, parsed; None for any other."""
+    """A module whose code counts, parsed; None for others."""
     text = module_text(module)
     if text is None:
         return None
-    with _parser:
+    with _parser_lock:
         tree = ast.parse(text)
-    _without_documentation(tree)
-    tree.body = [node for node in tree.body if not _is_for_types(node)]
+    _remove_documentation(tree)
+    tree.body = [node for node in tree.body if not _is_type_checking(node)]
     parsed = ModuleCode({}, {}, set(), [])
     package = package_of(module)
     for node in ast.walk(tree):  # imports inside functions count as well
-        for bound, target in _imported(node, package):
+        for bound, target in _imported_names(node, package):
             parsed.imports.setdefault(bound, set()).add(target)
     for node in tree.body:
-        _sort_in(parsed, node, package)
+        _add_statement(parsed, node, package)
     return parsed
 
 
-def _sort_in(parsed: ModuleCode, node: ast.stmt, package: str) -> None:
-    """Put one top-level statement where it belongs: definition, import or effect."""
+def _add_statement(parsed: ModuleCode, node: ast.stmt, package: str) -> None:
+    """Add one top-level statement to the definitions, imports or import-time statements."""
     if isinstance(node, ast.Import | ast.ImportFrom):
-        parsed.runs.update(modules_run_by(node, package))
+        parsed.imported_modules.update(modules_imported_by(node, package))
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         parsed.definitions.setdefault(node.name, []).append(node)
         if any(_is_of_project(one, parsed) for one in node.decorator_list):
-            parsed.effects.append(node)  # a decorator may register it somewhere
+            parsed.import_time.append(node)  # a decorator may register it somewhere
     elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
@@ -149,11 +151,11 @@ def _sort_in(parsed: ModuleCode, node: ast.stmt, package: str) -> None:
                 if isinstance(leaf, ast.Name):
                     parsed.definitions.setdefault(leaf.id, []).append(node)
             if any(isinstance(leaf, ast.Attribute | ast.Subscript) for leaf in ast.walk(target)):
-                parsed.effects.append(node)  # it changes what something else defined
+                parsed.import_time.append(node)  # it changes an object that is defined elsewhere
     elif not isinstance(node, ast.Pass):
-        parsed.effects.append(node)
+        parsed.import_time.append(node)
         for inner in ast.walk(node):  # as in try: import a except ImportError: ...
-            parsed.runs.update(modules_run_by(inner, package))
+            parsed.imported_modules.update(modules_imported_by(inner, package))
 
 
 def _is_of_project(decorator: ast.expr, parsed: ModuleCode) -> bool:
@@ -166,7 +168,7 @@ def _is_of_project(decorator: ast.expr, parsed: ModuleCode) -> bool:
 
 
 def names_used_in(node: ast.AST) -> Iterator[tuple[str, ...]]:
-    """Names a piece of code mentions, each with the attributes that are asked of it: ``a.b.c``."""
+    """The names that code uses, each followed by its attributes: ``("a", "b", "c")`` for a.b.c."""
     for part in ast.walk(node):
         attributes: list[str] = []
         value = part

@@ -1,11 +1,11 @@
-"""Values inside the inputs of a task, through lists, tuples and mappings."""
+"""The values inside nested lists, tuples and mappings, such as the inputs of a task."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    """The values in an input, through lists and mappings."""
+def leaves(value: object) -> Iterator[object]:
+    """The values in nested lists, tuples and mappings, depth first."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -15,8 +15,8 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The value with every leaf changed, through lists, tuples and mappings."""
+def map_leaves(value: object, change: Callable[[object], object]) -> Any:
+    """A copy of nested lists, tuples and mappings in which every leaf is changed."""
     if isinstance(value, dict):
         return {name: map_leaves(item, change) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,18 +1,28 @@
-"""Where and with what something was computed: recorded beside results, never part of a key."""
+"""Where and with what a result was computed. It is recorded with the result, and in no key."""
 
 import platform
 import subprocess
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 LIBRARIES = ("latent-study", "torch", "torchvision", "numpy", "prefect", "mlflow")
 
 
+class Provenance(TypedDict):
+    """``commit`` is None outside of a git checkout; ``processor`` is empty where it is unknown."""
+
+    python: str
+    system: str
+    processor: str
+    commit: str | None
+    versions: dict[str, str]
+
+
 @cache
-def provenance() -> dict[str, Any]:
-    """Versions, machine and the commit of the code, if it lies in a git checkout."""
+def provenance() -> Provenance:
+    """The versions, the machine, and the commit of the code."""
     return {
         "python": platform.python_version(),
         "system": platform.platform(),

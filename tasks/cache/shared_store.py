@@ -1,8 +1,8 @@
-"""The store that a team shares: ``STUDY_STORE``, a folder or any address that fsspec knows.
+"""The shared store of a team: ``STUDY_STORE``, a folder or an address that fsspec can open.
 
-It holds the same entries as the store of one machine, which takes from it what it lacks and gives
-it what it computes. The files of an entry go first and its manifest last, so that what has a
-manifest is whole.
+It holds the same entries as the store of one machine. A machine copies from it what its own store
+lacks, and copies to it what it computes. The manifest of an entry is copied last, so an entry with
+a manifest is complete.
 """
 
 import time
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from models.specs import ConfigError
 from tasks.system.addresses import without_credentials
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 Use = Literal["read", "write"]
-REST_SECONDS = 300.0
-_rest_until: dict[tuple[str | None, Use], float] = {}
+PAUSE_AFTER_FAILURE_SECONDS = 300.0  # an attempt may take minutes to fail
+_paused_until: dict[tuple[str, Use], float] = {}  # by address, on the monotonic clock
 
 
 @cache
@@ -35,7 +35,7 @@ def _open(address: str) -> "tuple[AbstractFileSystem, str]":
 
 
 def check() -> None:
-    """Raise ConfigError if STUDY_STORE cannot be used at all."""
+    """Raise ConfigError if STUDY_STORE is set and cannot be used."""
     address = shared_store_address()
     if not address:
         return
@@ -47,44 +47,49 @@ def check() -> None:
         raise ConfigError(f"STUDY_STORE: {error}; pip install 'latent-study[team]'") from None
     except Exception as error:  # each file system has its own
         raise ConfigError(
-            f"STUDY_STORE: {_line(error)}; name a folder, or s3://bucket/..."
+            f"STUDY_STORE: {_one_line(error)}; set it to a folder or to s3://bucket/..."
         ) from None
 
 
-def _place(task: str, key: str, use: Use) -> "tuple[AbstractFileSystem, str] | None":
+def _location(task: str, key: str, use: Use) -> "tuple[AbstractFileSystem, str] | None":
+    """The file system and path of an entry; None without STUDY_STORE or during a pause."""
     address = shared_store_address()
-    if not address or time.monotonic() < _rest_until.get((address, use), 0):
+    if not address or time.monotonic() < _paused_until.get((address, use), 0):
         return None
     system, root = _open(address)
     return system, f"{root}/{task}/{key}"
 
 
 @contextmanager
-def _warned(use: Use, trouble: str) -> Iterator[None]:
-    """A warning for what the store raises, and some minutes without: each try may take one."""
+def _warn_and_pause(use: Use, problem: str) -> Iterator[None]:
+    """Turn an error of the shared store into a warning, and do not use it for some minutes."""
     try:
         yield
     except Exception as error:  # each file system has its own
-        if not isinstance(error, FileNotFoundError):  # which takes no time
-            _rest_until[shared_store_address(), use] = time.monotonic() + REST_SECONDS
-        warnings.warn(f"{trouble}: {_line(error)}", stacklevel=4)
+        if not isinstance(error, FileNotFoundError):  # that one comes at once and needs no pause
+            pause_ends = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS
+            _paused_until[shared_store_address(), use] = pause_ends
+        warnings.warn(f"{problem}: {_one_line(error)}", stacklevel=4)
 
 
 def read(task: str, key: str, name: str) -> bytes | None:
-    """A small file of an entry; None if it is not there, or with a warning if the store is not."""
-    with _warned("read", "STUDY_STORE cannot be read"), suppress(FileNotFoundError):
-        place = _place(task, key, "read")
-        return None if place is None else bytes(place[0].cat_file(f"{place[1]}/{name}"))
+    """The content of a small file of an entry; None if there is none.
+
+    None with a warning if the shared store cannot be read.
+    """
+    with _warn_and_pause("read", "STUDY_STORE cannot be read"), suppress(FileNotFoundError):
+        location = _location(task, key, "read")
+        return None if location is None else bytes(location[0].cat_file(f"{location[1]}/{name}"))
     return None
 
 
-def fetch(task: str, key: str, names: list[str], folder: Path) -> bool:
-    """Copy files of an entry into a folder; False with a warning if they cannot be had."""
-    with _warned("read", "STUDY_STORE cannot be read"):
-        place = _place(task, key, "read")
-        if place is None:
+def download(task: str, key: str, names: list[str], folder: Path) -> bool:
+    """Copy files of an entry into a folder; whether that was done. An error becomes a warning."""
+    with _warn_and_pause("read", "STUDY_STORE cannot be read"):
+        location = _location(task, key, "read")
+        if location is None:
             return False
-        system, source = place
+        system, source = location
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             system.get_file(f"{source}/{name}", str(folder / name))
@@ -92,18 +97,18 @@ def fetch(task: str, key: str, names: list[str], folder: Path) -> bool:
     return False
 
 
-def offer(task: str, key: str, names: list[str], folder: Path) -> None:
-    """Give an entry's files in this order; what the store does not take is warned of."""
-    with _warned("write", f"{task}/{key[:12]} is not in STUDY_STORE"):
-        place = _place(task, key, "write")
-        if place is None:
+def upload(task: str, key: str, names: list[str], folder: Path) -> None:
+    """Copy an entry's files to the shared store, in this order; an error becomes a warning."""
+    with _warn_and_pause("write", f"{task}/{key[:12]} is not in STUDY_STORE"):
+        location = _location(task, key, "write")
+        if location is None:
             return
-        system, target = place
+        system, target = location
         for name in names:
-            if system.protocol[0] == "file":  # others have no folders, and would make a bucket
+            if system.protocol[0] == "file":  # others have no folders: it would make a bucket
                 system.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
             system.put_file(str(folder / name), f"{target}/{name}")
 
 
-def _line(error: Any) -> str:
+def _one_line(error: Exception) -> str:
     return without_credentials(" ".join(f"{type(error).__name__}: {error}".split()))[:200]

@@ -1,7 +1,7 @@
-"""A step: what a cached task computes, how it is keyed, and where MLflow shows it.
+"""A step: what a cached task computes, how its key is made, and which MLflow run shows it.
 
-Its key is the digest of the step's name, its inputs (an upstream entry counts by its content) and
-the code it reaches. Nothing here runs anything, so a study can be planned without an engine.
+The key is the digest of the step's name, its inputs (of an upstream entry, its fingerprint) and
+the code that it reaches. This module starts no computation, so a plan needs no engine.
 """
 
 import inspect
@@ -10,32 +10,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.cache.canonical import digest, to_json
+from tasks.cache.canonical import Json, JsonObject, digest, to_json
 from tasks.cache.code_digest import code_digest, code_parts
 
 Compute = Callable[..., Any]
-Result = dict[str, Any]  # JSON data
+Inputs = dict[str, object]  # by parameter: plain values, frozen models, entries, lists of these
+Result = JsonObject
 
 
 class Member(NamedTuple):
-    """One entry that a computation makes: its inputs, and the folders that are its own.
+    """One entry that a computation makes: its inputs and its own folders.
 
-    ``checkpoints`` survives a kill; only a resumable step has it.
+    ``folder`` takes the files of the entry. ``checkpoints`` is kept after a kill; it is None
+    unless the step is resumable.
     """
 
-    inputs: dict[str, Any]
+    inputs: Inputs
     folder: Path
     checkpoints: Path | None
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One kind of task, around ``compute(folder, **inputs) -> result``.
+    """One kind of task: it calls ``compute(folder, **inputs) -> result``.
 
     ``compute`` writes files into ``folder`` and returns JSON data. If the step is ``resumable`` it
-    also takes ``checkpoints``, a folder that it continues from after a kill. ``kind`` gives every
-    entry an MLflow run of its own with that tag; ``logs_to`` names the input whose run receives the
-    entry's metrics and pictures. ``settings`` says how the configuration calls an input.
+    also takes ``checkpoints``, a folder from which it continues after a kill. With a ``kind`` every
+    entry has its own MLflow run with that tag; ``logs_to`` names the input whose run receives the
+    entry's metrics and figures. ``settings`` maps inputs to the configuration keys they come from.
     """
 
     compute: Compute
@@ -47,46 +49,46 @@ class Step:
 
     def __post_init__(self) -> None:
         takes = "checkpoints" in inspect.signature(self.compute).parameters
-        assert takes == self.resumable, f"{self.name}: resumable, and a parameter 'checkpoints'"
+        assert takes == self.resumable, f"{self.name}: exactly resumable steps take checkpoints"
 
     @property
     def code(self) -> dict[str, str]:
         """Digest of every project definition that the computation reaches."""
         return code_parts(self.compute.__module__, self.compute.__name__)
 
-    def key(self, inputs: dict[str, Any]) -> str:
-        """The key of this computation for these inputs, in hex."""
+    def key(self, inputs: Inputs) -> str:
+        """The key of this computation for these inputs: a SHA-256 in hex."""
         return digest([self.name, inputs, code_digest(self.compute)])
 
-    def recorded(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """The inputs as plain data, each upstream entry by its content."""
+    def inputs_as_json(self, inputs: Inputs) -> dict[str, Json]:
+        """The inputs as plain data, as they count in the key: upstream entries by fingerprint."""
         return {name: to_json(value) for name, value in inputs.items()}
 
-    def arguments(self, members: Sequence[Member]) -> dict[str, Any]:
-        """What the computation of one member takes."""
+    def arguments(self, members: Sequence[Member]) -> Inputs:
+        """The arguments of ``compute`` for one member. Raises ValueError for more members."""
         (only,) = members
         arguments = only.inputs | {"folder": only.folder}
         return arguments | {"checkpoints": only.checkpoints} if self.resumable else arguments
 
     def results(self, returned: Any) -> Sequence[Result | Exception]:
-        """What the computation returned, for each member."""
+        """The results of the members, taken from what ``compute`` returned."""
         return [returned]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SeedStackStep(Step):
-    """A step whose computation takes any number of members that differ in their seed, as one.
+    """A step that computes any number of members, which differ in their seed, in one call.
 
-    ``seeded`` names the input that holds the seed. The computation takes lists in its place and in
-    place of the folders, and returns a list with a result or an exception for each member.
+    ``seed_input`` names the input that contains the seed. ``compute`` takes a list for this input
+    and for each folder, and returns a list with a result or an exception for each member.
     """
 
-    seeded: str
+    seed_input: str
 
-    def arguments(self, members: Sequence[Member]) -> dict[str, Any]:
-        """What the computation of these members takes; they share all inputs but the seeded one."""
-        own: dict[str, list[Any]] = {
-            self.seeded: [member.inputs[self.seeded] for member in members],
+    def arguments(self, members: Sequence[Member]) -> Inputs:
+        """The arguments of ``compute``. All inputs but ``seed_input`` are those of the first."""
+        own: Inputs = {
+            self.seed_input: [member.inputs[self.seed_input] for member in members],
             "folder": [member.folder for member in members],
         }
         if self.resumable:
@@ -94,5 +96,5 @@ class SeedStackStep(Step):
         return members[0].inputs | own
 
     def results(self, returned: Any) -> Sequence[Result | Exception]:
-        """What the computation returned, for each member."""
+        """The results of the members, taken from what ``compute`` returned."""
         return list(returned)

@@ -1,8 +1,8 @@
-"""The content store: ``STUDY_HOME/store/<task>/<key>/``, published whole or not at all.
+"""The store of this machine: an entry is ``STUDY_HOME/store/<task>/<key>/``, published atomically.
 
-An entry is files and a manifest with a SHA-256 for each. It is written in a temporary folder and
-renamed into place; every read verifies it, and a damaged entry is set aside to be computed again.
-What is not here may be in the store that a team shares, and is copied from there.
+An entry is files and a manifest with the SHA-256 of each. It is written in a temporary folder and
+renamed into place. Every read verifies it; a damaged entry moves to quarantine and is computed
+again. An entry that this store lacks is copied from the shared store, if that has it.
 """
 
 import errno
@@ -17,19 +17,29 @@ from pathlib import Path
 from filelock import FileLock
 
 from tasks.cache import shared_store
-from tasks.cache.entry import MANIFEST, Entry, entry_folder, find_damage, seal, unseal
+from tasks.cache.entry import (
+    MANIFEST,
+    Entry,
+    entry_folder,
+    find_damage,
+    read_manifest,
+    write_manifest,
+)
 from tasks.system.files import flush
 from tasks.system.folders import study_home
-from tasks.system.locks import held_if_free
+from tasks.system.locks import try_lock
 
 
 def inspect(task: str, key: str) -> tuple[Entry | None, str]:
-    """The verified entry, or None and the name of the file that is damaged or missing, if any."""
+    """The verified entry, or None and the name of its damaged or missing file.
+
+    None and an empty name if there is no entry. Changes nothing, and ignores the shared store.
+    """
     folder = entry_folder(task, key)
     if not folder.is_dir():
         return None, ""
     try:
-        entry = unseal((folder / MANIFEST).read_bytes(), task, key)
+        entry = read_manifest((folder / MANIFEST).read_bytes(), task, key)
     except OSError:
         entry = None
     if entry is None:
@@ -39,44 +49,45 @@ def inspect(task: str, key: str) -> tuple[Entry | None, str]:
 
 
 def load(task: str, key: str) -> Entry | None:
-    """The verified entry, or None. A damaged one moves to ``store/quarantine/`` with a warning.
+    """The verified entry, or None. It is copied here if only the shared store has it.
 
-    It is copied here if only the shared store has it.
+    A damaged entry moves to ``store/quarantine/`` with a warning.
     """
     entry, damaged = inspect(task, key)
     if damaged:
-        set_aside(entry_folder(task, key), f"store entry damaged: {damaged} of {task}/{key[:12]}")
-    return entry or _fetch(task, key)
+        quarantine(entry_folder(task, key), f"store entry damaged: {damaged} of {task}/{key[:12]}")
+    return entry or _copy_from_shared_store(task, key)
 
 
 def ensure_local(entry: Entry) -> Entry:
-    """The entry with its files here, which a worker elsewhere may have written.
+    """The entry with its files in this store; a worker on another machine may have written them.
 
-    Raises FileNotFoundError if neither this store nor the shared one has them.
+    Raises FileNotFoundError if neither this store nor the shared store has them.
     """
     if not entry.files or entry.folder.is_dir():
         return entry
     found = load(entry.task, entry.key)
     if found is None:
-        raise missing(entry)
+        raise missing_entry_error(entry)
     return found
 
 
-def missing(entry: Entry) -> FileNotFoundError:
-    """What to raise where an entry is in no store."""
+def missing_entry_error(entry: Entry) -> FileNotFoundError:
+    """The error for an entry that is in neither store."""
     return FileNotFoundError(
-        f"{entry.name} is not in {entry.folder}; name the same folder in STUDY_HOME on every "
-        "machine, or a store for all in STUDY_STORE"
+        f"{entry.name} is not in {entry.folder}; set STUDY_HOME to the same folder on every "
+        "machine, or STUDY_STORE to a shared store"
     )
 
 
 def find_shared(task: str, key: str) -> Entry | None:
-    """The entry as the shared store's manifest describes it, without its files."""
+    """The entry in the shared store's manifest, or None. Its files are neither read nor copied."""
     text = shared_store.read(task, key, MANIFEST)
-    return None if text is None else unseal(text, task, key)
+    return None if text is None else read_manifest(text, task, key)
 
 
-def _fetch(task: str, key: str) -> Entry | None:
+def _copy_from_shared_store(task: str, key: str) -> Entry | None:
+    """Copy an entry to this store and verify it; None if that fails, with a warning if damaged."""
     entry = find_shared(task, key)
     if entry is None:
         return None
@@ -85,7 +96,7 @@ def _fetch(task: str, key: str) -> Entry | None:
     with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary) / key
         folder.mkdir()
-        if not shared_store.fetch(task, key, list(entry.files), folder):
+        if not shared_store.download(task, key, list(entry.files), folder):
             return None
         damaged = find_damage(entry, folder)
         if damaged:
@@ -93,7 +104,7 @@ def _fetch(task: str, key: str) -> Entry | None:
             warnings.warn(f"STUDY_STORE: {place} is damaged; it is computed again", stacklevel=2)
             return None
         try:
-            _settle(folder, entry)
+            _move_into_place(folder, entry)
         except OSError as error:
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                 raise
@@ -101,16 +112,16 @@ def _fetch(task: str, key: str) -> Entry | None:
     return entry
 
 
-def set_aside(path: Path, problem: str) -> None:
-    """Move what is damaged to ``store/quarantine/``, and say so."""
-    aside = study_home() / "store" / "quarantine" / f"{time.time_ns()}-{path.name}"
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    path.rename(aside)
-    warnings.warn(f"{problem}; moved to {aside}, it will be computed again", stacklevel=2)
+def quarantine(path: Path, problem: str) -> None:
+    """Move a damaged file or folder to ``store/quarantine/``, with a warning."""
+    target = study_home() / "store" / "quarantine" / f"{time.time_ns()}-{path.name}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(target)
+    warnings.warn(f"{problem}; moved to {target}, it is computed again", stacklevel=2)
 
 
 def _lock(task: str, key: str) -> FileLock:
-    """The lock of a key."""
+    """The lock of a key, between processes and threads."""
     folder = study_home() / "store" / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{task}-{key}.lock", thread_local=False)
@@ -118,21 +129,21 @@ def _lock(task: str, key: str) -> FileLock:
 
 @contextmanager
 def locked(task: str, key: str) -> Iterator[None]:
-    """Hold the lock of a key."""
+    """Hold the lock of a key. Waits until it is free."""
     with _lock(task, key):
         yield
 
 
-def locked_if_free(task: str, key: str) -> AbstractContextManager[bool]:
-    """Hold the lock of a key unless somebody does already; whether it is held."""
-    return held_if_free(_lock(task, key))
+def try_locked(task: str, key: str) -> AbstractContextManager[bool]:
+    """Hold the lock of a key if it is free, without waiting; yields whether it is held."""
+    return try_lock(_lock(task, key))
 
 
 @contextmanager
 def workspace(task: str, key: str) -> Iterator[Path]:
-    """A temporary folder beside the final one, removed unless it is published.
+    """A temporary folder on the store's disk, removed at the end unless it was published.
 
-    Hold the key's lock: what a killed process left behind for this key is removed.
+    Call it with the key locked: it removes the folders that killed processes left for this key.
     """
     parent = study_home() / "store" / "tmp"
     parent.mkdir(parents=True, exist_ok=True)
@@ -146,21 +157,21 @@ def workspace(task: str, key: str) -> Iterator[Path]:
 
 
 def publish(folder: Path, entry: Entry) -> None:
-    """Seal the files of a workspace with a manifest and move them to their place.
+    """Move a workspace with an entry's files into the store, and copy them to the shared store.
 
-    The shared store is given them, too.
+    Raises OSError if they cannot be written to this store. Errors of the shared store only warn.
     """
-    _settle(folder, entry)
-    shared_store.offer(entry.task, entry.key, [*entry.files, MANIFEST], entry.folder)
+    _move_into_place(folder, entry)
+    shared_store.upload(entry.task, entry.key, [*entry.files, MANIFEST], entry.folder)
 
 
-def _settle(folder: Path, entry: Entry) -> None:
-    """Seal the files of a folder and rename it to the entry's place, in place of an earlier one."""
-    seal(folder, entry)
+def _move_into_place(folder: Path, entry: Entry) -> None:
+    """Write the manifest and rename the folder to the entry's, which replaces an earlier one."""
+    write_manifest(folder, entry)
     final = entry_folder(entry.task, entry.key)
     final.parent.mkdir(parents=True, exist_ok=True)
     replaced = folder.with_name(f"{folder.name}-replaced")
-    if final.exists():  # computed again on request; a kill in between computes it once more
+    if final.exists():  # computed again on request; after a kill right here it is computed again
         final.rename(replaced)
     folder.rename(final)
     flush(final.parent)

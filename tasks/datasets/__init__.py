@@ -1,4 +1,4 @@
-"""From raw files and folders to one tensor of images.
+"""Reads raw files and folders of images into one tensor.
 
 Imports ``models`` and ``tasks.system``.
 """

@@ -6,35 +6,39 @@ from pydantic import Field, model_validator
 
 from models.specs import Value
 
-OWN = ("folder", "idx")
+OWN_IMAGES = ("folder", "idx")  # the names of datasets that read a user's own files
 Shape = Annotated[
     Literal["stretch", "crop", "pad"],
     Field(
-        description="For `folder` and `idx`, what makes a square of an image: stretching, the "
-        "middle, or a border in the background's colour."
+        description="For `folder` and `idx`, how an image becomes square: it is stretched, cropped "
+        "to its middle, or padded with the background's colour."
     ),
 ]
 Invert = Annotated[
-    bool, Field(description="Swap black and white: dark drawings on white paper become like MNIST.")
+    bool,
+    Field(
+        description="For `folder` and `idx`, swap black and white: dark drawings on white paper "
+        "become like MNIST."
+    ),
 ]
 
 
 class Conversion(Value):
-    """How an image of any size and colour becomes 28x28 grey pixels."""
+    """How an image of any size and colour is converted to 28x28 grey pixels."""
 
     shape: Shape = "stretch"
     invert: Invert = False
 
 
 class DatasetConfig(Value):
-    """A dataset by name, how it is converted, and how much of it."""
+    """The dataset of a study: its name, how images are converted, how many are used."""
 
     name: Literal["digits", "mnist", "fashion_mnist", "kmnist", "emnist", "folder", "idx"] = Field(
         "digits",
-        description="digits comes with scikit-learn; folder reads your own image files, idx files "
-        "in MNIST's format.",
+        description="digits comes with scikit-learn; folder reads your own image files; idx reads "
+        "files in MNIST's format.",
     )
-    path: str | None = Field(None, description="For `folder` and `idx`: where the files lie.")
+    path: str | None = Field(None, description="For `folder` and `idx`: the folder of files.")
     shape: Shape = "stretch"
     invert: Invert = False
     train_limit: int | None = Field(
@@ -46,12 +50,12 @@ class DatasetConfig(Value):
 
     @model_validator(mode="after")
     def _path_for_own_images(self) -> Self:
-        if (self.name in OWN) != (self.path is not None):
+        if (self.name in OWN_IMAGES) != (self.path is not None):
             raise ValueError(
                 f"dataset.path is {self.path!r} and dataset.name is {self.name!r}; "
-                "give a path with dataset.name=folder or idx, and only then"
+                "folder and idx need a path, other datasets take none"
             )
-        if self.name not in OWN and (self.invert or self.shape != "stretch"):
+        if self.name not in OWN_IMAGES and (self.invert or self.shape != "stretch"):
             raise ValueError(
                 f"dataset.shape and dataset.invert are for folder and idx, not for {self.name}"
             )

@@ -1,27 +1,30 @@
-"""What is known of a dataset before it is prepared: its fingerprint and its labels."""
+"""What is known about a dataset before it is prepared: its fingerprint and its labels."""
 
 import hashlib
 
 from tasks.datasets import own_images
-from tasks.datasets.config import OWN, DatasetConfig
+from tasks.datasets.config import OWN_IMAGES, DatasetConfig
 from tasks.datasets.own_images import class_names, files_of
 from tasks.system.files import sha256_of
 
 
 def count_classes(config: DatasetConfig) -> int:
-    """How many classes the labels tell apart, 0 without labels."""
-    return len(class_names(config)) if config.name in OWN else 10
+    """The number of classes, 0 without labels. Raises DatasetError if there are no images."""
+    return len(class_names(config)) if config.name in OWN_IMAGES else 10
 
 
 def labels_in(config: DatasetConfig) -> list[int]:
-    """The labels that occur, in order; none without labels."""
-    return own_images.labels_in(config) if config.name in OWN else list(range(10))
+    """The sorted labels that occur; empty without labels.
+
+    Raises DatasetError if there are no images.
+    """
+    return own_images.labels_in(config) if config.name in OWN_IMAGES else list(range(10))
 
 
 def source_fingerprint(config: DatasetConfig) -> str:
-    """What identifies the raw images before they are read: a digest of a user's own files.
+    """What identifies the raw images: for a user's own files, the SHA-256 of names and contents.
 
-    The other datasets are fixed by their checksums, so their name is enough.
+    The files of the other datasets are fixed by their checksums, so the name identifies them.
     Raises DatasetError if there are no images.
     """
     if config.path is None:

@@ -7,10 +7,10 @@ if TYPE_CHECKING:
 
 
 class DatasetError(RuntimeError):
-    """A dataset that cannot be used; the message says which file, and where to put a good one."""
+    """A dataset that cannot be used. The message names the file and says what to do."""
 
 
-EXAMPLES = 10  # test images that pictures show
+EXAMPLES = 10  # the number of test images in figures
 
 
 class Dataset(NamedTuple):
@@ -22,18 +22,21 @@ class Dataset(NamedTuple):
     test_labels: "Tensor | None" = None
 
     def examples(self) -> list[int]:
-        """The test images that pictures show: the first of each class, or the first."""
+        """The indices of at most 10 test images for figures.
+
+        The first image of each class, or without labels the first images.
+        """
         if self.test_labels is None:
             return list(range(min(EXAMPLES, len(self.test_images))))
         labels = self.test_labels
         return [int((labels == label).nonzero()[0]) for label in labels.unique()[:EXAMPLES]]
 
     def labels(self) -> "tuple[Tensor, Tensor]":
-        """Labels for training and testing. Raises DatasetError if there are none."""
+        """Labels (n,) int64 for training and testing. Raises DatasetError if there are none."""
         if self.train_labels is None or self.test_labels is None:
             raise DatasetError("the dataset has no labels")
         return self.train_labels, self.test_labels
 
     def tensors(self) -> "dict[str, Tensor]":
-        """Everything that is there, by name."""
+        """The tensors by name, without labels that are None."""
         return {name: tensor for name, tensor in self._asdict().items() if tensor is not None}

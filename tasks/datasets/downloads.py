@@ -1,4 +1,4 @@
-"""Raw dataset files: checked before every use, fetched again when bad, never left half written."""
+"""Downloads raw dataset files: checks each before use and replaces missing or damaged ones."""
 
 import base64
 import gzip
@@ -14,33 +14,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.raw_files import (
-    CLASS_NAMES,
+    TORCHVISION_CLASSES,
     RawFile,
-    dataset_class,
     find_fault,
+    md5_record,
     raw_files,
-    recorded_md5,
+    torchvision_class,
 )
-from tasks.system.addresses import readable, without_credentials
+from tasks.system.addresses import is_valid_address, without_credentials
 from tasks.system.files import md5_of
 
-TIMEOUT_SECONDS = 20  # without a byte
+TIMEOUT_SECONDS = 20  # without receiving a byte
 DOWNLOAD_SECONDS = 1200  # for a whole file
-ATTEMPTS = 2
+ATTEMPTS = 2  # at each mirror
 NETWORK_ERRORS = (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError)
-CHUNK = 1 << 20
-TEMPORARY = ".download-"
+CHUNK = 1 << 20  # bytes
+TEMPORARY_PREFIX = ".download-"
 
 
 class Archive(NamedTuple):
-    """A file to download: the path below each mirror, its MD5, and which raw files it holds."""
+    """A file to download: its path below each mirror, its MD5, the names of its raw files."""
 
     name: str
     md5: str
@@ -48,11 +48,11 @@ class Archive(NamedTuple):
 
 
 def archives(name: str) -> tuple[list[str], list[Archive]]:
-    """Mirrors and archives as torchvision names them; STUDY_MIRROR is tried first.
+    """The mirrors and archives that torchvision lists for a dataset. STUDY_MIRROR comes first.
 
-    Raises DatasetError if that is no address.
+    Raises DatasetError if STUDY_MIRROR is not an address.
     """
-    cls = dataset_class(name)
+    cls = torchvision_class(name)
     if name == "emnist":
         mirrors = [cls.url.rsplit("/", 1)[0] + "/"]
         members = tuple(file.path.name for file in raw_files(name))
@@ -61,15 +61,18 @@ def archives(name: str) -> tuple[list[str], list[Archive]]:
         mirrors = list(cls.mirrors)
         found = [Archive(file, md5, (file.removesuffix(".gz"),)) for file, md5 in cls.resources]
     own = os.environ.get("STUDY_MIRROR")
-    if own and not (readable(own) or own.startswith("file:///")):
-        raise DatasetError("STUDY_MIRROR is no address like http://host/folder")
+    if own and not (is_valid_address(own) or own.startswith("file:///")):
+        raise DatasetError(  # without its value, which may contain a password
+            "STUDY_MIRROR is not an address like http://host/folder or file:///folder; write '/', "
+            "'?', '#' and '@' in a password as %2F, %3F, %23 and %40"
+        )
     return ([own.rstrip("/") + "/"] if own else []) + mirrors, found
 
 
 def ensure_raw_files(name: str) -> None:
-    """Check every raw file of a dataset and fetch those that are missing or bad.
+    """Check every raw file of a dataset and download those that are missing or damaged.
 
-    Raises DatasetError if a file can be neither used nor fetched.
+    Raises DatasetError if a file can be neither used nor downloaded.
     """
     files = raw_files(name)
     if not any(find_fault(file) for file in files):
@@ -79,41 +82,44 @@ def ensure_raw_files(name: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(".download.lock")):
-            for left in folder.glob(f"{TEMPORARY}*"):  # of a process that was killed
+            for left in folder.glob(f"{TEMPORARY_PREFIX}*"):  # by a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
-            bad = _bad_files(files)  # another process may just have fetched some
+            bad = _bad_files(files)  # again: another process may have downloaded some meanwhile
             mirrors, wanted = archives(name)
             for archive in wanted:
                 members = [bad[member] for member in archive.members if member in bad]
                 if members:
-                    _fetch(mirrors, archive, members)
+                    _fetch_archive(mirrors, archive, members)
                     for file in members:
                         del bad[file.path.name]
     except OSError as error:
-        raise DatasetError(f"cannot write to {folder}: {error}") from None
+        raise DatasetError(
+            f"{name}: cannot write to {folder}: {error}; set STUDY_DATA to another folder"
+        ) from None
     except DatasetError as error:
         raise DatasetError(
             f"{name}: {error}; put {', '.join(bad)} into {folder} or set STUDY_DATA to the folder "
-            f"that holds {CLASS_NAMES[name]}/raw ('study run digits' needs no download)"
+            f"that contains {TORCHVISION_CLASSES[name]}/raw ('study run digits' needs no download)"
         ) from None
 
 
 def _bad_files(files: list[RawFile]) -> dict[str, RawFile]:
-    """Those that are missing or bad; there is a warning for a bad one."""
+    """The files that are missing or damaged, by name. Warns of each damaged one."""
     bad = {}
     for file in files:
         problem = find_fault(file)
         if problem:
             bad[file.path.name] = file
             if file.path.exists():
-                warnings.warn(f"{file.path} {problem}; fetching it again", stacklevel=3)
+                warnings.warn(f"{file.path} {problem}; it is downloaded again", stacklevel=3)
     return bad
 
 
-def _fetch(mirrors: list[str], archive: Archive, files: list[RawFile]) -> None:
+def _fetch_archive(mirrors: list[str], archive: Archive, files: list[RawFile]) -> None:
     """Download an archive from the first mirror that has it whole, and unpack these files."""
     errors = {}
-    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=files[0].path.parent) as temporary:
+    parent = files[0].path.parent
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=parent) as temporary:
         target = Path(temporary) / archive.name
         for mirror in [mirror for mirror in mirrors for _ in range(ATTEMPTS)]:
             try:
@@ -129,7 +135,7 @@ def _fetch(mirrors: list[str], archive: Archive, files: list[RawFile]) -> None:
 
 
 def _request(url: str) -> urllib.request.Request:
-    """A request that sends the user and password of an address to its host and to no other."""
+    """A request that sends user and password to the host of the address, not after a redirect."""
     request = urllib.request.Request(without_credentials(url))
     credentials, at, _ = urlsplit(url).netloc.rpartition("@")
     if at:
@@ -139,14 +145,17 @@ def _request(url: str) -> urllib.request.Request:
 
 
 def _download(url: str, target: Path, md5: str) -> None:
-    """Stream a URL into a file within a bounded time and compare its MD5."""
+    """Download a URL into a file and compare its MD5.
+
+    Raises DatasetError if the file is incomplete, damaged or takes too long, or a network error.
+    """
     deadline = time.monotonic() + DOWNLOAD_SECONDS
     opened = urllib.request.urlopen(_request(url), timeout=TIMEOUT_SECONDS)
     with opened as response, target.open("wb") as out:
-        while chunk := response.read1(CHUNK):  # read() would wait for all of a chunk
+        while chunk := response.read1(CHUNK):  # read() would wait for a whole chunk
             out.write(chunk)
             if time.monotonic() > deadline:
-                raise DatasetError("the download is too slow")
+                raise DatasetError(f"the download is too slow: over {DOWNLOAD_SECONDS} seconds")
         if left := getattr(response, "length", None):
             raise DatasetError(f"the download ended {left:,} bytes early")
     if md5_of(target) != md5:
@@ -154,7 +163,7 @@ def _download(url: str, target: Path, md5: str) -> None:
 
 
 @contextmanager
-def _open_member(archive: Path, member: str) -> Iterator[Any]:
+def _open_member(archive: Path, member: str) -> Iterator[gzip.GzipFile]:
     if archive.suffix == ".zip":
         packed_name = f"gzip/{member}.gz"
         with (
@@ -169,7 +178,7 @@ def _open_member(archive: Path, member: str) -> Iterator[Any]:
 
 
 def _unpack(archive: Path, file: RawFile) -> None:
-    """Unpack one member beside the archive, check it, move it into place, record its MD5."""
+    """Unpack one raw file beside the archive, check it, move it into place, record its MD5."""
     temporary = archive.with_name(file.path.name)
     with _open_member(archive, file.path.name) as stream, temporary.open("wb") as out:
         shutil.copyfileobj(stream, out, CHUNK)
@@ -179,4 +188,4 @@ def _unpack(archive: Path, file: RawFile) -> None:
         raise DatasetError(f"{file.path.name} from {archive.name} {problem}")
     temporary.replace(file.path)
     if file.md5 is None:
-        recorded_md5(file).write_text(md5, encoding="ascii")
+        md5_record(file).write_text(md5, encoding="ascii")

@@ -1,29 +1,30 @@
-"""Image files of any size and colour as tensors of small grey squares."""
+"""Converts images of any size and colour to grey squares of 28x28 pixels."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.datasets.dataset import DatasetError
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from tasks.datasets.config import Conversion, Shape
 
 
-SIDE = 28
+SIDE = 28  # pixels
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 
 
-def image_files(folder: Path, below: str = "*") -> list[Path]:
-    """The images that a pattern finds in a folder, in order, but for hidden files and folders."""
-    found = sorted(path for path in folder.glob(below) if path.suffix.lower() in SUFFIXES)
-    return [path for path in found if not hidden(path.relative_to(folder))]
+def image_files(folder: Path, pattern: str = "*") -> list[Path]:
+    """The image files in a folder that match a glob pattern, sorted, without hidden ones."""
+    found = sorted(path for path in folder.glob(pattern) if path.suffix.lower() in SUFFIXES)
+    return [path for path in found if not is_hidden(path.relative_to(folder))]
 
 
-def hidden(path: Path) -> bool:
-    """Whether a relative path is none of a user's images, but its system's."""
+def is_hidden(path: Path) -> bool:
+    """Whether a part of a relative path starts with "." or "__MACOSX": it is not a user's image."""
     return any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
@@ -32,7 +33,7 @@ def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":
     from torchvision.transforms.v2 import functional
 
     if images.shape[-3] == 3:
-        red, green, blue = images.unbind(-3)  # torchvision rounds down: its white is 254
+        red, green, blue = images.unbind(-3)  # not torchvision's: it rounds down, white becomes 254
         images = (0.299 * red + 0.587 * green + 0.114 * blue).round().byte().unsqueeze(-3)
     height, width = images.shape[-2:]
     if conversion.shape == "crop":
@@ -47,9 +48,9 @@ def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":
 
 
 def read_image(path: Path, conversion: "Conversion") -> "Tensor":
-    """One image file as a grey square (28, 28) uint8; transparent parts are white.
+    """The image in a file, as a grey square (28, 28) uint8; transparent parts become white.
 
-    Raises DatasetError if it cannot be read.
+    Raises DatasetError if the file cannot be read.
     """
     import numpy as np
     import torch
@@ -59,7 +60,7 @@ def read_image(path: Path, conversion: "Conversion") -> "Tensor":
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16 bits of grey
+            if image.mode.startswith("I"):  # grey levels of 16 bits
                 levels = np.asarray(image, dtype=np.int64).clip(0, 65_535) // 257
                 tensor = torch.from_numpy(levels.astype(np.uint8)).unsqueeze(0)
             elif image.has_transparency_data:
@@ -69,18 +70,20 @@ def read_image(path: Path, conversion: "Conversion") -> "Tensor":
             else:
                 tensor = pil_to_tensor(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"dataset.path: cannot read {path}: {error}") from None
+        raise DatasetError(
+            f"dataset.path: cannot read {path}: {error}; replace or remove it"
+        ) from None
     return convert(tensor, conversion)
 
 
 def read_folder(
     folder: str | Path, shape: "Shape" = "stretch", invert: bool = False
-) -> "np.ndarray[Any, Any]":
-    """Every image in a folder as a model takes it: (n, 1, 28, 28) float32 in [0, 1], by name.
+) -> "NDArray[np.float32]":
+    """Every image in a folder, as a model's input: (n, 1, 28, 28) float32 in [0, 1], by name.
 
     ``shape`` and ``invert`` are those of the dataset that the model was trained on.
 
-    Raises DatasetError if there is none, or one cannot be read.
+    Raises DatasetError if there is no image, or one cannot be read.
     """
     import torch
 
@@ -88,7 +91,10 @@ def read_folder(
 
     paths = image_files(Path(folder))
     if not paths:
-        raise DatasetError(f"no images in {Path(folder).absolute()}")
+        raise DatasetError(
+            f"no images in {Path(folder).absolute()}; expected files such as .png or .jpg"
+        )
     conversion = Conversion(shape=shape, invert=invert)
     images = torch.stack([read_image(path, conversion) for path in paths])
-    return (images.unsqueeze(1).float() / 255).numpy()
+    inputs: NDArray[np.float32] = (images.unsqueeze(1).float() / 255).numpy()
+    return inputs

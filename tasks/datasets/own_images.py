@@ -1,9 +1,9 @@
-"""A user's own images: a folder of files, or IDX files; with labels or without.
+"""A user's own images: a folder of image files, or IDX files; with labels or without.
 
-A folder is ``<path>/<class>/<image>``, or ``<path>/<image>`` without labels. Either may lie in
-``train`` and ``test`` below the path; else a fifth is set aside for testing. IDX files are named
-like MNIST's: ``train-images*``, and as far as there are any ``train-labels*``, ``t10k-images*`` or
-``test-images*``, ``t10k-labels*`` or ``test-labels*``.
+Image files are ``<path>/<class>/<image>``, or ``<path>/<image>`` without labels. Both are also
+possible below ``<path>/train`` and ``<path>/test``; without these a fifth becomes the test set.
+IDX files are named like MNIST's: ``train-images*``, and optionally ``train-labels*``,
+``t10k-images*`` or ``test-images*``, ``t10k-labels*`` or ``test-labels*``.
 """
 
 from pathlib import Path
@@ -12,25 +12,29 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.datasets.config import Conversion, DatasetConfig
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.idx import read_idx
-from tasks.datasets.images import convert, hidden, image_files, read_image
+from tasks.datasets.images import convert, image_files, is_hidden, read_image
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-LEAST = 10  # images of a dataset
+MINIMUM_IMAGES = 10  # in each part of a dataset
 
 
-class Files(NamedTuple):
-    """The files of one part of a dataset: images, and the class of each as far as there are any."""
+class PartFiles(NamedTuple):
+    """The files of one part of a dataset, such as ``train``.
+
+    ``classes`` is the class of each image file, empty without classes and for an IDX file;
+    ``labels`` is an IDX file.
+    """
 
     images: list[Path]
     classes: list[str]
     labels: Path | None = None
 
 
-def files_of(config: DatasetConfig) -> dict[str, Files]:
-    """The files of a dataset: ``train`` and ``test``, or ``all`` where nothing says which.
+def files_of(config: DatasetConfig) -> dict[str, PartFiles]:
+    """The files of each part: ``train`` and ``test``, or ``all`` if the dataset is not split.
 
     Raises DatasetError if there are no images.
     """
@@ -44,41 +48,44 @@ def files_of(config: DatasetConfig) -> dict[str, Files]:
     return found
 
 
-def _folder_files(path: Path) -> dict[str, Files]:
+def _folder_files(path: Path) -> dict[str, PartFiles]:
     inside = {
         entry.name
         for entry in path.glob("*")
-        if entry.is_dir() and not hidden(entry.relative_to(path))
+        if entry.is_dir() and not is_hidden(entry.relative_to(path))
     }
     parts = ["train", "test"] if {"train", "test"} <= inside else [""]
     others = inside - set(parts)
     if parts != [""] and others:
         raise DatasetError(
-            f"dataset.path: {path.absolute()} holds train and test, and also "
-            f"{', '.join(sorted(others))}; move that elsewhere"
+            f"dataset.path: {path.absolute()} contains the folders train and test, and also "
+            f"{', '.join(sorted(others))}; move these out of it"
         )
     found = {}
     for part in parts:
         by_class = image_files(path / part, "*/**/*")
         images = by_class or image_files(path / part)
         classes = [image.relative_to(path / part).parts[0] for image in by_class]
-        found[part or "all"] = Files(images, classes)
+        found[part or "all"] = PartFiles(images, classes)
     return found
 
 
-def _idx_files(path: Path) -> dict[str, Files]:
+def _idx_files(path: Path) -> dict[str, PartFiles]:
     found = {}
     for part, names in {"train": ("train",), "test": ("t10k", "test")}.items():
         images, labels = (
             [file for name in names for file in sorted(path.glob(f"{name}-{content}*"))][:1]
             for content in ("images", "labels")
         )
-        found[part] = Files(images, [], labels[0] if labels else None)
+        found[part] = PartFiles(images, [], labels[0] if labels else None)
     return found if found["test"].images else {"all": found["train"]}
 
 
 def class_names(config: DatasetConfig) -> list[str]:
-    """The classes in the order of their labels; none if a part has no labels."""
+    """The classes in the order of their labels; empty if a part has no labels.
+
+    Raises DatasetError if there are no images.
+    """
     parts = files_of(config)
     if config.name == "folder":
         found = [set(part.classes) for part in parts.values()]
@@ -87,7 +94,10 @@ def class_names(config: DatasetConfig) -> list[str]:
 
 
 def labels_in(config: DatasetConfig) -> list[int]:
-    """The labels that occur, in order; none if a part has no labels."""
+    """The sorted labels that occur; empty if a part has no labels.
+
+    Raises DatasetError if there are no images.
+    """
     if config.name == "folder":
         return list(range(len(class_names(config))))
     files = [part.labels for part in files_of(config).values()]
@@ -98,9 +108,10 @@ def labels_in(config: DatasetConfig) -> list[int]:
 
 
 def read_parts(config: DatasetConfig) -> "dict[str, tuple[Tensor, Tensor | None]]":
-    """Images (n, 28, 28) uint8 and labels (n,) int64 of each part.
+    """Images (n, 28, 28) uint8 and labels (n,) int64 of each part, see ``files_of``.
 
-    Raises DatasetError for files that cannot be read or do not belong together.
+    Raises DatasetError for too few images, files that cannot be read, and labels that do not
+    match the images.
     """
     conversion = Conversion(shape=config.shape, invert=config.invert)
     names = class_names(config)
@@ -108,19 +119,21 @@ def read_parts(config: DatasetConfig) -> "dict[str, tuple[Tensor, Tensor | None]
     found = {}
     for name, files in files_of(config).items():
         if not files.images:
-            raise DatasetError(f"dataset.path: no {name} images in {config.path}")
+            raise DatasetError(
+                f"dataset.path: no {name} images in {config.path}; both train and test need images"
+            )
         images, labels = read(files, names, conversion)
-        if len(images) < LEAST:
+        if len(images) < MINIMUM_IMAGES:
             raise DatasetError(
                 f"dataset.path: {len(images)} images in {config.path} are too few; "
-                f"at least {LEAST} are needed"
+                f"at least {MINIMUM_IMAGES} are needed"
             )
         found[name] = (images, labels)
     return found
 
 
 def _read_images(
-    files: Files, names: list[str], conversion: Conversion
+    files: PartFiles, names: list[str], conversion: Conversion
 ) -> "tuple[Tensor, Tensor | None]":
     import torch
 
@@ -130,7 +143,7 @@ def _read_images(
 
 
 def _read_idx(
-    files: Files, names: list[str], conversion: Conversion
+    files: PartFiles, names: list[str], conversion: Conversion
 ) -> "tuple[Tensor, Tensor | None]":
     (path,) = files.images
     images = read_idx(path)
@@ -147,6 +160,6 @@ def _read_idx(
     if labels is not None and labels.shape != images.shape[:1]:
         raise DatasetError(
             f"dataset.path: {files.labels} has labels of shape {tuple(labels.shape)} for "
-            f"{len(images):,} images"
+            f"{len(images):,} images; expected one label for each"
         )
     return convert(images, conversion), labels

@@ -1,4 +1,4 @@
-"""The raw files of downloaded datasets: their places, and whether they are good."""
+"""The raw files of downloaded datasets: where they are stored, and whether they are intact."""
 
 import math
 import struct
@@ -15,17 +15,17 @@ MNIST_MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-CLASS_NAMES = {
+TORCHVISION_CLASSES = {
     "mnist": "MNIST",
     "fashion_mnist": "FashionMNIST",
     "kmnist": "KMNIST",
     "emnist": "EMNIST",
 }
-SIZES = {"emnist": (240_000, 40_000)}  # the others hold 60,000 and 10,000
+IMAGE_COUNTS = {"emnist": (240_000, 40_000)}  # train and test; the others have 60,000 and 10,000
 
 
 class RawFile(NamedTuple):
-    """One uncompressed IDX file and how to recognize it."""
+    """One uncompressed IDX file, its published MD5 if there is one, and its number of images."""
 
     path: Path
     md5: str | None
@@ -33,22 +33,22 @@ class RawFile(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Declared sizes: images (n, 28, 28), labels (n,)."""
+        """The shape that its header must declare: images (n, 28, 28), labels (n,)."""
         return (self.n_images, 28, 28) if "images" in self.path.name else (self.n_images,)
 
 
-def dataset_class(name: str) -> Any:
-    """torchvision's class of a dataset."""
+def torchvision_class(name: str) -> Any:
+    """torchvision's class for a dataset, which has no types."""
     import torchvision.datasets
 
-    return getattr(torchvision.datasets, CLASS_NAMES[name])
+    return getattr(torchvision.datasets, TORCHVISION_CLASSES[name])
 
 
 def raw_files(name: str) -> list[RawFile]:
     """The four uncompressed files of a dataset in torchvision's layout below STUDY_DATA."""
-    folder = study_data() / CLASS_NAMES[name] / "raw"
+    folder = study_data() / TORCHVISION_CLASSES[name] / "raw"
     prefix = "emnist-digits-" if name == "emnist" else ""
-    train, test = SIZES.get(name, (60_000, 10_000))
+    train, test = IMAGE_COUNTS.get(name, (60_000, 10_000))
     second = "test" if name == "emnist" else "t10k"
     files = []
     for part, count in (("train", train), (second, test)):
@@ -59,16 +59,16 @@ def raw_files(name: str) -> list[RawFile]:
     return files
 
 
-def recorded_md5(file: RawFile) -> Path:
-    """Where the MD5 of a file is recorded that was unpacked from a verified archive."""
+def md5_record(file: RawFile) -> Path:
+    """The file that records the MD5 of a raw file that came from a verified archive."""
     return file.path.with_name(file.path.name + ".md5")
 
 
 def find_fault(file: RawFile) -> str | None:
-    """What is wrong with a raw file; None if it is good.
+    """What is wrong with a raw file; None if nothing is.
 
-    The content must match the published MD5, or the one recorded when it was unpacked from a
-    verified archive. A file without either is held against its header and exact size.
+    Its size and header must be right, and its content must match the published MD5, or the MD5
+    that was recorded when the file was unpacked from a verified archive, if there is either.
     """
     if not file.path.is_file():
         return "is missing"
@@ -81,8 +81,8 @@ def find_fault(file: RawFile) -> str | None:
     if start != header:
         return "does not start with the expected IDX header"
     md5 = file.md5
-    if md5 is None and recorded_md5(file).is_file():
-        md5 = recorded_md5(file).read_text(encoding="ascii").strip()
+    if md5 is None and md5_record(file).is_file():
+        md5 = md5_record(file).read_text(encoding="ascii").strip()
     if md5 is not None and md5_of(file.path) != md5:
         return "does not match its checksum"
     return None

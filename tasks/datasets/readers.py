@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tasks.datasets.config import OWN, DatasetConfig
+from tasks.datasets.config import OWN_IMAGES, DatasetConfig
 from tasks.datasets.dataset import Dataset, DatasetError
 from tasks.datasets.downloads import ensure_raw_files
 from tasks.datasets.images import SIDE
@@ -17,19 +17,19 @@ SPLIT_SEED = 0
 
 
 def read_dataset(config: DatasetConfig) -> Dataset:
-    """Read a whole dataset. Raises DatasetError if it cannot be had."""
+    """Read a whole dataset. Raises DatasetError if it can be neither read nor downloaded."""
     if config.name == "digits":
         return _read_digits()
-    if config.name in OWN:
+    if config.name in OWN_IMAGES:
         return _read_own(config)
     ensure_raw_files(config.name)
     return _read_mnist_like(config.name)
 
 
 def _split(images: "Tensor", labels: "Tensor | None") -> Dataset:
-    """A fixed split, stratified by label, shuffled so that any prefix holds all classes.
+    """A fixed split, stratified by label, shuffled so that the first n images have all classes.
 
-    Raises DatasetError if a class is too small for it.
+    Raises DatasetError if a class has too few images to be split.
     """
     import torch
     from sklearn.model_selection import train_test_split
@@ -54,7 +54,7 @@ def _split(images: "Tensor", labels: "Tensor | None") -> Dataset:
 
 
 def _read_digits() -> Dataset:
-    """scikit-learn's 1,797 digits, 8x8 with 17 grey levels, enlarged to 28x28."""
+    """scikit-learn's 1,797 digits, 8x8 pixels with 17 grey levels, enlarged to 28x28."""
     import torch
     from sklearn.datasets import load_digits
     from torch.nn.functional import interpolate
@@ -67,32 +67,32 @@ def _read_digits() -> Dataset:
 
 
 def _read_mnist_like(name: str) -> Dataset:
-    from tasks.datasets.raw_files import dataset_class
+    from tasks.datasets.raw_files import torchvision_class
     from tasks.system.folders import study_data
 
     options = {"split": "digits"} if name == "emnist" else {}
     images, labels = [], []
     for train in (True, False):
-        part = dataset_class(name)(root=study_data(), train=train, download=False, **options)
-        # EMNIST is stored on its side
+        part = torchvision_class(name)(root=study_data(), train=train, download=False, **options)
+        # EMNIST's images are stored transposed
         images.append(part.data.transpose(1, 2) if name == "emnist" else part.data)
         labels.append(part.targets.long())
     return Dataset(*images, *labels)
 
 
 def _read_own(config: DatasetConfig) -> Dataset:
-    """A user's own images, split unless they come in two parts; folders list class after class."""
+    """A user's own images, split unless they have train and test parts already."""
     parts = read_parts(config)
     if "all" in parts:
         return _split(*parts["all"])
-    if config.name == "folder":
+    if config.name == "folder":  # which lists one class after the other
         parts = {name: _shuffled(*part) for name, part in parts.items()}
     (train, train_labels), (test, test_labels) = parts["train"], parts["test"]
     return Dataset(train, test, train_labels, test_labels)
 
 
 def _shuffled(images: "Tensor", labels: "Tensor | None") -> "tuple[Tensor, Tensor | None]":
-    """In a fixed order by chance, so that any prefix holds all classes."""
+    """In a fixed random order, so that the first n images have all classes."""
     import torch
 
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))

@@ -1,4 +1,4 @@
-"""A step as a Prefect task, and what computes it: worker processes, Dask, stacks of seeds.
+"""Runs a step as a Prefect task, in worker processes or on Dask, and records each invocation.
 
 Imports ``models`` and the rooms before it, up to tracking.
 """

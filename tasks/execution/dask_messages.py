@@ -1,13 +1,15 @@
-"""What a task on a Dask worker may tell the invocation, as events of the cluster.
+"""Messages from a task on a Dask worker to the invocation, sent as events of the cluster.
 
-An event is ``{"part": "display", "do": "epoch", "arguments": [...], "named": {...}}``: one call of
-a method of the session. Only the calls listed here are sent, and only these are carried out.
+A message is ``{"part": "display", "do": "epoch", "arguments": [...], "named": {...}}``: one call of
+a method of a part of the session. Only the calls in ``ALLOWED_CALLS`` are sent, and only these are
+made.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
 from tasks.cache.entry import Entry
+from tasks.execution.session import Session
 from tasks.tracking.run_plan import RunPlan
 
 ALLOWED_CALLS = {
@@ -15,11 +17,22 @@ ALLOWED_CALLS = {
     "tracker": {"begin", "log_epoch", "log_entry", "fail"},
     "log": {"task"},
 }
-Send = Callable[[dict[str, Any]], None]
+
+
+class Message(TypedDict):
+    """One call of a method of a part of the session, as JSON data."""
+
+    part: str
+    do: str
+    arguments: list[object]
+    named: dict[str, object]
+
+
+Send = Callable[[Message], None]
 
 
 class Relay:
-    """Stands for a part of the invocation's session on a worker: every allowed call is sent."""
+    """Replaces a part of the session on a worker: sends each allowed call as a message."""
 
     def __init__(self, part: str, send: Send):
         for do in ALLOWED_CALLS[part]:
@@ -27,26 +40,27 @@ class Relay:
 
 
 def _sender(part: str, do: str, send: Send) -> Callable[..., None]:
-    def call(*arguments: Any, **named: Any) -> None:
-        packed = [_packed(one) for one in arguments]
-        send({"part": part, "do": do, "arguments": packed, "named": named})
+    def call(*arguments: object, **named: object) -> None:
+        encoded = [_encode(one) for one in arguments]
+        send({"part": part, "do": do, "arguments": encoded, "named": named})
 
     return call
 
 
-def carry_out(session: Any, event: dict[str, Any]) -> None:
-    """Make the call of an event on the invocation's session.
+def make_call(session: Session, message: Message) -> None:
+    """Make the call of a message on the invocation's session.
 
-    Raises ValueError for a call that is not allowed.
+    Raises ValueError for a call that is not allowed; KeyError or TypeError for a message in
+    another form.
     """
-    part, do = event["part"], event["do"]
+    part, do = message["part"], message["do"]
     if do not in ALLOWED_CALLS.get(part, ()):
-        raise ValueError(f"a Dask worker asked for {part}.{do}, which tasks do not use")
-    arguments = [_unpacked(one) for one in event["arguments"]]
-    getattr(getattr(session, part), do)(*arguments, **event["named"])
+        raise ValueError(f"a Dask worker called {part}.{do}, which tasks must not call")
+    arguments = [_decode(one) for one in message["arguments"]]
+    getattr(getattr(session, part), do)(*arguments, **message["named"])
 
 
-def _packed(value: Any) -> Any:
+def _encode(value: object) -> object:
     if isinstance(value, RunPlan):
         return {"run plan": value._asdict()}
     if isinstance(value, Entry):
@@ -54,7 +68,7 @@ def _packed(value: Any) -> Any:
     return value
 
 
-def _unpacked(value: Any) -> Any:
+def _decode(value: object) -> object:
     if isinstance(value, dict) and value.keys() == {"run plan"}:
         return RunPlan(**value["run plan"])
     if isinstance(value, dict) and value.keys() == {"entry"}:

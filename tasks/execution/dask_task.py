@@ -1,40 +1,48 @@
-"""A task on a Dask worker, for an invocation that runs elsewhere.
+"""A task on a Dask worker, while its invocation runs on another machine.
 
-The Prefect task carries a context. With it the worker opens a session for the task, whose record,
-display and tracker send every call to the invocation. Warnings go the same way.
+The Prefect task carries a context. With it the worker opens a session for the task. The record,
+display and tracker of this session send every call to the invocation, and so do warnings.
 """
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from typing import Any, cast
+from typing import TextIO, cast
 
-from tasks.artifacts.worker import use_worker
-from tasks.cache.code_digest import read_code
+from tasks.artifacts.worker import Event, Listener, configure_worker
+from tasks.cache.code_digest import snapshot_code
 from tasks.cache.step import Step
-from tasks.execution.dask_messages import Relay
+from tasks.execution.dask_messages import Message, Relay
 from tasks.execution.exact_code import CodeChangedError, code_difference
 from tasks.execution.seed_stacks import SeedStacks
-from tasks.execution.session import Session, of_task, task_session
-from tasks.execution.workers import OnEvent, WorkerDiedError
+from tasks.execution.session import (
+    Session,
+    TaskDisplay,
+    TaskLog,
+    TaskTracker,
+    session_of_task,
+    task_session,
+)
+from tasks.execution.workers import Returned, WorkerDiedError
 from tasks.system.addresses import without_credentials
 from tasks.system.folders import default_folders
 from tasks.system.hardware import Device
 
-STOP_SECONDS = 1.0  # between two questions whether to stop: each goes to the scheduler and back
-_turn = Lock()
+# Between two checks whether to stop. Each check is a request to the Dask scheduler.
+STOP_CHECK_SECONDS = 1.0
+_code_lock = Lock()
 
 
 @dataclass(frozen=True, eq=False)
 class DaskContext:
-    """What a task must know of its invocation.
+    """What a task needs to know of its invocation.
 
-    ``folders`` are those to use where the worker names none. ``forced`` names the tasks to compute
-    though they are in the store.
+    ``folders`` holds a value for each folder variable that the worker does not set. ``forced``
+    names the tasks to compute although they are in the store.
     """
 
     invocation: str
@@ -45,7 +53,7 @@ class DaskContext:
 
     @contextmanager
     def session(self, step: Step, code: dict[str, str]) -> Iterator[None]:
-        """A session for one task on this worker.
+        """Open a session for one task on this worker.
 
         Raises CodeChangedError if the worker runs other code than the invocation.
         """
@@ -54,20 +62,25 @@ class DaskContext:
         worker = get_worker()
         _check_code(worker.address, step, code)
 
-        def send(event: dict[str, Any]) -> None:
-            worker.log_event(self.invocation, event)
+        def send(message: Message) -> None:
+            worker.log_event(self.invocation, message)
 
-        # a relay makes exactly the calls that these parts of a session have
-        display, tracker, log = (cast(Any, Relay(p, send)) for p in ("display", "tracker", "log"))
-        here = _ThisThread(self)
-        session = Session(here, display, tracker, log, set(self.forced), SeedStacks(1))
+        # each relay has exactly the methods of the part that it replaces
+        session = Session(
+            workers=_SameThreadWorkers(self),
+            display=cast(TaskDisplay, Relay("display", send)),
+            tracker=cast(TaskTracker, Relay("tracker", send)),
+            log=cast(TaskLog, Relay("log", send)),
+            forced=set(self.forced),
+            stacks=SeedStacks(1),
+        )
         _send_warnings()
         with default_folders(self.folders), task_session(session):
             yield
 
 
 def _check_code(address: str, step: Step, code: dict[str, str]) -> None:
-    with _turn:
+    with _code_lock:
         _read_code_once()
         changed = code_difference(step.compute, code)
     if changed:
@@ -79,27 +92,34 @@ def _check_code(address: str, step: Step, code: dict[str, str]) -> None:
 
 @cache
 def _read_code_once() -> None:
-    """Code that is edited from here on is not what this process runs."""
-    read_code()
+    """Read all code now: what this process runs does not change when files are edited later."""
+    snapshot_code()
 
 
 @cache
 def _send_warnings() -> None:
-    """From here on the warnings of a task go to its invocation, not to the worker's log."""
+    """Send the warnings of tasks to their invocation from now on, not to the worker's log."""
     show = warnings.showwarning
 
-    def show_or_send(message: Warning | str, *place: Any, **more: Any) -> None:
-        session = of_task.get()
+    def show_or_send(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        session = session_of_task.get()
         if session is None:
-            show(message, *place, **more)
+            show(message, category, filename, lineno, file, line)
         else:
             session.display.warn(without_credentials(str(message)))
 
     warnings.showwarning = show_or_send
 
 
-class _ThisThread:
-    """Computes in the thread that asks: it is one of the worker's slots."""
+class _SameThreadWorkers:
+    """Computes in the thread of the caller, which is a thread of the Dask worker."""
 
     def __init__(self, context: DaskContext):
         self._context = context
@@ -112,18 +132,24 @@ class _ThisThread:
         return bool(Event(self._context.invocation, client=get_client()).is_set())
 
     def run(
-        self, function: Callable[..., Any], arguments: dict[str, Any], on_event: OnEvent
-    ) -> Any:
-        """Compute; an interrupted invocation stops it after an epoch."""
-        asked = time.monotonic()
+        self,
+        function: Callable[..., Returned],
+        arguments: Mapping[str, object],
+        on_event: Listener,
+    ) -> Returned:
+        """Compute ``function(**arguments)``.
 
-        def listen(event: Any) -> None:
-            nonlocal asked
+        Raises WorkerDiedError after an epoch if the invocation was interrupted.
+        """
+        checked = time.monotonic()
+
+        def listen(event: Event) -> None:
+            nonlocal checked
             on_event(event)
-            if time.monotonic() - asked > STOP_SECONDS:
-                asked = time.monotonic()
+            if time.monotonic() - checked > STOP_CHECK_SECONDS:
+                checked = time.monotonic()
                 if self.stopped:
                     raise WorkerDiedError("the run was stopped")
 
-        use_worker(listen, self._context.threads, self._context.device)
+        configure_worker(listen, self._context.threads, self._context.device)
         return function(**arguments)

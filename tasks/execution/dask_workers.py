@@ -1,15 +1,16 @@
-"""The workers of a Dask cluster, as the process sees them that runs the invocation."""
+"""The workers of a Dask cluster, as used by the process that runs the invocation."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tasks.execution.dask_messages import carry_out
+from tasks.artifacts.worker import Listener
+from tasks.execution.dask_messages import Message, make_call
 from tasks.execution.dask_task import DaskContext
 from tasks.execution.session import InvocationSession
-from tasks.execution.workers import OnEvent
-from tasks.system.folders import folders
+from tasks.execution.workers import Returned
+from tasks.system.folders import folder_variables
 from tasks.system.hardware import Device
 
 if TYPE_CHECKING:
@@ -17,36 +18,42 @@ if TYPE_CHECKING:
 
 
 class DaskWorkers:
-    """Receives what tasks on the cluster tell, and stops them."""
+    """Receives the messages of tasks on the cluster, and stops the tasks."""
 
     def __init__(
         self, client: "Client", invocation: str, forced: set[str], threads: int, device: Device
     ):
         from distributed import Event
 
-        self.dask_context = DaskContext(invocation, folders(), frozenset(forced), threads, device)
+        self.dask_context = DaskContext(
+            invocation, folder_variables(), frozenset(forced), threads, device
+        )
         self.stopped = False
         self._client, self._stop = client, Event(invocation, client=client)
 
     def run(
-        self, function: Callable[..., Any], arguments: dict[str, Any], on_event: OnEvent
-    ) -> Any:
-        """Not used: every task of the invocation runs on the cluster."""
+        self,
+        function: Callable[..., Returned],
+        arguments: Mapping[str, object],
+        on_event: Listener,
+    ) -> Returned:
+        """Never called: every task of the invocation runs on the cluster."""
         raise AssertionError("tasks of an invocation on Dask run on the cluster")
 
     def listen(self, session: InvocationSession) -> None:
-        """Carry out on the session what the tasks tell."""
+        """Make the calls on the session that the tasks send."""
 
-        def hear(event: tuple[float, dict[str, Any]]) -> None:
+        def receive(event: tuple[float, Message]) -> None:
             try:
-                carry_out(session, event[1])
+                _, message = event  # the first is the time
+                make_call(session, message)
             except (KeyError, TypeError, ValueError) as error:
                 warnings.warn(f"a message of the Dask cluster was ignored: {error}", stacklevel=2)
 
-        self._client.subscribe_topic(self.dask_context.invocation, hear)
+        self._client.subscribe_topic(self.dask_context.invocation, receive)
 
     def stop(self) -> None:
-        """Have running computations end after their epoch."""
+        """Make running computations end after their current epoch."""
         if not self.stopped:
             self.stopped = True
             with suppress(Exception):  # the cluster may be gone

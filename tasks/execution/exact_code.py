@@ -1,32 +1,35 @@
-"""Computes with exactly the code that a key was made of."""
+"""Computes only if the code is exactly the code in a task's key."""
 
 import importlib
-from typing import Any
+from collections.abc import Mapping
 
 from tasks.cache.code_digest import code_parts
 from tasks.cache.step import Compute
 
 
 class CodeChangedError(RuntimeError):
-    """The code on disk is not the code that a key was made of."""
+    """The code of this process differs from the code in a task's key."""
 
 
 def code_difference(compute: Compute, code: dict[str, str]) -> list[str]:
-    """The definitions, of those that the computation reaches, that this process has otherwise.
+    """The definitions that the computation reaches and that differ in this process, sorted.
 
-    Everything that it reaches is imported first, so that a later edit can't slip in.
+    ``code`` holds digests by definition, as ``Step.code``. Every module in it is imported first, so
+    that an edit after the comparison has no effect.
     """
     for module in {part.partition(":")[0] for part in code}:
         if "/" not in module:
             importlib.import_module(module)
-    here = code_parts(compute.__module__, compute.__name__)
-    return sorted(part for part in here.keys() | code if here.get(part) != code.get(part))
+    found = code_parts(compute.__module__, compute.__name__)
+    return sorted(part for part in found.keys() | code if found.get(part) != code.get(part))
 
 
-def compute_exactly(compute: Compute, code: dict[str, str], arguments: dict[str, Any]) -> Any:
-    """Compute with exactly this code, or not at all; runs in a worker process.
+def compute_exactly(
+    compute: Compute, code: dict[str, str], arguments: Mapping[str, object]
+) -> object:
+    """Compute with exactly this code, in a worker process.
 
-    Raises CodeChangedError if the files hold other code than the key's.
+    Raises CodeChangedError if the files hold other code.
     """
     changed = code_difference(compute, code)
     if changed:

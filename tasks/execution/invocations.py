@@ -1,8 +1,8 @@
-"""The record of every invocation of a study: one file of JSON lines each, written as it goes.
+"""The record of every invocation of a study: a file of JSON lines that grows while it runs.
 
-``STUDY_HOME/invocations/<id>.jsonl``; every line is merged into what stands before it, so a kill
-loses at most the line that was being written. A lock held for the invocation's life tells a running
-one from one whose process died.
+The file is ``STUDY_HOME/invocations/<id>.jsonl``. Each line is merged into the lines before it, so
+a kill loses at most the line that was being written. An invocation holds a lock while its process
+lives; if the lock of an unfinished invocation is free, its process died.
 """
 
 import secrets
@@ -17,14 +17,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.system import json_lines
 from tasks.system.folders import study_home
-from tasks.system.locks import held_if_free
+from tasks.system.locks import try_lock
 
 DIED = "its process ended without an explanation"  # killed, or the machine went down
 State = Literal["RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
 
 
 class TaskRecord(BaseModel):
-    """What became of one task of an invocation; without an outcome it was not finished."""
+    """How one task of an invocation ended; without an outcome it did not end."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,7 +41,7 @@ class Invocation(BaseModel):
 
     id: str
     study: str
-    config: dict[str, Any]
+    config: dict[str, object]
     sections: list[str]
     started: float
     ended: float | None = None
@@ -51,24 +51,24 @@ class Invocation(BaseModel):
     tasks: dict[str, TaskRecord] = {}
 
     @property
-    def moment(self) -> str:
-        """When it started, to the second: what users call it by."""
+    def short_id(self) -> str:
+        """When it started, to the second: the name that users give to commands."""
         return self.id[: len("YYYYmmdd-HHMMSS")]
 
     def count(self, outcome: str) -> int:
-        """How many tasks ended like this."""
+        """The number of tasks with this outcome."""
         return sum(record.outcome == outcome for record in self.tasks.values())
 
     @property
-    def left_open(self) -> bool:
+    def needs_closing(self) -> bool:
         """Whether its process died before it closed its runs in MLflow and Prefect."""
         return self.ended is None and self.state != "RUNNING"
 
     @property
     def unfinished(self) -> dict[str, TaskRecord]:
-        """What failed, was skipped, or was being done when the process ended."""
-        over = {"done", "cached"}
-        return {name: task for name, task in self.tasks.items() if task.outcome not in over}
+        """The tasks that failed, were skipped, or had not ended when the process ended."""
+        finished = {"done", "cached"}
+        return {name: task for name, task in self.tasks.items() if task.outcome not in finished}
 
 
 def _folder() -> Path:
@@ -84,30 +84,30 @@ def _lock(identifier: str) -> FileLock:
 
 
 class InvocationLog:
-    """Writes the record of the invocation that is running."""
+    """Writes the record of the running invocation."""
 
-    def __init__(self, study: str, config: dict[str, Any], sections: list[str]):
+    def __init__(self, study: str, config: dict[str, object], sections: list[str]):
         started = time.time()
-        moment = datetime.fromtimestamp(started).strftime("%Y%m%d-%H%M%S-%f")
-        self.id = f"{moment}-{study}-{secrets.token_hex(2)}"
+        begun = datetime.fromtimestamp(started).strftime("%Y%m%d-%H%M%S-%f")
+        self.id = f"{begun}-{study}-{secrets.token_hex(2)}"
         _folder().mkdir(parents=True, exist_ok=True)
-        self._held = _lock(self.id)
-        self._held.acquire()
+        self._process_lock = _lock(self.id)
+        self._process_lock.acquire()
         self.note(id=self.id, study=study, config=config, sections=sections, started=started)
 
-    def note(self, **fields: Any) -> None:
+    def note(self, **fields: object) -> None:
         """Add to the record."""
         json_lines.append(_path(self.id), fields)
 
-    def task(self, name: str, **fields: Any) -> None:
+    def task(self, name: str, **fields: object) -> None:
         """Add to the record of one task."""
         self.note(tasks={name: fields})
 
     def end(self, state: State, message: str) -> None:
         """Close the record."""
         self.note(state=state, message=message, ended=time.time())
-        self._held.release()
-        Path(self._held.lock_file).unlink(missing_ok=True)
+        self._process_lock.release()
+        Path(self._process_lock.lock_file).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Invocation | None:
@@ -123,12 +123,12 @@ def _read(path: Path) -> Invocation | None:
 
 
 def _alive(identifier: str) -> bool:
-    with held_if_free(_lock(identifier)) as free:
+    with try_lock(_lock(identifier)) as free:
         return not free
 
 
 def _current(path: Path) -> Invocation | None:
-    """The record with the state it is in now: one whose process died is CRASHED."""
+    """The record with its present state: CRASHED if its process died."""
     found = _read(path)
     if found is None or found.ended is not None:
         return found
@@ -139,7 +139,7 @@ def _current(path: Path) -> Invocation | None:
 
 
 def invocations(study: str | None = None) -> Iterator[Invocation]:
-    """Every invocation, newest first, of one study or of all; what died is CRASHED."""
+    """Every invocation of one study or of all, newest first; CRASHED if its process died."""
     for path in sorted(_folder().glob("*.jsonl"), reverse=True):
         if study is not None and f"-{study}-" not in path.name:
             continue
@@ -148,7 +148,7 @@ def invocations(study: str | None = None) -> Iterator[Invocation]:
             yield found
 
 
-def unclosed() -> Iterator[Invocation]:
+def open_invocations() -> Iterator[Invocation]:
     """The invocations that are running, or whose process died before it closed its runs.
 
     Each still has its lock file, so no other record is read.
@@ -159,8 +159,8 @@ def unclosed() -> Iterator[Invocation]:
             yield found
 
 
-def close(found: Invocation) -> None:
-    """Write down that the runs of a dead invocation are closed, so that it is looked at once."""
+def close_invocation(found: Invocation) -> None:
+    """Record that the runs of a dead invocation are closed; it needs no closing again."""
     message = found.message or DIED
     fields = {"state": found.state, "message": message, "ended": time.time()}
     json_lines.append(_path(found.id), fields)

@@ -1,21 +1,22 @@
-"""Performs one task: takes its entry from the store, or has a worker compute it."""
+"""Performs one task: loads its entry from the store, or computes it in a worker."""
 
 import gc
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from tasks.artifacts.worker import Event
 from tasks.cache import checkpoints, store
 from tasks.cache.entry import Entry, files_in
 from tasks.cache.identity import Identity, task_name
 from tasks.cache.nested import leaves
 from tasks.cache.provenance import provenance
-from tasks.cache.step import Member, SeedStackStep, Step
+from tasks.cache.step import Inputs, Member, Result, SeedStackStep, Step
 from tasks.execution.exact_code import compute_exactly
 from tasks.execution.seed_stacks import Peer
-from tasks.execution.session import Performed, current_session
+from tasks.execution.session import TaskCall, current_session
 from tasks.execution.workers import WorkerDiedError
 from tasks.system.failpoints import fail_point, kill_point
 from tasks.tracking.run_plan import RunPlan
@@ -26,40 +27,42 @@ class Job(NamedTuple):
 
     identity: Identity
     name: str
-    inputs: dict[str, Any]
+    inputs: Inputs
     key: str
     run: RunPlan | None
 
     @classmethod
-    def of(cls, step: Step, identity: Identity, inputs: dict[str, Any]) -> "Job":
+    def of(cls, step: Step, identity: Identity, inputs: Inputs) -> "Job":
         """The job of a task with these inputs."""
         key = step.key(inputs)
-        run = RunPlan.of(step, key, identity, inputs)
+        run = RunPlan.for_task(step, key, identity, inputs)
         return cls(identity, task_name(step.name, identity), inputs, key, run)
 
 
-def perform(step: Step, identity: Identity, inputs: dict[str, Any]) -> tuple[Entry, bool]:
+def perform(step: Step, identity: Identity, inputs: Inputs) -> tuple[Entry, bool]:
     """The entry of a step for these inputs, and whether it was in the store already.
 
-    A finished key is never computed again, in whichever run or study it turns up, unless this
-    invocation was told to. A lock keeps other processes from computing it at the same time.
+    A key in the store is not computed again, by any run of any study, unless this invocation forces
+    it. A lock keeps other processes from computing the same key at the same time.
+
+    Raises what the computation raises, or WorkerDiedError.
     """
     session = current_session()
     job = Job.of(step, identity, inputs)
-    session.performed[job.key] = Performed(step, identity, inputs)
+    session.task_calls[job.key] = TaskCall(step, identity, inputs)
     session.log.task(job.name, task=step.name, key=job.key)
-    with session.stacks.turn(job.name) as peers, store.locked(step.name, job.key):
+    with session.stacks.lock_stack(job.name) as peers, store.locked(step.name, job.key):
         forced = job.name in session.forced
         entry = None if forced else store.load(step.name, job.key)
         if entry is not None or forced:
-            checkpoints.remove(step.name, job.key)  # of a computation that is over
+            checkpoints.remove(step.name, job.key)  # of an earlier computation
         if entry is None:
             if session.workers.stopped:
                 raise WorkerDiedError("the run was stopped")
             session.display.begin(job.name)
             fail_point(job.name)
-            _restore_upstream(inputs)
-            with _waiting_peers(step, job, peers) as others:
+            _recompute_lost_inputs(inputs)
+            with _lock_uncomputed_peers(step, job, peers) as others:
                 entry = _compute(step, [job, *others])
             kill_point(job.name, "published")
         if job.run is not None:
@@ -68,50 +71,55 @@ def perform(step: Step, identity: Identity, inputs: dict[str, Any]) -> tuple[Ent
 
 
 @contextmanager
-def _waiting_peers(step: Step, first: Job, peers: list[Peer]) -> Iterator[list[Job]]:
-    """The jobs of a stack that nobody has done or is doing, with the locks of their keys held.
+def _lock_uncomputed_peers(step: Step, first: Job, peers: list[Peer]) -> Iterator[list[Job]]:
+    """Lock the keys of peers that are neither computed nor being computed. Yields their jobs.
 
-    A training that resumes is computed with those that resume after the same epoch.
+    A training that resumes is computed only with peers that resume after the same epoch.
     """
     if not isinstance(step, SeedStackStep):
         yield []
         return
     session = current_session()
-    epoch = checkpoints.epoch_of(step.name, first.key)
+    epoch = checkpoints.newest_epoch(step.name, first.key)
     with ExitStack() as locks:
         jobs = []
         for peer in peers:
-            job = Job.of(step, peer.identity, first.inputs | {step.seeded: peer.seeded})
-            free = locks.enter_context(store.locked_if_free(step.name, job.key))
+            job = Job.of(
+                step, peer.identity, first.inputs | {step.seed_input: peer.input_with_seed}
+            )
+            free = locks.enter_context(store.try_locked(step.name, job.key))
             forced = job.name in session.forced
-            same = checkpoints.epoch_of(step.name, job.key) == epoch
+            same = checkpoints.newest_epoch(step.name, job.key) == epoch
             if free and same and (forced or store.load(step.name, job.key) is None):
                 session.display.begin(job.name)
                 jobs.append(job)
         yield jobs
 
 
-def _restore_upstream(inputs: dict[str, Any]) -> None:
-    """Compute again what was deleted or damaged since this invocation saw it."""
+def _recompute_lost_inputs(inputs: Inputs) -> None:
+    """Compute upstream entries again that were deleted or damaged since this invocation used them.
+
+    Raises the error of ``store.missing_entry_error`` if this invocation did not perform its task.
+    """
     for entry in leaves(inputs):
         if isinstance(entry, Entry) and store.load(entry.task, entry.key) is None:
-            performed = current_session().performed.get(entry.key)
-            if performed is None:
-                raise store.missing(entry)
-            perform(*performed)
+            call = current_session().task_calls.get(entry.key)
+            if call is None:
+                raise store.missing_entry_error(entry)
+            perform(*call)
 
 
 def _compute(step: Step, jobs: list[Job]) -> Entry:
-    """Compute jobs in one worker, publish what comes out, return the entry of the first.
+    """Compute jobs in one worker and publish their entries. Returns the entry of the first.
 
     The MLflow run of a job that fails is closed as failed.
     """
     session = current_session()
-    gc.enable()  # the command line starts without
+    gc.enable()  # ``study run`` disables it while it imports
     runs = [job.run for job in jobs if job.run is not None]
 
-    def on_event(event: dict[str, Any]) -> None:
-        job = jobs[event.pop("member", 0)]
+    def on_event(event: Event) -> None:
+        job = jobs[int(event.pop("member", 0))]
         session.display.epoch(job.name, event)
         if job.run is not None:
             session.tracker.log_epoch(job.run, event)
@@ -146,23 +154,23 @@ def _compute(step: Step, jobs: list[Job]) -> Entry:
 
 def _member(step: Step, job: Job, workspaces: ExitStack) -> Member:
     folder = workspaces.enter_context(store.workspace(step.name, job.key))
-    kept = checkpoints.verified_folder(step.name, job.key) if step.resumable else None
+    kept = checkpoints.verify_checkpoints(step.name, job.key) if step.resumable else None
     return Member(job.inputs, folder, kept)
 
 
-def _publish(step: Step, job: Job, folder: Path, result: dict[str, Any], seconds: float) -> Entry:
+def _publish(step: Step, job: Job, folder: Path, result: Result, seconds: float) -> Entry:
     session = current_session()
     entry = Entry(
         task=step.name,
         key=job.key,
         name=job.name,
         identity=dict(job.identity),
-        inputs=step.recorded(job.inputs),
+        inputs=step.inputs_as_json(job.inputs),
         code=step.code,
         result=result,
         files=files_in(folder),
         seconds=seconds,
-        provenance=provenance(),
+        provenance=dict(provenance()),
     )
     kill_point(job.name, "publish")
     store.publish(folder, entry)

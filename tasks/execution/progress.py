@@ -1,8 +1,7 @@
-"""What the person at the terminal sees: a live display, or a line per event elsewhere."""
+"""Shows progress: a live display in a terminal, otherwise one line for each event."""
 
 import time
 import warnings
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -15,17 +14,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-LINES_PER_TASK = 5  # epochs told per task where the output is no terminal
+from tasks.artifacts.worker import Event
+
+LINES_PER_TASK = 5  # about how many epochs of a task are printed if the output is no terminal
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Nobody reads any more, as in ``study run | head``; the study goes on."""
+        """The reader has gone, as in ``study run | head``; print nothing more, but continue."""
         self.quiet = True
 
 
 class Display:
-    """Follows the tasks of one invocation; every method may be called from any thread."""
+    """Shows the tasks of one invocation. Every method may be called from any thread."""
 
     def __init__(self, console: Console | None = None):
         self.console = console or _Console(highlight=False, soft_wrap=True)
@@ -54,39 +55,41 @@ class Display:
         self.stop()
 
     def stop(self) -> None:
-        """Leave the terminal as it was, from any thread."""
+        """End the live display, and restore the terminal."""
         self._progress.stop()
 
-    def say(self, text: str) -> None:
-        """One line that stays."""
+    def print_line(self, text: str) -> None:
+        """Print one line above the live display."""
         self.console.print(text, markup=False)
 
     def warn(self, text: str) -> None:
-        """A warning of a task that runs elsewhere."""
+        """Show a warning of a task that runs on another machine."""
         warnings.warn(text, stacklevel=2)
 
-    def expect(self, total: int) -> None:
-        """How many tasks there will be."""
+    def set_total(self, total: int) -> None:
+        """Set the number of tasks."""
         self.total = total
         self._progress.update(self._overall, total=total)
 
     def begin(self, name: str) -> None:
         """A task starts computing."""
-        if name in self._lines:  # it is tried again
+        if name in self._lines:  # it is retried
             self._progress.remove_task(self._lines[name])
         self._lines[name] = self._progress.add_task(f"  {name}", total=None, note="")
 
-    def epoch(self, name: str, event: dict[str, Any]) -> None:
+    def epoch(self, name: str, event: Event) -> None:
         """A task reports an epoch."""
         note = f"loss {event['test_loss']:.4f}"
         line = self._lines.get(name)
         if self.live and line is not None:
             self._progress.update(line, total=event["epochs"], completed=event["epoch"], note=note)
         elif not self.live and event["epoch"] * LINES_PER_TASK % event["epochs"] < LINES_PER_TASK:
-            self.say(f"{self._clock()} {name}: epoch {event['epoch']}/{event['epochs']}, {note}")
+            self.print_line(
+                f"{self._clock()} {name}: epoch {event['epoch']}/{event['epochs']}, {note}"
+            )
 
     def end(self, name: str, outcome: str, detail: str = "") -> None:
-        """A task is done, cached, failed or skipped; what failed or was computed gets a line."""
+        """A task is done, cached, failed or skipped. Prints a line if it failed or was computed."""
         self.counts[outcome] += 1
         line = self._lines.pop(name, None)
         if line is not None:
@@ -95,7 +98,7 @@ class Display:
         self._progress.update(self._overall, completed=finished)
         if outcome == "failed" or (outcome == "done" and not self.live):
             suffix = f": {detail}" if detail else ""
-            self.say(f"{self._clock()} [{finished}/{self.total}] {name} {outcome}{suffix}")
+            self.print_line(f"{self._clock()} [{finished}/{self.total}] {name} {outcome}{suffix}")
 
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self.started)

@@ -1,4 +1,4 @@
-"""Hand the finished report to its readers: the reports folder and the parent run in MLflow."""
+"""Publishes the finished report: in the reports folder, and on the parent run in MLflow."""
 
 import html
 import os
@@ -8,7 +8,7 @@ import time
 from tasks.cache.entry import Entry
 from tasks.cache.store import ensure_local
 from tasks.reporting.page import PAGE, fill_page
-from tasks.system.folders import report_page
+from tasks.system.folders import report_path
 from tasks.tracking.tracker import Tracker
 
 
@@ -19,31 +19,31 @@ def publish_report(
     tracker: Tracker,
     computed: set[str],
 ) -> None:
-    """Copy the page and its tables into ``reports/<study>/``, log them to the parent run."""
+    """Copy the page and its tables to ``reports/<study>/``, and log them to the parent run."""
     page = ensure_local(page)
-    folder = report_page(study).parent
+    folder = report_path(study).parent
     folder.mkdir(parents=True, exist_ok=True)
     note = _note(tracker.invocation, groups, computed)
     text = fill_page(page, tracker.addresses, note)
     for name in page.files:
-        temporary = folder / f".{name}.{os.getpid()}"  # the same study may end twice at once
+        temporary = folder / f".{name}.{os.getpid()}"  # two runs of a study may end at once
         if name == PAGE:
             temporary.write_text(text, encoding="utf-8")
         else:
             shutil.copy(page.path(name), temporary)
         temporary.replace(folder / name)
-    for left in folder.iterdir():  # of an earlier run that showed more
-        if left.is_file() and not left.name.startswith(".") and left.name not in page.files:
-            left.unlink(missing_ok=True)
+    for old in folder.iterdir():  # an earlier report may have had more files
+        if old.is_file() and not old.name.startswith(".") and old.name not in page.files:
+            old.unlink(missing_ok=True)
     tracker.log_summary(page, groups, note)
 
 
 def _note(invocation: str, groups: dict[str, list[Entry]], computed: set[str]) -> str:
-    """Which run wrote the page, and what it took from the cache."""
+    """HTML that says which run wrote the page, and which entries it computed."""
     names = [entry.name for entries in groups.values() for entry in entries]
     new = [html.escape(name) for name in names if name in computed]
-    moment = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-    text = f"<p>Written on {moment} by the run {html.escape(invocation)}: "
+    written = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    text = f"<p>Written on {written} by the run {html.escape(invocation)}: "
     text += f"{len(names) - len(new)} of {len(names)} tasks came from the cache.</p>"
     if new:
         listed = "</li><li>".join(new)

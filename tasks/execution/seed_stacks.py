@@ -1,61 +1,65 @@
-"""Tasks of one invocation that differ in their seed only, and are computed together."""
+"""Stacks: tasks of one invocation that differ only in their seed and are computed together."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from models.specs import Value
 from tasks.cache.canonical import digest
 from tasks.cache.identity import Identity, task_name
-from tasks.cache.step import SeedStackStep, Step
+from tasks.cache.step import Inputs, SeedStackStep, Step
 
 
 class Peer(NamedTuple):
-    """A task of a stack: what identifies it, and the one input that is its own."""
+    """A task of a stack: its name, its identity, and the input that holds its seed."""
 
     name: str
     identity: Identity
-    seeded: Value
+    input_with_seed: Value
 
 
 class SeedStacks:
-    """Which tasks are computed together, ``size`` at most."""
+    """Groups tasks that are computed together, at most ``size`` in a stack."""
 
     def __init__(self, size: int):
         self._size = size
-        self._by_shape: dict[str, list[list[Peer]]] = {}  # by all values but the seed
+        self._by_other_inputs: dict[str, list[list[Peer]]] = {}  # by digest of all but the seed
         self._of_task: dict[str, list[Peer]] = {}
-        self._turns: dict[int, threading.Lock] = {}
+        self._locks: dict[int, threading.Lock] = {}  # by id of the stack
         self._all_submitted = threading.Event()
 
-    def add(self, step: Step, identity: Identity, inputs: dict[str, Any]) -> None:
-        """A task is submitted; its inputs may not be computed yet."""
+    def add(self, step: Step, identity: Identity, inputs: Inputs) -> None:
+        """Put a submitted task into a stack; its upstream tasks need not have finished."""
         if not isinstance(step, SeedStackStep) or self._size == 1:
             return
-        own: Value = inputs[step.seeded]
-        shape = inputs | {step.seeded: own.model_copy(update={"seed": 0})}
-        values = {key: value for key, value in shape.items() if isinstance(value, Value)}
-        stacks = self._by_shape.setdefault(digest([step.name, values]), [[]])
+        own = inputs[step.seed_input]
+        assert isinstance(own, Value)
+        other_inputs = inputs | {step.seed_input: own.model_copy(update={"seed": 0})}
+        values = {key: value for key, value in other_inputs.items() if isinstance(value, Value)}
+        stacks = self._by_other_inputs.setdefault(digest([step.name, values]), [[]])
         if len(stacks[-1]) == self._size:
             stacks.append([])
         name = task_name(step.name, identity)
         stacks[-1].append(Peer(name, identity, own))
         self._of_task[name] = stacks[-1]
-        self._turns.setdefault(id(stacks[-1]), threading.Lock())
+        self._locks.setdefault(id(stacks[-1]), threading.Lock())
 
-    def close(self) -> None:
-        """Every task is submitted; those that wait for their peers may start."""
+    def mark_all_submitted(self) -> None:
+        """Say that every stack is complete. Tasks in a stack wait for this before they start."""
         self._all_submitted.set()
 
     @contextmanager
-    def turn(self, name: str) -> Iterator[list[Peer]]:
-        """The tasks of its stack that had no turn yet, while none of them is being computed."""
+    def lock_stack(self, name: str) -> Iterator[list[Peer]]:
+        """Lock the stack of a task. Yields the other tasks that have not locked it before.
+
+        A task without a stack locks nothing and has no peers.
+        """
         stack = self._of_task.get(name)
         if stack is None:
             yield []
             return
         self._all_submitted.wait()
-        with self._turns[id(stack)]:
+        with self._locks[id(stack)]:
             stack[:] = [peer for peer in stack if peer.name != name]
             yield list(stack)

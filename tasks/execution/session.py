@@ -1,25 +1,26 @@
-"""What one invocation shares among its tasks: workers, display, tracker, its record."""
+"""The session: what the tasks of one invocation share (workers, display, tracker, record)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tasks.cache.code_digest import read_code
+from tasks.artifacts.worker import Event
+from tasks.cache.code_digest import snapshot_code
 from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity
-from tasks.cache.step import Step
+from tasks.cache.step import Inputs, Step
 from tasks.execution.invocations import InvocationLog
 from tasks.execution.progress import Display
 from tasks.execution.seed_stacks import SeedStacks
-from tasks.execution.workers import Event, Workers
+from tasks.execution.workers import Workers
 from tasks.tracking.run_plan import RunPlan
 from tasks.tracking.tracker import Tracker
 
 
 class TaskDisplay(Protocol):
-    """What a task tells the person who started the study."""
+    """What a task shows to the person who started the study."""
 
     def begin(self, name: str) -> None:
         """A task starts computing."""
@@ -28,7 +29,7 @@ class TaskDisplay(Protocol):
         """A task reports an epoch."""
 
     def warn(self, text: str) -> None:
-        """A warning of a task."""
+        """A task warns."""
 
 
 class TaskTracker(Protocol):
@@ -38,10 +39,10 @@ class TaskTracker(Protocol):
         """A computation starts."""
 
     def log_epoch(self, plan: RunPlan, event: Event) -> None:
-        """One epoch's losses."""
+        """Log the losses of one epoch."""
 
     def log_entry(self, plan: RunPlan, entry: Entry) -> None:
-        """Everything that an entry shows."""
+        """Log the parameters, metrics and files of an entry."""
 
     def fail(self, plan: RunPlan, status: str) -> None:
         """A computation failed."""
@@ -50,24 +51,34 @@ class TaskTracker(Protocol):
 class TaskLog(Protocol):
     """What a task adds to the record of its invocation."""
 
-    def task(self, name: str, **fields: Any) -> None:
+    def task(self, name: str, **fields: object) -> None:
         """Add to the record of one task."""
 
 
-class Performed(NamedTuple):
-    """How a task of this invocation is computed again."""
+class TaskContext(Protocol):
+    """What a task carries to a worker of a cluster, to open a session of its own there."""
+
+    def __hash__(self) -> int:
+        """Each context has a Prefect task of its own in a cache."""
+
+    def session(self, step: Step, code: dict[str, str]) -> AbstractContextManager[None]:
+        """A session for one task on this worker."""
+
+
+class TaskCall(NamedTuple):
+    """The arguments of ``perform``, kept so that a lost entry can be computed again."""
 
     step: Step
     identity: Identity
-    inputs: dict[str, Any]
+    inputs: Inputs
 
 
 @dataclass
 class Session:
     """What the tasks of one invocation share.
 
-    ``forced`` names the tasks to compute though they are in the store, ``computed`` those that were
-    computed; ``performed`` says how to compute an entry again, by its key.
+    ``forced`` names the tasks to compute although they are in the store, ``computed`` those that
+    were computed. ``task_calls`` holds the call of every task so far, by the key of its entry.
     """
 
     workers: Workers
@@ -77,14 +88,14 @@ class Session:
     forced: set[str]
     stacks: SeedStacks
     computed: set[str] = field(default_factory=set)
-    performed: dict[str, Performed] = field(default_factory=dict)
+    task_calls: dict[str, TaskCall] = field(default_factory=dict)
 
 
 @dataclass
 class InvocationSession(Session):
     """The session in the process that runs the invocation."""
 
-    if TYPE_CHECKING:  # the same attributes with all that they can do
+    if TYPE_CHECKING:  # the same attributes, which have more methods here
         workers: "InvocationWorkers"
         display: Display
         tracker: Tracker
@@ -92,26 +103,26 @@ class InvocationSession(Session):
 
 
 class InvocationWorkers(Workers, Protocol):
-    """Workers as the process sees them that runs the invocation."""
+    """Workers as used by the process that runs the invocation."""
 
     @property
-    def dask_context(self) -> Any:
-        """What tasks on a cluster need to know of the invocation; None for workers here."""
+    def dask_context(self) -> TaskContext | None:
+        """What tasks on a cluster need of the invocation; None for workers on this machine."""
 
     def listen(self, session: InvocationSession) -> None:
-        """Pass on to the session what tasks elsewhere tell."""
+        """Pass messages from tasks on other machines to the session."""
 
     def stop(self) -> None:
         """Stop running computations."""
 
 
-_current: InvocationSession | None = None
-of_task: ContextVar[Session | None] = ContextVar("of_task", default=None)
+_running: InvocationSession | None = None
+session_of_task: ContextVar[Session | None] = ContextVar("session_of_task", default=None)
 
 
 def current_session() -> Session:
     """The session of the running flow or task. Raises RuntimeError outside a study flow."""
-    session = of_task.get() or _current
+    session = session_of_task.get() or _running
     if session is None:
         raise RuntimeError("tasks run inside a study flow; start one with 'study run'")
     return session
@@ -119,19 +130,19 @@ def current_session() -> Session:
 
 @contextmanager
 def task_session(session: Session) -> Iterator[None]:
-    """In here, in this thread, the session is that of one task for an invocation elsewhere."""
-    token = of_task.set(session)
+    """Use this session in this thread: that of one task for an invocation on another machine."""
+    token = session_of_task.set(session)
     try:
         yield
     finally:
-        of_task.reset(token)
+        session_of_task.reset(token)
 
 
-def interrupt() -> InvocationSession | None:
-    """Kill the workers of the running session, if there is one, and return it."""
-    if _current is not None:
-        _current.workers.stop()
-    return _current
+def stop_workers() -> InvocationSession | None:
+    """Stop the workers of the running session, if there is one, and return the session."""
+    if _running is not None:
+        _running.workers.stop()
+    return _running
 
 
 @contextmanager
@@ -140,19 +151,20 @@ def open_session(
     tracker: Tracker,
     log: InvocationLog,
     forced: set[str],
-    stack: int = 1,
+    stack_size: int = 1,
 ) -> Iterator[InvocationSession]:
-    """A session for one invocation; the workers are stopped at its end, whatever happens.
+    """Open the session of one invocation. Its workers are stopped at the end, also after an error.
 
-    ``stack`` is how many models that differ in their seed only are trained together.
+    ``stack_size`` is the number of models that differ only in their seed and are trained together.
     """
-    global _current
-    read_code()  # before any worker starts, so that no worker runs other code than the keys say
+    global _running
+    snapshot_code()  # before any worker starts, so that workers run the code that is in the keys
     with Display() as display:
-        _current = InvocationSession(workers, display, tracker, log, forced, SeedStacks(stack))
-        workers.listen(_current)
+        stacks = SeedStacks(stack_size)
+        _running = InvocationSession(workers, display, tracker, log, forced, stacks)
+        workers.listen(_running)
         try:
-            yield _current
+            yield _running
         finally:
             workers.stop()
-            _current = None
+            _running = None

@@ -1,7 +1,7 @@
-"""Worker processes that compute: started once, one computation each, reporting as they go.
+"""Worker processes: each is started once, and runs one computation at a time.
 
-Each slot owns one process. A killed process fails the computation it held and nothing else. They
-are forked from a server that has imported, once, what takes seconds to import.
+A process that is killed fails its own computation only. Worker processes are forked from a server
+process that has already imported the libraries that take seconds to import.
 """
 
 import atexit
@@ -10,20 +10,23 @@ import os
 import queue
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING
 
-from tasks.artifacts.worker import use_worker
-from tasks.execution.workers import OnEvent, WorkerDiedError
+from tasks.artifacts.worker import Listener, configure_worker
+from tasks.execution.workers import Returned, WorkerDiedError
 from tasks.system.hardware import Device
 from tasks.system.user_warnings import show_warning
 
+if TYPE_CHECKING:  # worker processes import this module, so it imports little
+    from tasks.execution.session import InvocationSession
+
 POLL_SECONDS = 0.05
-IMPORTED_ONCE = [
+PRELOADED_MODULES = [
     "torch",
     "torchvision",
     "torch.export._trace",
@@ -46,20 +49,23 @@ def _start_worker(
     import signal
 
     os.environ.update(environment)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    # Ctrl-C reaches every process of the terminal, but the parent decides when workers stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     warnings.showwarning = show_warning
-    use_worker(reports.send, threads, device)
+    configure_worker(reports.send, threads, device)
 
 
-def _ready() -> None:
-    """Done when the process has started."""
+def _do_nothing() -> None:
+    """The first call in a process, which makes it start."""
 
 
-class _Slot:
+class _WorkerProcess:
+    """One process, and the pipe through which its computation reports events."""
+
     def __init__(self, threads: int, device: Device):
         context = multiprocessing.get_context("forkserver")
-        self.receiver, sender = context.Pipe(duplex=False)
+        self._receiver, sender = context.Pipe(duplex=False)
         arguments = sender, threads, device, dict(os.environ)
         self.pool = ProcessPoolExecutor(
             1, mp_context=context, initializer=_start_worker, initargs=arguments
@@ -67,15 +73,18 @@ class _Slot:
 
     def start(self) -> None:
         """Start the process now, so that it is ready when it is needed."""
-        self.pool.submit(_ready)
+        self.pool.submit(_do_nothing)
 
     def run(
-        self, function: Callable[..., Any], arguments: dict[str, Any], on_event: OnEvent
-    ) -> Any:
+        self,
+        function: Callable[..., Returned],
+        arguments: Mapping[str, object],
+        on_event: Listener,
+    ) -> Returned:
         future = self.pool.submit(function, **arguments)
-        while not future.done() or self.receiver.poll():
-            if self.receiver.poll(POLL_SECONDS):
-                on_event(self.receiver.recv())
+        while not future.done() or self._receiver.poll():
+            if self._receiver.poll(POLL_SECONDS):
+                on_event(self._receiver.recv())
         return future.result()
 
     def kill(self) -> None:
@@ -85,99 +94,104 @@ class _Slot:
 
 
 class WorkerProcesses:
-    """A fixed number of slots for computations side by side."""
+    """A fixed number of worker processes on this machine, each with ``threads`` threads."""
 
-    dask_context = None  # tasks are computed here
+    dask_context = None  # no task runs on another machine
 
     def __init__(self, width: int, threads: int, device: Device = "auto"):
-        if width == 1 and threads > 1:  # otherwise both may end up on one core
+        if width == 1 and threads > 1:  # otherwise several threads may share one core
             os.environ.setdefault("OMP_PROC_BIND", "true")
-        # a single worker imports what it needs when it needs it
-        shared = IMPORTED_ONCE if width > 1 else []
-        multiprocessing.get_context("forkserver").set_forkserver_preload(shared)
+        # a single worker imports only what it needs, when it needs it
+        preloaded = PRELOADED_MODULES if width > 1 else []
+        multiprocessing.get_context("forkserver").set_forkserver_preload(preloaded)
         self._threads, self._device = threads, device
         self.stopped = False
-        self._free: queue.LifoQueue[_Slot | None] = queue.LifoQueue()
-        self._slots: set[_Slot] = set()
+        # the processes without a computation; None in place of one that is not started yet
+        self._free: queue.LifoQueue[_WorkerProcess | None] = queue.LifoQueue()
+        self._processes: set[_WorkerProcess] = set()
         self._started = False
         for _ in range(width):
             self._free.put(None)
         atexit.register(self.stop)
 
     def start(self) -> None:
-        """Start every process now, for each takes seconds to import torch."""
+        """Start every process now: each takes seconds to import torch."""
         self._started = True
         free = []
         with suppress(queue.Empty):
             while True:
                 free.append(self._free.get_nowait())
-        for slot in free:
-            if slot is None and not self.stopped:
-                self._free.put(self._new_slot())
+        for process in free:
+            if process is None and not self.stopped:
+                self._free.put(self._new_process())
             else:
-                self._free.put(slot)
+                self._free.put(process)
 
-    def _new_slot(self) -> _Slot:
-        slot = _Slot(self._threads, self._device)
-        self._slots.add(slot)
-        slot.start()
-        return slot
+    def _new_process(self) -> _WorkerProcess:
+        process = _WorkerProcess(self._threads, self._device)
+        self._processes.add(process)
+        process.start()
+        return process
 
     def run(
         self,
-        function: Callable[..., Any],
-        arguments: dict[str, Any],
-        on_event: OnEvent = lambda event: None,
-    ) -> Any:
-        """Compute ``function(**arguments)`` in a free slot; events reach ``on_event`` here.
+        function: Callable[..., Returned],
+        arguments: Mapping[str, object],
+        on_event: Listener = lambda event: None,
+    ) -> Returned:
+        """Compute ``function(**arguments)`` in a free process, and pass its events to ``on_event``.
 
-        Raises what the function raises, or WorkerDiedError if its process ended.
+        Waits until a process is free. Raises what the function raises, or WorkerDiedError if the
+        process ended.
         """
-        slot = self._free.get()
+        process = self._free.get()
         try:
             if self.stopped:
                 raise WorkerDiedError("the run was stopped")
-            slot = slot or self._new_slot()
+            process = process or self._new_process()
             if not self._started:
-                self.start()  # where one task computes, others most often do
-            return slot.run(function, arguments, on_event)
+                self.start()  # if one task computes, others most often follow
+            return process.run(function, arguments, on_event)
         except (BrokenProcessPool, EOFError):
-            if slot is not None:
-                slot.kill()
-                self._slots.discard(slot)
-            slot = None
+            if process is not None:
+                process.kill()
+                self._processes.discard(process)
+            process = None
             raise WorkerDiedError("the worker process was killed or ran out of memory") from None
         finally:
-            self._free.put(slot)
+            self._free.put(process)
 
-    def listen(self, session: Any) -> None:
-        """Nothing to do: events reach whoever called ``run``."""
+    def listen(self, session: "InvocationSession") -> None:
+        """Do nothing: ``run`` passes events to its caller."""
 
     def stop(self) -> None:
         """Kill every worker process at once; running computations fail."""
         self.stopped = True
-        for slot in list(self._slots):
-            slot.kill()
-        self._slots.clear()
+        for process in list(self._processes):
+            process.kill()
+        self._processes.clear()
 
 
-_early: WorkerProcesses | None = None
-_taken = False
-_turn = threading.Lock()
+_prestarted: WorkerProcesses | None = None
+_flow_has_workers = False
+_prestart_lock = threading.Lock()
 
 
-def start_early(workers: WorkerProcesses) -> None:
-    """Start the processes before the flow runs, which takes these workers; too late is no harm."""
-    global _early
-    with _turn:
-        if not _taken:
-            _early = workers
+def prestart_workers(workers: WorkerProcesses) -> None:
+    """Start worker processes before the flow runs, which then takes them.
+
+    Does nothing if the flow has taken workers already.
+    """
+    global _prestarted
+    with _prestart_lock:
+        if not _flow_has_workers:
+            _prestarted = workers
             workers.start()
 
 
-def workers_for(width: int, threads: int, device: Device) -> WorkerProcesses:
-    """Workers for one invocation: those that were started early, if there are any."""
-    global _early, _taken
-    with _turn:
-        workers, _early, _taken = _early, None, True
+def take_workers(width: int, threads: int, device: Device) -> WorkerProcesses:
+    """Workers for one invocation: the prestarted ones if there are any, otherwise new ones."""
+    global _prestarted, _flow_has_workers
+    with _prestart_lock:
+        workers, _prestarted, _flow_has_workers = _prestarted, None, True
     return workers or WorkerProcesses(width, threads, device)

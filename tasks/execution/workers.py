@@ -1,10 +1,11 @@
-"""What every kind of worker has in common; light, for worker processes import it."""
+"""What every kind of worker has in common. Worker processes import it, so it imports little."""
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
 
-Event = dict[str, Any]  # what a computation reports of an epoch, as JSON data
-OnEvent = Callable[[Event], None]
+from tasks.artifacts.worker import Listener
+
+Returned = TypeVar("Returned")
 
 
 class WorkerDiedError(RuntimeError):
@@ -12,16 +13,19 @@ class WorkerDiedError(RuntimeError):
 
 
 class Workers(Protocol):
-    """Whatever computes the tasks of an invocation: processes here, or the workers of a cluster."""
+    """Computes the tasks of an invocation: processes on this machine, or workers of a cluster."""
 
     @property
     def stopped(self) -> bool:
-        """Whether the invocation was interrupted or is over."""
+        """Whether the invocation was interrupted or has ended."""
 
     def run(
-        self, function: Callable[..., Any], arguments: dict[str, Any], on_event: OnEvent
-    ) -> Any:
-        """Compute ``function(**arguments)``; events of the computation reach ``on_event``.
+        self,
+        function: Callable[..., Returned],
+        arguments: Mapping[str, object],
+        on_event: Listener,
+    ) -> Returned:
+        """Compute ``function(**arguments)``; its events are passed to ``on_event``.
 
         Raises what the function raises, or WorkerDiedError.
         """

@@ -1,59 +1,61 @@
-"""Two invocations of studies side by side, with their differences."""
+"""A page that compares two studies, or two invocations of one."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tasks.analysis.claims import judge_claims
 from tasks.analysis.side_by_side import side_by_side
-from tasks.analysis.tables import CHOICES, SHAPE, Groups, make_tables
+from tasks.analysis.tables import CLASSIFIER_CHOICES, MODEL_CHOICES, Config, Groups, make_tables
 from tasks.cache.canonical import differences
 from tasks.reporting.figures import points
 from tasks.reporting.page import PAGE, render
 
 
-class Side(NamedTuple):
-    """One of the two: how the page calls it, what was asked for, what came out."""
+class ComparedStudy(NamedTuple):
+    """One of the two: its name on the page, its configuration and its entries."""
 
     name: str
-    config: dict[str, Any]
+    config: Config
     groups: Groups
 
 
-def write_comparison(folder: Path, first: Side, second: Side) -> Path:
-    """Write the page that compares two invocations, and its table. Returns the page's path."""
+def write_comparison(folder: Path, first: ComparedStudy, second: ComparedStudy) -> Path:
+    """Write the page, its picture and its table as CSV into a folder. Returns the page's path."""
     from pandas import DataFrame
 
     from tasks.reporting.plots import lines_figure, save
 
     folder.mkdir(parents=True, exist_ok=True)
-    sides = [first, second]
-    tables = [make_tables(side.groups, side.config) for side in sides]
-    models, transfers = [t.models for t in tables], [t.transfer for t in tables]
+    before, after = (make_tables(study.groups, study.config) for study in (first, second))
+    models = (before.models, after.models)
+    transfers = (before.transfer, after.transfer)
     rows = {
-        "test MSE": side_by_side(models, SHAPE, "final_test_loss", relative=True),
-        "train MSE": side_by_side(models, SHAPE, "final_train_loss", relative=True),
-        "test accuracy": side_by_side(transfers, CHOICES, "test_accuracy", relative=False),
+        "test MSE": side_by_side(*models, MODEL_CHOICES, "final_test_loss", relative=True),
+        "train MSE": side_by_side(*models, MODEL_CHOICES, "final_train_loss", relative=True),
+        "test accuracy": side_by_side(
+            *transfers, CLASSIFIER_CHOICES, "test_accuracy", relative=False
+        ),
     }
     lines = {
-        side.name: points(table.latent_sweep, "latent_dim", "final_test_loss")
-        for side, table in zip(sides, tables, strict=True)
+        study.name: points(tables.latent_sweep, "latent_dim", "final_test_loss")
+        for study, tables in ((first, before), (second, after))
     }
     picture = folder / "rate.svg"
     picture.unlink(missing_ok=True)
     if all(lines.values()):
         save(lines_figure(lines, "latent size", "test MSE per pixel", log_y=True), picture)
     flat = [
-        {"quantity": quantity} | row["choice"] | row["numbers"]
-        for quantity, found in rows.items()
-        for row in found
+        {"quantity": quantity} | row.choice | row.numbers()
+        for quantity, compared in rows.items()
+        for row in compared
     ]
     DataFrame(flat).to_csv(folder / "comparison.csv", index=False)
     page = folder / PAGE
     text = render(
         "compare.html.j2",
-        names=[side.name for side in sides],
-        settings=list(differences(_deciding(first), _deciding(second))),
-        verdicts=list(zip(*map(judge_claims, tables), strict=True)),
+        names=[first.name, second.name],
+        settings=list(differences(_without_runner(first), _without_runner(second))),
+        verdicts=list(zip(judge_claims(before), judge_claims(after), strict=True)),
         rows=rows,
         picture=picture,
     )
@@ -61,6 +63,6 @@ def write_comparison(folder: Path, first: Side, second: Side) -> Path:
     return page
 
 
-def _deciding(side: Side) -> dict[str, Any]:
-    """The settings that may change a result."""
-    return {key: value for key, value in side.config.items() if key != "runner"}
+def _without_runner(study: ComparedStudy) -> Config:
+    """The settings that can change a result; where the tasks run cannot."""
+    return {key: value for key, value in study.config.items() if key != "runner"}

@@ -8,11 +8,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-GREY = 64  # between and beside images
+GREY = 64  # of the gaps between images and of missing images
 
 
 def save_image_grid(rows: Sequence["Tensor"], path: Path, scale: int) -> None:
-    """Rows of images (n, 28, 28) uint8 as one PNG, each pixel as ``scale`` by ``scale``."""
+    """Write rows of images (n, 28, 28) uint8 as one PNG; a pixel becomes ``scale`` by ``scale``.
+
+    The first row is the longest; shorter ones end in grey images.
+    """
     import torch
     from PIL import Image
     from torchvision.utils import make_grid

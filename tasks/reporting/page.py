@@ -1,15 +1,15 @@
-"""HTML pages from templates, and what one invocation fills in."""
+"""HTML pages from templates, and the parts of a page that belong to one invocation."""
 
 import base64
 import html
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.analysis.tables import Groups
 from tasks.cache.entry import Entry
-from tasks.cache.identity import written
+from tasks.cache.identity import identity_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -18,55 +18,60 @@ if TYPE_CHECKING:
 PAGE = "index.html"
 MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 RUN_LINK = re.compile(r' href="run:([0-9a-f]+)"')
-INVOCATION = "<!-- invocation -->"
+NOTE_PLACE = "<!-- invocation -->"
 
 
-def environment() -> "Environment":
-    """Where templates find each other, and what they may call."""
+def template_environment() -> "Environment":
+    """Jinja's environment: where the templates are, and the filters that they use."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     found = Environment(
         loader=PackageLoader("tasks.reporting"), autoescape=True, undefined=StrictUndefined
     )
-    found.filters |= {"data_uri": data_uri, "of_seed": of_seed, "written": written}
+    found.filters |= {
+        "data_uri": data_uri,
+        "with_seed": entries_with_seed,
+        "identity_text": identity_text,
+    }
     return found
 
 
-def render(template: str, **values: Any) -> str:
-    """A page from a template."""
-    return environment().get_template(template).render(**values)
+def render(template: str, **values: object) -> str:
+    """A page from a template. Raises jinja2.UndefinedError for a value that is not given."""
+    return template_environment().get_template(template).render(**values)
 
 
 def data_uri(path: Path) -> str:
-    """A picture as a data URI, empty if there is none."""
+    """A PNG or SVG file as a data URI, empty if there is no such file."""
     if not path.is_file():
         return ""
     content = base64.b64encode(path.read_bytes()).decode()
     return f"data:{MEDIA_TYPES[path.suffix]};base64,{content}"
 
 
-def of_seed(entries: Iterable[Entry], seed: int) -> list[Entry]:
-    """The entries of one seed, for pictures: by depth and latent size where they have one."""
+def entries_with_seed(entries: Iterable[Entry], seed: int) -> list[Entry]:
+    """The entries of one seed, sorted by depth and latent size where they have one."""
     chosen = [entry for entry in entries if entry.identity["seed"] == seed]
-    return sorted(chosen, key=_shape_of)
+    return sorted(chosen, key=_depth_and_latent_dim)
 
 
-def _shape_of(entry: Entry) -> tuple[int, int]:
+def _depth_and_latent_dim(entry: Entry) -> tuple[int, int]:
     identity = entry.identity
     return identity.get("depth", 0), identity.get("latent_dim", 0)
 
 
 def pictured_seed(groups: Groups, seeds: list[int]) -> int:
-    """The first seed of which there is a model."""
+    """The seed whose pictures are shown: the first that has a trained model, or the first."""
     models = groups.get("train", [])
-    return next((seed for seed in seeds if of_seed(models, seed)), seeds[0])
+    return next((seed for seed in seeds if entries_with_seed(models, seed)), seeds[0])
 
 
 def fill_page(page: Entry, addresses: Callable[[set[str]], dict[str, str]], note: str) -> str:
-    """The page with what belongs to one invocation: its note, and links to MLflow's runs.
+    """The page's HTML with the note of one invocation and links to its runs in MLflow.
 
-    The page is cached like any result, so it holds keys in their place. ``addresses`` gives the
-    addresses of the runs that show these entries, and that of the parent run as ``""``.
+    The stored page has a key in place of each link, because it is the same for every invocation.
+    ``addresses`` takes keys and gives the addresses of the runs that show these entries, as far as
+    they are known, and that of the parent run as ``""``. ``note`` is HTML.
     """
     text = page.path(PAGE).read_text(encoding="utf-8")
     known = addresses(set(RUN_LINK.findall(text)))
@@ -75,5 +80,5 @@ def fill_page(page: Entry, addresses: Callable[[set[str]], dict[str, str]], note
         return f' href="{html.escape(known[key])}"' if key in known else ""
 
     parent = f"<p><a{link('')}>The run in MLflow</a> (while its page is up).</p>"
-    text = text.replace(INVOCATION, note + (parent if "" in known else ""))
+    text = text.replace(NOTE_PLACE, note + (parent if "" in known else ""))
     return RUN_LINK.sub(lambda found: link(found[1]), text)

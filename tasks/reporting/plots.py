@@ -1,63 +1,67 @@
-"""Every figure of the study; the one importer of matplotlib. Figures only, no pyplot state."""
+"""All figures, from arrays and points; the one importer of matplotlib. It uses no pyplot state."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 __all__ = ["Figure"]  # for type hints elsewhere; the functions are public by name
-# Okabe and Ito's colour-blind safe palette.
+# Okabe and Ito's palette, which colour-blind readers can tell apart
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-# Ten classes: the same, with four more of Paul Tol's muted palette; each class is also named.
+# the same with four of Paul Tol's muted palette, for ten classes; each class is also named
 CLASS_COLOURS = (*COLOURS, "#332288", "#882255", "#999933", "#000000")
 DPI = 110
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG or SVG with the same bytes for the same figure."""
+    """Write a figure as PNG or SVG, by the path's suffix. Equal figures give equal bytes."""
     with rc_context({"svg.hashsalt": "latent-study"}):
         unstable = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         figure.savefig(path, dpi=DPI, metadata=unstable)
 
 
-def _image(axes: Any, image: Any) -> None:
-    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+def _draw_image(axes: Axes, image: "Tensor") -> None:
+    axes.imshow(image.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
 
 
-def image_rows(rows: Mapping[str, Any], title: str | None = None) -> Figure:
-    """One row of images (n, 28, 28) in [0, 1] for each name."""
+def image_rows(rows: Mapping[str, "Tensor"], title: str | None = None) -> Figure:
+    """One row of images (n, 28, 28) in [0, 1] for each name, which is written beside it."""
     columns = max(len(images) for images in rows.values())
     figure = Figure(figsize=(1.9 + 0.62 * columns, 0.66 * len(rows) + (0.35 if title else 0.1)))
     figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes_row, (name, images) in zip(grid, rows.items(), strict=True):
         for axes, image in zip(axes_row, images, strict=False):
-            _image(axes, image)
+            _draw_image(axes, image)
         axes_row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
 
 
-def reconstruction_figure(originals: Any, rows: Mapping[str, Any]) -> Figure:
+def reconstruction_figure(originals: "Tensor", rows: Mapping[str, "Tensor"]) -> Figure:
     """Originals (n, 28, 28) uint8 above reconstructions (n, 1, 28, 28) in [0, 1]."""
     named = {name: images.squeeze(1) for name, images in rows.items()}
     return image_rows({"original": originals / 255, **named})
 
 
-def correlation_heat_map(matrix: Any) -> Figure:
-    """Pearson matrix (d, d) from -1 to 1; dead coordinates are grey."""
+def correlation_heat_map(matrix: "Tensor") -> Figure:
+    """Pearson correlations (d, d) from -1 to 1; NaN, that of a dead coordinate, is grey."""
     figure = Figure(figsize=(4.2, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.set_facecolor("#bbbbbb")
-    shown = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    shown = axes.imshow(matrix.numpy(), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
     figure.colorbar(shown, label="Pearson correlation")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
@@ -66,12 +70,15 @@ def correlation_heat_map(matrix: Any) -> Figure:
     return figure
 
 
-def confusion_figure(counts: Any) -> Figure:
-    """Counts (classes, classes), each row as shares of its true class."""
-    shares = counts / counts.sum(1, keepdims=True).clamp_min(1)
+def confusion_figure(counts: "Tensor") -> Figure:
+    """Counts (classes, classes), true by predicted; the colour is the share of the true class.
+
+    With more than 12 classes the counts are not written into the cells.
+    """
+    shares = counts / counts.sum(1, keepdim=True).clamp_min(1)
     figure = Figure(figsize=(4.2, 3.8), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
     if len(counts) <= 12:
         for row in range(len(counts)):
             for column in range(len(counts)):
@@ -88,10 +95,10 @@ def confusion_figure(counts: Any) -> Figure:
     return figure
 
 
-def latent_map(plane: Any, labels: Any) -> Figure:
+def latent_map(plane: "Tensor", labels: "Tensor | None") -> Figure:
     """Points (n, 2), coloured by label (n,) if there are labels; each class is named at its median.
 
-    Where the second coordinate is the same for all, the classes lie one above the other.
+    If all points have the same second coordinate, each class is drawn as a line of its own.
     """
     figure = Figure(figsize=(4.2, 3.8), layout="constrained")
     axes = figure.subplots()
@@ -116,7 +123,7 @@ def latent_map(plane: Any, labels: Any) -> Figure:
 
 
 class Point(NamedTuple):
-    """A value at x, and half the width of its interval if it has one."""
+    """A value y at x, and half the width of its interval if it has one."""
 
     x: float
     y: float
@@ -127,8 +134,8 @@ Lines = Mapping[str, Sequence[Point]]
 
 
 def lines_figure(lines: Lines, x_label: str, y_label: str, log_y: bool = False) -> Figure:
-    """Points by name, joined, with their intervals, over a logarithmic x axis."""
-    figure, axes = _chart()
+    """One line per name through its points, with their intervals; the x axis is logarithmic."""
+    figure, axes = _new_chart()
     styles = ("o-", "s--", "^:", "d-.", "v-", "p--")
     for index, (name, points) in enumerate(lines.items()):
         axes.errorbar(
@@ -146,12 +153,12 @@ def lines_figure(lines: Lines, x_label: str, y_label: str, log_y: bool = False) 
     ticks = sorted({point.x for points in lines.values() for point in points})
     axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks], minor=False)
     axes.set_xticks([], minor=True)
-    return _labelled(figure, axes, x_label, y_label)
+    return _with_labels(figure, axes, x_label, y_label)
 
 
 def curves_figure(test: Lines, train: Lines) -> Figure:
-    """Test loss (whole) and train loss (dashed) by epoch, one colour per name, with intervals."""
-    figure, axes = _chart()
+    """Test loss (solid) and train loss (dashed) by epoch, one colour per name, with intervals."""
+    figure, axes = _new_chart()
     for lines, style in ((test, "-"), (train, "--")):
         for index, (name, points) in enumerate(lines.items()):
             x, y = [point.x for point in points], [point.y for point in points]
@@ -163,15 +170,15 @@ def curves_figure(test: Lines, train: Lines) -> Figure:
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return _labelled(figure, axes, "epoch", "mean squared error per pixel")
+    return _with_labels(figure, axes, "epoch", "mean squared error per pixel")
 
 
-def _chart() -> tuple[Figure, Any]:
+def _new_chart() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     return figure, figure.subplots()
 
 
-def _labelled(figure: Figure, axes: Any, x_label: str, y_label: str) -> Figure:
+def _with_labels(figure: Figure, axes: Axes, x_label: str, y_label: str) -> Figure:
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.legend(fontsize=8)

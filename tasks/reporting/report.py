@@ -4,29 +4,29 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from tasks.analysis.claims import judge_claims
-from tasks.analysis.summaries import headline, summaries
-from tasks.analysis.tables import Groups, make_tables
+from tasks.analysis.summaries import headline_metrics, summaries
+from tasks.analysis.tables import Config, Groups, make_tables
+from tasks.cache.canonical import JsonObject
 from tasks.reporting.page import PAGE, pictured_seed, render
 
 
 def write_report(
     folder: Path,
-    config: dict[str, Any],
+    config: Config,
     groups: Groups,
     failures: list[str],
     left_out: dict[str, str],
     command: str,
-) -> dict[str, Any]:
-    """Tables as CSV, figures, and the page that holds both.
+) -> JsonObject:
+    """Write tables as CSV, figures, verdicts as JSON, and the page that shows all of them.
 
-    ``groups`` maps a task's name to its entries; what failed is named in ``failures`` and missing
-    from the page, and so are sections that the dataset does not allow. ``command`` is what the
-    study is repeated with. Returns the headline numbers as metrics, and the verdicts.
+    ``groups`` holds the finished entries by the name of their step. The page lists ``failures``,
+    and the reason for each section that the dataset does not allow, by name in ``left_out``.
+    ``command`` repeats the study. Returns the headline metrics and the verdicts as JSON data.
     """
-    from tasks.reporting.figures import draw
+    from tasks.reporting.figures import draw_figures
 
     tables = make_tables(groups, config)
     for name in ("models", "transfer", "interpolation"):
@@ -34,7 +34,7 @@ def write_report(
             folder / f"{name}.csv", index=False
         )
     verdicts = judge_claims(tables)
-    draw(folder, groups, tables)
+    draw_figures(folder, groups, tables)
     page = render(
         "report.html.j2",
         config=config,
@@ -42,31 +42,42 @@ def write_report(
         failures=failures,
         left_out=left_out,
         command=command,
-        **loss_marks(groups),
+        **reference_losses(groups),
         groups=groups,
         tables=summaries(tables),
         seeds=config["seeds"],
-        first=pictured_seed(groups, config["seeds"]),
+        pictured_seed=pictured_seed(groups, config["seeds"]),
         verdicts=verdicts,
         folder=folder,
-        mean_image=groups["pca"][0].result["test_loss"][0] if groups.get("pca") else None,
-        made_with=made_with(groups),
+        mean_image_loss=groups["pca"][0].result["test_loss"][0] if groups.get("pca") else None,
+        provenance=provenance_summary(groups),
     )
     (folder / PAGE).write_text(page, encoding="utf-8")
     found = [verdict.model_dump(mode="json") for verdict in verdicts]
     (folder / "verdicts.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    return {"metrics": headline(tables), "verdicts": found}
+    return {"metrics": headline_metrics(tables), "verdicts": found}
 
 
-def loss_marks(groups: Groups) -> dict[str, float]:
-    """Cross entropy by chance, and the least there is where softmax is applied twice."""
+def reference_losses(groups: Groups) -> dict[str, float]:
+    """Cross entropies that a classifier's loss is compared with, in nats.
+
+    ``chance_loss`` is that of equal probabilities, ``least_softmax_loss`` the least that a softmax
+    before a cross entropy that applies softmax again can reach.
+    """
     n_classes = groups["data"][0].result["n_classes"] if groups.get("data") else 0
     others = max(n_classes - 1, 0)
-    return {"chance": math.log(max(n_classes, 1)), "floor": math.log(math.e + others) - 1}
+    return {
+        "chance_loss": math.log(max(n_classes, 1)),
+        "least_softmax_loss": math.log(math.e + others) - 1,
+    }
 
 
-def made_with(groups: Groups) -> dict[str, Any]:
-    """Versions, machines and commits of everything on the page, and the time that it took."""
+def provenance_summary(groups: Groups) -> JsonObject:
+    """Versions, machines and commits of everything on the page, each different one once.
+
+    ``seconds`` holds for every step the number of its entries, and the sum and the maximum of the
+    seconds that they took to compute.
+    """
     entries = [entry for group in groups.values() for entry in group]
     seen = [entry.provenance for entry in entries]
     return {

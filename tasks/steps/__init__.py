@@ -1,4 +1,4 @@
-"""One box of the diagram a file: what it computes, and how it is declared.
+"""The steps of a study, one file each: what a step computes, and its declaration.
 
 Imports ``models`` and every other room of ``tasks``; no step imports another.
 """

@@ -1,17 +1,20 @@
-"""Step ``correlate``: how much the latent coordinates of one autoencoder move together."""
+"""Step ``correlate``: how strongly the latent coordinates of one autoencoder are correlated."""
 
 import math
 from pathlib import Path
-from typing import Any
 
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.dataset import load_dataset
 from tasks.cache.entry import Entry
-from tasks.cache.step import Step
+from tasks.cache.step import Result, Step
 
 
-def correlate_latents(folder: Path, dataset: Entry, model: Entry) -> dict[str, Any]:
-    """Mean |Pearson| over live pairs and as reported (NaN as 0) on the test set; a heat map."""
+def correlate_latents(folder: Path, dataset: Entry, model: Entry) -> Result:
+    """Mean |Pearson correlation| on the test set, the number of dead units, and a heat map.
+
+    One mean is over pairs of live coordinates; the other counts NaN as 0, like the written study.
+    An undefined mean is None.
+    """
     from models.inference import apply
     from models.measures.latents import latent_correlation
     from tasks.reporting.plots import correlation_heat_map, save

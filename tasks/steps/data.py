@@ -1,36 +1,37 @@
-"""Step ``data``: any dataset becomes one file of uint8 tensors, named by its content."""
+"""Step ``data``: writes a dataset to one file of tensors, identified by their digest."""
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
-from tasks.artifacts.dataset import FILE
-from tasks.cache.step import Step
+from tasks.artifacts.dataset import DATASET_FILE
+from tasks.cache.step import Result, Step
 from tasks.datasets.config import DatasetConfig
 from tasks.datasets.contents import count_classes, source_fingerprint
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.readers import read_dataset
 
 
-def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> dict[str, Any]:
-    """Read, check, limit and write a dataset. Raises DatasetError if it cannot be had.
+def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> Result:
+    """Read, check, limit and write a dataset: images (n, 28, 28) uint8, labels (n,) int64.
 
-    ``source`` is the fingerprint that the raw images had, which is part of the key.
+    ``source`` is the fingerprint of the raw images when the run started, which is part of the key.
+
+    Raises DatasetError if the dataset cannot be read or downloaded, or changed meanwhile.
     """
     from safetensors.torch import save_file
 
     dataset = read_dataset(config)
     if source_fingerprint(config) != source:
         raise DatasetError(
-            f"dataset.path: the files in {config.path} are not those that the run started with; "
-            "run it again when they do not change any more"
+            f"dataset.path: the files in {config.path} changed while the study was running; run "
+            "it again when they no longer change"
         )
     limits = {"train": config.train_limit, "test": config.test_limit}
     tensors = {
         name: tensor[: limits[name.partition("_")[0]]].contiguous()
         for name, tensor in dataset.tensors().items()
     }
-    save_file(tensors, folder / FILE)
+    save_file(tensors, folder / DATASET_FILE)
     sha256 = hashlib.sha256()
     for tensor in tensors.values():
         sha256.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())

@@ -1,20 +1,22 @@
-"""Step ``evaluate``: how well one autoencoder reconstructs, beside the linear limit."""
+"""Step ``evaluate``: how well one autoencoder reconstructs, compared with PCA."""
 
 from pathlib import Path
-from typing import Any
 
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.dataset import load_dataset
 from tasks.cache.entry import Entry
-from tasks.cache.step import Step
+from tasks.cache.step import Result, Step
 from tasks.reporting.image_grids import save_image_grid
 
 LATENT_MAP, RECONSTRUCTIONS = "latent-map.png", "reconstructions.png"
 THUMBNAIL = "thumbnail.png"
 
 
-def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> dict[str, Any]:
-    """Test loss, PCA's test loss at the same latent size, dead units; examples, a latent map."""
+def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> Result:
+    """Test loss, PCA's test loss at the same latent size, dead units, epochs to converge.
+
+    Also writes figures: reconstructed examples, and the latent vectors in two dimensions.
+    """
     from models.inference import apply, reconstruction_loss
     from models.measures.latents import dead_units, principal_plane
     from models.measures.learning_curves import epochs_to_converge

@@ -1,14 +1,14 @@
-"""Step ``interpolate``: straight lines through latent space."""
+"""Step ``interpolate``: decodes straight lines through latent space."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.classifier import load_classifier
 from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.walks import save_walks
 from tasks.cache.entry import Entry
-from tasks.cache.step import Step
+from tasks.cache.step import Result, Step
 from tasks.datasets.dataset import Dataset, DatasetError
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from models.networks.classifier import Classifier
 
 
-MEASURED = 32  # pairs of images whose walks are measured; the first is shown
+MEASURED_PAIRS = 32  # pairs of images whose walks are measured; the first walk is shown
 
 
 def end_points(dataset: Dataset, pair: tuple[int, int], n: int = 1) -> "Tensor":
-    """The first test images of each of two labels, (2, m, 28, 28) uint8 with m of at most n.
+    """The first test images with each of two labels: (2, m, 28, 28) uint8, m at most n.
 
-    Raises DatasetError if the test set has no image of a label.
+    Raises DatasetError if the test set has no image with a label.
     """
     import torch
 
@@ -32,14 +32,17 @@ def end_points(dataset: Dataset, pair: tuple[int, int], n: int = 1) -> "Tensor":
     for label in pair:
         index = (labels == label).nonzero()[:n, 0]
         if not len(index):
-            raise DatasetError(f"interpolation.pairs: no test image has the label {label}")
+            raise DatasetError(
+                f"interpolation.pairs: no test image has the label {label}; choose other labels or "
+                "raise dataset.test_limit"
+            )
         found.append(dataset.test_images[index])
     m = min(map(len, found))
     return torch.stack([images[:m] for images in found])
 
 
-def walk(start: "Tensor", end: "Tensor", steps: int) -> "Tensor":
-    """``steps`` points (steps, ...) on the straight line from start to end, both included."""
+def straight_line(start: "Tensor", end: "Tensor", steps: int) -> "Tensor":
+    """Equally spaced points (steps, ...) from ``start`` to ``end`` (...), both included."""
     import torch
 
     weights = torch.linspace(0, 1, steps).reshape(-1, *[1] * start.ndim)
@@ -48,23 +51,24 @@ def walk(start: "Tensor", end: "Tensor", steps: int) -> "Tensor":
 
 def interpolate_pair(
     folder: Path, dataset: Entry, model: Entry, judge: Entry, pair: tuple[int, int], steps: int
-) -> dict[str, Any]:
+) -> Result:
     """Decode the lines between the latent vectors of images of two labels, and measure them.
 
-    The images between the ends are compared with real images: their sharpness, the confidence of a
-    classifier, the distance to the nearest training image. The line in pixels is the control.
+    The images between the ends are compared with real images: their sharpness, the confidence of
+    the classifier ``judge``, and the distance to the nearest training image. The same lines between
+    the pixels of the images are the control.
     """
     from models.inference import apply
     from tasks.reporting.plots import image_rows, save
 
     images = load_dataset(dataset)
-    ends = end_points(images, pair, MEASURED)
+    ends = end_points(images, pair, MEASURED_PAIRS)
     autoencoder, classifier = load_autoencoder(model), load_classifier(judge)
     latents = apply(autoencoder.encoder, ends.flatten(0, 1)).unflatten(0, ends.shape[:2])
-    points = walk(latents[0], latents[1], steps)
+    points = straight_line(latents[0], latents[1], steps)
     decoded = apply(autoencoder.decoder, points.flatten(0, 1)).reshape(steps, -1, *ends.shape[2:])
     real = ends.float() / 255
-    pixels = walk(real[0], real[1], steps)
+    pixels = straight_line(real[0], real[1], steps)
 
     first = {"decoded": decoded[:, 0], "pixels": pixels[:, 0]}
     save_walks(folder, first)
@@ -74,23 +78,25 @@ def interpolate_pair(
     measures = {"": decoded[1:-1], "pixel_": pixels[1:-1], "real_": real}
     metrics: dict[str, float] = {}
     for prefix, shown in measures.items():
-        found = measure(shown.flatten(0, 1), real.flatten(0, 1), images.train_images, classifier)
+        found = measure_images(
+            shown.flatten(0, 1), real.flatten(0, 1), images.train_images, classifier
+        )
         metrics |= {f"{prefix}{name}": value for name, value in found.items()}
     return {
         "pair": list(pair),
-        "parameters": {"from": pair[0], "to": pair[1], **model_of(model)},
+        "parameters": {"from": pair[0], "to": pair[1], **model_parameters(model)},
         "metrics": metrics,
     }
 
 
-def measure(
+def measure_images(
     images: "Tensor", real: "Tensor", reference: "Tensor", classifier: "Classifier"
 ) -> dict[str, float]:
     """Means over images (n, 28, 28) in [0, 1].
 
-    ``sharpness`` is their gradient energy relative to that of real images; ``confidence`` the
-    highest probability that the classifier gives to a class; ``nearest_distance`` the root mean
-    squared difference per pixel to the nearest of the reference images (m, 28, 28) uint8.
+    ``sharpness`` is their gradient energy divided by that of the real images (k, 28, 28) in [0, 1];
+    ``confidence`` is the classifier's highest class probability; ``nearest_distance`` is the root
+    mean squared difference per pixel to the nearest of the reference images (m, 28, 28) uint8.
     """
     from models.inference import apply
     from models.measures.realism import gradient_energy, nearest_distance
@@ -103,8 +109,8 @@ def measure(
     }
 
 
-def model_of(model: Entry) -> dict[str, Any]:
-    """What identifies a trained model, as MLflow parameters."""
+def model_parameters(model: Entry) -> Result:
+    """The spec and seed of a trained model, as MLflow parameters."""
     return {**model.result["spec"], "seed": model.result["recipe"]["seed"]}
 
 

@@ -1,15 +1,14 @@
-"""Step ``interpolation_grid``: all walks of a seed in one picture."""
+"""Step ``interpolation_grid``: all walks of a seed in one figure."""
 
 from pathlib import Path
-from typing import Any
 
 from tasks.artifacts.walks import load_walks
 from tasks.cache.entry import Entry
-from tasks.cache.step import Step
+from tasks.cache.step import Result, Step
 
 
-def draw_grid(folder: Path, walks: list[Entry]) -> dict[str, Any]:
-    """All walks in one picture: per pair one row for each latent size and one in pixels."""
+def draw_grid(folder: Path, walks: list[Entry]) -> Result:
+    """Draw all walks: for each pair of labels, one row per latent size and one row in pixels."""
     from tasks.reporting.plots import image_rows, save
 
     rows = {}

@@ -1,23 +1,23 @@
-"""Step ``package``: a trained network, and its parts, as models that others load and serve."""
+"""Step ``package``: saves a trained network and its parts as MLflow models, to load and serve."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.classifier import load_classifier
 from tasks.cache.entry import Entry
-from tasks.cache.step import Step
+from tasks.cache.step import Result, Step
 from tasks.datasets.images import SIDE
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-IMAGE = (1, SIDE, SIDE)
+IMAGE_SHAPE = (1, SIDE, SIDE)
 
 
-def package_model(folder: Path, model: Entry) -> dict[str, Any]:
-    """An autoencoder, its encoder and its decoder, or a classifier, each in a folder of its own."""
+def package_model(folder: Path, model: Entry) -> Result:
+    """Save an autoencoder, its encoder and its decoder, or a classifier, each in its own folder."""
     from tasks.tracking.logged_models import save_model
 
     parts = _classifier(model) if model.task == "transfer" else _autoencoder(model)
@@ -33,16 +33,16 @@ def _autoencoder(model: Entry) -> dict[str, Part]:
     autoencoder = load_autoencoder(model)
     latent = (autoencoder.spec.latent_dim,)
     return {
-        "encoder": (autoencoder.encoder, IMAGE, latent),
-        "decoder": (autoencoder.decoder, latent, IMAGE),
-        "autoencoder": (autoencoder, IMAGE, IMAGE),
+        "encoder": (autoencoder.encoder, IMAGE_SHAPE, latent),
+        "decoder": (autoencoder.decoder, latent, IMAGE_SHAPE),
+        "autoencoder": (autoencoder, IMAGE_SHAPE, IMAGE_SHAPE),
     }
 
 
 def _classifier(model: Entry) -> dict[str, Part]:
-    """Gives logits, one for each class."""
+    """The classifier returns one logit per class."""
     n_classes = len(model.result["confusion"])
-    return {"classifier": (load_classifier(model), IMAGE, (n_classes,))}
+    return {"classifier": (load_classifier(model), IMAGE_SHAPE, (n_classes,))}
 
 
 package = Step(package_model, "package", logs_to="model")

@@ -1,15 +1,14 @@
-"""Step ``pca``: the linear limit at every latent size at once."""
+"""Step ``pca``: the linear limit, the test loss of PCA, at every latent size at once."""
 
 from pathlib import Path
-from typing import Any
 
 from tasks.artifacts.dataset import load_dataset
 from tasks.cache.entry import Entry
-from tasks.cache.step import Step
+from tasks.cache.step import Result, Step
 
 
-def fit_linear_limit(folder: Path, dataset: Entry) -> dict[str, Any]:
-    """PCA of the training images; ``test_loss[k]`` is the test MSE with k components."""
+def fit_linear_limit(folder: Path, dataset: Entry) -> Result:
+    """Fit PCA to the training images; ``test_loss[k]`` is the test MSE with k components."""
     from models.measures.pca import fit_pca
 
     tensors = load_dataset(dataset)

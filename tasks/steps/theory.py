@@ -1,16 +1,15 @@
-"""Step ``theory``: the written study's exercises, checked in numbers."""
+"""Step ``theory``: checks the written study's exercises numerically."""
 
 from pathlib import Path
-from typing import Any
 
-from tasks.cache.step import Step
+from tasks.cache.step import Result, Step
 
 SEED = 0
-CASES = 100
+CASES = 100  # random cases per exercise
 
 
-def check_exercises(folder: Path) -> dict[str, Any]:
-    """Largest error of every exercise, and a counterexample to every slip of the study."""
+def check_exercises(folder: Path) -> Result:
+    """The largest error of each exercise, and a counterexample to each mistake of the study."""
     import torch
 
     from models.theory.checks import check_theory, counterexamples

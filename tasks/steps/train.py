@@ -1,9 +1,9 @@
-"""Step ``train``: one autoencoder from a dataset, an architecture and a recipe."""
+"""Step ``train``: trains an autoencoder, given a dataset, an architecture and a recipe."""
 
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.specs import ModelSpec, TrainingRecipe
 from tasks.artifacts.autoencoder import WEIGHTS
@@ -11,7 +11,7 @@ from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.worker import send_event, training_device
 from tasks.cache.checkpoints import CheckpointFolder
 from tasks.cache.entry import Entry
-from tasks.cache.step import SeedStackStep
+from tasks.cache.step import Result, SeedStackStep
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,10 +29,10 @@ def train_models(
     dataset: Entry,
     spec: ModelSpec,
     recipe: list[TrainingRecipe],
-) -> list[dict[str, Any] | Exception]:
-    """Train a model per recipe, write weights and recipe side by side, return the loss curves.
+) -> list[Result | Exception]:
+    """Train a model per recipe, write its weights beside its recipe, return its loss curves.
 
-    The recipes differ in their seed only. A training that was killed continues from its newest
+    The recipes differ only in their seed. A training that was killed continues from its newest
     checkpoint. The result of a model whose loss became NaN or infinite is a DivergedError.
     """
     from models.fit import train_stack
@@ -52,7 +52,7 @@ def train_models(
     )
     originals = images.test_images[shown]
     return [
-        outcome.diverged or _keep(path, spec, one, outcome, originals)
+        outcome.diverged or _write_model(path, spec, one, outcome, originals)
         for path, one, outcome in zip(folder, recipe, trained, strict=True)
     ]
 
@@ -61,14 +61,14 @@ def _send_epoch(member: int, epoch: "Epoch") -> None:
     send_event(epoch._asdict() | {"member": member})
 
 
-def _keep(
+def _write_model(
     folder: Path,
     spec: ModelSpec,
     recipe: TrainingRecipe,
     trained: "TrainedModel",
     originals: "Tensor",
-) -> dict[str, Any]:
-    """Write one trained model; its result."""
+) -> Result:
+    """Write the files of one trained model and return its result."""
     from safetensors.torch import save_file
 
     from models.networks.autoencoder import count_parameters
@@ -77,7 +77,7 @@ def _keep(
     save_file(trained.model.state_dict(), folder / WEIGHTS)
     described = {"spec": spec.model_dump(), "recipe": recipe.model_dump()}
     (folder / "spec.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
-    for epoch, images in trained.samples.items():  # MLflow shows squares
+    for epoch, images in trained.samples.items():  # rows of 5: MLflow shows squares
         rows = [
             row for pair in zip(originals.split(5), images.split(5), strict=True) for row in pair
         ]
@@ -97,5 +97,5 @@ train = SeedStackStep(
     kind="model",
     settings={"spec": "training", "recipe": "training"},
     resumable=True,
-    seeded="recipe",
+    seed_input="recipe",
 )

@@ -1,7 +1,6 @@
-"""Step ``transfer``: a classifier on top of a trained encoder, or of a new one."""
+"""Step ``transfer``: trains a classifier on top of a trained encoder, or of a new one."""
 
 from pathlib import Path
-from typing import Any
 
 from models.specs import ModelSpec, TransferSpec
 from tasks.artifacts.autoencoder import WEIGHTS, load_autoencoder
@@ -9,7 +8,7 @@ from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.worker import send_event, training_device
 from tasks.cache.checkpoints import CheckpointFolder
 from tasks.cache.entry import Entry
-from tasks.cache.step import Step
+from tasks.cache.step import Result, Step
 
 
 def train_transfer(
@@ -19,10 +18,10 @@ def train_transfer(
     model: Entry | None,
     architecture: ModelSpec,
     spec: TransferSpec,
-) -> dict[str, Any]:
-    """Train one scenario with one label budget; test loss, accuracy and confusion matrix.
+) -> Result:
+    """Train one scenario with one label budget: test loss, accuracy and confusion matrix.
 
-    Without a model the encoder starts from new weights. A training that was killed continues from
+    Without a model the encoder starts with new weights. A training that was killed continues from
     its newest checkpoint.
 
     Raises models.training.loop.DivergedError when the loss becomes NaN or infinite.

@@ -1,4 +1,4 @@
-"""This machine: folders, files, locks, cores and GPU, addresses without secrets.
+"""What belongs to one machine: folders, files, locks, cores and GPU, server addresses.
 
 Imports ``models.specs`` and no other room of ``tasks``.
 """

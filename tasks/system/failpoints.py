@@ -8,11 +8,14 @@ from tasks.system.folders import study_home
 
 
 class FailpointError(RuntimeError):
-    """Raised on request by ``STUDY_FAILPOINT``."""
+    """The error that ``STUDY_FAILPOINT`` requests."""
 
 
 def fail_point(name: str) -> None:
-    """``STUDY_FAILPOINT=<task-run name>[:once]`` makes that task fail."""
+    """Raise FailpointError if ``STUDY_FAILPOINT`` is ``<task-run name>`` or ``<...>:once``.
+
+    With ``:once`` only the first call in a STUDY_HOME raises.
+    """
     wanted = os.environ.get("STUDY_FAILPOINT", "")
     if wanted.removesuffix(":once") != name:
         return
@@ -26,7 +29,7 @@ def fail_point(name: str) -> None:
 
 
 def kill_point(name: str, moment: str) -> None:
-    """``STUDY_FAILPOINT_KILL=<task-run name>:<moment>`` kills the process there.
+    """Kill this process if ``STUDY_FAILPOINT_KILL`` is ``<task-run name>:<moment>``.
 
     Moments: ``epoch=N`` after an epoch, ``publish`` when computed but not yet in the store,
     ``published`` when in the store but not yet in MLflow.

@@ -1,4 +1,4 @@
-"""Digests and durability of single files."""
+"""Digests of single files, and writing them durably."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ def sha256_of(path: Path) -> str:
 
 
 def flush(path: Path) -> None:
-    """Make a file or a folder's list of names durable."""
+    """Write a file, or a folder's list of names, to the disk: it survives a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -21,6 +21,6 @@ def flush(path: Path) -> None:
 
 
 def md5_of(path: Path) -> str:
-    """MD5 of a file's content, in hex: the checksum that dataset archives are published with."""
+    """MD5 of a file's content, in hex. Dataset archives are published with it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()

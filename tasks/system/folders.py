@@ -1,6 +1,6 @@
-"""Where things lie: STUDY_HOME holds all that is generated, STUDY_DATA the downloaded datasets.
+"""The folders of a study: STUDY_HOME for all results, STUDY_DATA for downloaded datasets.
 
-STUDY_STORE is where a team shares what is computed.
+STUDY_STORE is the shared store of a team.
 """
 
 import os
@@ -13,55 +13,56 @@ from pathlib import Path
 from models.specs import ConfigError
 
 DEFAULTS = {"STUDY_HOME": "results", "STUDY_DATA": "data", "STUDY_STORE": ""}
-# A database's address ends at a question mark; the others are bytes that are no text.
+# The address of a database ends at "?"; a surrogate is a byte of a file name that is not UTF-8.
 NOT_IN_ADDRESSES = re.compile("[?\ud800-\udfff]")
-_elsewhere: ContextVar[dict[str, str]] = ContextVar("_elsewhere", default=DEFAULTS)
+_default_folders: ContextVar[dict[str, str]] = ContextVar("_default_folders", default=DEFAULTS)
 
 
-def _named(variable: str) -> str:
-    return os.environ.get(variable) or _elsewhere.get()[variable]
+def _setting(variable: str) -> str:
+    return os.environ.get(variable) or _default_folders.get()[variable]
 
 
 def study_home() -> Path:
     """``STUDY_HOME``, default ``./results``, absolute.
 
-    Raises ConfigError for a folder that no database can lie in.
+    Raises ConfigError for a folder whose name cannot be part of a database address.
     """
-    home = Path(_named("STUDY_HOME")).absolute()
+    home = Path(_setting("STUDY_HOME")).absolute()
     if NOT_IN_ADDRESSES.search(str(home)):
         raise ConfigError(
-            f"STUDY_HOME: {str(home)!r} holds '?' or bytes that are not UTF-8; name another folder"
+            f"STUDY_HOME: {str(home)!r} contains '?' or bytes that are not UTF-8; "
+            "choose another folder"
         )
     return home
 
 
 def study_data() -> Path:
     """``STUDY_DATA``, default ``./data``, absolute."""
-    return Path(_named("STUDY_DATA")).absolute()
+    return Path(_setting("STUDY_DATA")).absolute()
 
 
 def shared_store_address() -> str:
     """``STUDY_STORE``, a folder or an address such as ``s3://bucket/folder``; empty if not set."""
-    named = _named("STUDY_STORE")
-    return named if "://" in named or not named else str(Path(named).absolute())
+    address = _setting("STUDY_STORE")
+    return address if "://" in address or not address else str(Path(address).absolute())
 
 
-def folders() -> dict[str, str]:
-    """All of these, by variable."""
+def folder_variables() -> dict[str, str]:
+    """STUDY_HOME, STUDY_DATA and STUDY_STORE, by variable. Raises ConfigError as study_home."""
     found = {"STUDY_HOME": str(study_home()), "STUDY_DATA": str(study_data())}
     return found | {"STUDY_STORE": shared_store_address()}
 
 
 @contextmanager
 def default_folders(folders: dict[str, str]) -> Iterator[None]:
-    """In here these are the folders that the environment does not name."""
-    token = _elsewhere.set(folders)
+    """Use these folders, by variable, where the environment sets none. Only inside ``with``."""
+    token = _default_folders.set(folders)
     try:
         yield
     finally:
-        _elsewhere.reset(token)
+        _default_folders.reset(token)
 
 
-def report_page(study: str) -> Path:
-    """Where the newest report of a study lies, or would."""
+def report_path(study: str) -> Path:
+    """The path of a study's newest report, whether it exists or not."""
     return study_home() / "reports" / study / "index.html"

@@ -1,24 +1,27 @@
-"""How much of the machine a study uses."""
+"""Cores and GPU of this machine."""
 
 import os
 from pathlib import Path
 from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda"]
-DRIVERS = ("/proc/driver/nvidia/version", "/dev/dxg")  # the latter in Windows' Linux
+DRIVER_FILES = ("/proc/driver/nvidia/version", "/dev/dxg")  # the latter in Windows' Linux (WSL2)
 
 
 def default_width() -> int:
-    """Tasks side by side: one per core that this process may use, at most 4."""
+    """The default number of tasks at once: one per core that this process may use, at most 4."""
     return max(1, min(4, usable_cores()))
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_gpu() -> bool:
-    """Whether there is an Nvidia driver; asked without torch, which takes a second to import."""
+    """Whether an Nvidia driver is loaded and its GPU visible. Imports no torch: it takes a second.
+
+    torch may still find no GPU.
+    """
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}
-    return not hidden and any(Path(path).exists() for path in DRIVERS)
+    return not hidden and any(Path(path).exists() for path in DRIVER_FILES)

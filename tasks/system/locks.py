@@ -1,4 +1,4 @@
-"""Locks between processes. They are the operating system's, so each dies with its holder."""
+"""Locks between processes. The operating system releases them when their process dies."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,18 +9,21 @@ from tasks.system.folders import study_home
 
 
 def mlflow_lock() -> FileLock:
-    """The lock of what two processes must not do in MLflow at once."""
+    """The lock for changes in MLflow that two processes must not make at once."""
     return FileLock(study_home() / "mlflow.lock")
 
 
-def entry_lock() -> FileLock:
-    """The lock of whoever shows an entry in MLflow, which takes longer; taken before the other."""
+def mlflow_entry_lock() -> FileLock:
+    """The lock for logging a store entry to MLflow, which takes longer.
+
+    Trap: take it before ``mlflow_lock``, never after it, or two processes wait for each other.
+    """
     return FileLock(study_home() / "mlflow-entry.lock")
 
 
 @contextmanager
-def held_if_free(lock: FileLock) -> Iterator[bool]:
-    """Hold a lock unless somebody does already; whether it is held."""
+def try_lock(lock: FileLock) -> Iterator[bool]:
+    """Acquire a lock without waiting; yields whether that succeeded, releases it at the end."""
     try:
         lock.acquire(timeout=0)
     except Timeout:

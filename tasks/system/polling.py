@@ -1,4 +1,4 @@
-"""Waiting for a condition that nothing announces."""
+"""Waiting for a condition by checking it again and again."""
 
 import time
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from collections.abc import Callable
 def wait_until(
     condition: Callable[[], object], seconds: float = float("inf"), every: float = 0.1
 ) -> bool:
-    """Ask a condition at once and then every so many seconds, until it holds or time is up.
+    """Check a condition now and then ``every`` so many seconds, for ``seconds`` at most.
 
-    Returns whether it held. What the condition raises is passed on.
+    Returns whether it became true. Errors that the condition raises are passed on.
     """
     deadline = time.monotonic() + seconds
     while not condition():

@@ -1,6 +1,9 @@
 """pydantic's errors in the words of this project."""
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PLAIN_WORDS = {
     "tuple_type": "should be a list, like [1, 2]",
@@ -10,13 +13,16 @@ PLAIN_WORDS = {
 }
 
 
-def plain_message(error: Any) -> str:
-    """What one of pydantic's errors says, without its prefix."""
+def plain_message(error: "ErrorDetails") -> str:
+    """The message of one of pydantic's errors, without pydantic's prefix."""
     message = str(error["msg"]).removeprefix("Value error, ")
     return PLAIN_WORDS.get(error["type"], message)
 
 
-def dotted_key(error: Any) -> str:
-    """The key that an error is about, without the names that pydantic gives to types."""
+def dotted_key(error: "ErrorDetails") -> str:
+    """The configuration key of an error, such as ``training.epochs``.
+
+    Parts that pydantic adds for types, such as ``list[int]``, are left out: no key looks like them.
+    """
     parts = [part for part in error["loc"] if isinstance(part, int) or part.isidentifier()]
     return ".".join(str(part) for part in parts)

@@ -1,4 +1,8 @@
-"""Everything about MLflow; no other package imports it. Its settings come before its import."""
+"""Everything about MLflow: its configuration, runs, models, registry, views and export.
+
+Imports ``models`` and the rooms before it, up to reporting. It is the only room that imports
+mlflow. MLflow reads the environment variables below when it is imported, so they are set here.
+"""
 
 import logging
 import os
@@ -7,10 +11,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-# The tracker asks a server in trouble again, and first looks what it did: a request that was not
-# answered in time may be carried out all the same. MLflow itself would repeat it for four minutes.
+# The tracker itself repeats a request that failed. It first looks up what the server has done: a
+# request that timed out may have been carried out. MLflow would repeat it blindly for four minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 logging.getLogger("alembic").setLevel(logging.ERROR)
-# it prints what it raises, with the SQL and its values
+# it prints each error that it raises, with the SQL statement and its values
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""The client of MLflow's tracking store, and what is asked of it from everywhere."""
+"""The client of MLflow's tracking store, and searches and deletions that several modules use."""
 
 import re
 import sqlite3
@@ -22,25 +22,28 @@ from tasks.system.locks import mlflow_lock
 from tasks.tracking.config import tracking_uri
 from tasks.tracking.logged_models import delete_models
 
-KIND, KEY, STUDY, ENTRY = "study.kind", "study.key", "study.name", "study.entry"
-INVOCATION = "study.invocation"
-# Not MLflow's own nesting: a model serves many invocations, and nested runs hide in the table.
-TRAINED_BY, COMMIT, NOTE = "study.trained_by", "study.commit", "mlflow.note.content"
-TASK = "study.task"
+# Tags of runs. STUDY_TAG is the study's name, KEY_TAG the key of the store entry that a run shows.
+KIND_TAG, KEY_TAG, STUDY_TAG, TASK_TAG = "study.kind", "study.key", "study.name", "study.task"
+INVOCATION_TAG, COMMIT_TAG = "study.invocation", "study.commit"
+ENTRY_TAG = "study.entry"  # followed by a point and a step's name; the fingerprint of the entry
+# The id of the parent run. MLflow's own nesting does not fit: a model belongs to many invocations,
+# and its table hides nested runs.
+PARENT_TAG = "study.trained_by"
+DESCRIPTION_TAG = "mlflow.note.content"
 
 SQLITE = "sqlite:///"
-Found = TypeVar("Found")
+Item = TypeVar("Item")
 
-# What cannot be opened is tried again by the tracker; MLflow itself would try for two minutes.
+# MLflow would try for two minutes to open a database; the tracker tries again instead.
 database_utils.MAX_RETRY_COUNT = 1
-MISTAKES = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
-REFUSALS = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"}
+PROGRAMMING_ERRORS = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
+REFUSAL_CODES = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"}
 
 
 class TrackingError(ConnectionError):
-    """MLflow did not take what was logged.
+    """MLflow did not do what was requested; the message is one line.
 
-    Trying again may help, unless it is ``refused``, or the database is ``damaged``.
+    Trying again may help, except if MLflow ``refused`` it or the database is ``damaged``.
     """
 
     refused = False
@@ -48,36 +51,39 @@ class TrackingError(ConnectionError):
 
 
 @contextmanager
-def tracking(trouble: str = "did not take what was logged") -> Iterator[None]:
-    """What MLflow and its database raise, as one error with one line."""
+def tracking_errors(failure: str = "did not take what was logged") -> Iterator[None]:
+    """Turn every error of MLflow, its database or its artifact storage into a TrackingError.
+
+    The message is ``MLflow <failure>: <reason>``. Programming errors are raised as they are.
+    """
     try:
         yield
     except TrackingError:
         raise
-    except Exception as error:  # storage of artifacts raises what it likes
-        if isinstance(error, MISTAKES) and not isinstance(error, OSError):
+    except Exception as error:  # artifact storage raises errors of many libraries
+        if isinstance(error, PROGRAMMING_ERRORS) and not isinstance(error, OSError):
             raise
-        cause = _cause(error)
-        raised = TrackingError(f"MLflow {trouble}: {_reason(cause)}")
-        raised.refused = getattr(error, "error_code", None) in REFUSALS
+        cause = _database_error(error) or error
+        raised = TrackingError(f"MLflow {failure}: {_reason(cause)}")
+        raised.refused = getattr(error, "error_code", None) in REFUSAL_CODES
         raised.damaged = _is_damage(cause)
         raise raised from error
 
 
-def _cause(error: Exception) -> BaseException:
-    """What a database said, if it was one; else the error itself."""
+def _database_error(error: Exception) -> BaseException | None:
+    """The error of the database driver that led to an error, if there is one."""
     causes = [error]
     while isinstance(causes[-1].__context__, Exception):
         causes.append(causes[-1].__context__)
-    return next((one.orig for one in causes if isinstance(one, DBAPIError) and one.orig), error)
+    return next((one.orig for one in causes if isinstance(one, DBAPIError) and one.orig), None)
 
 
 def _is_damage(cause: BaseException) -> bool:
-    return type(cause) is sqlite3.DatabaseError  # its subclasses are about other things
+    return type(cause) is sqlite3.DatabaseError  # not its subclasses: those are other errors
 
 
 def _reason(cause: BaseException) -> str:
-    """Why MLflow took nothing in one line, with the server or the file that it is about."""
+    """The reason of an error in one line, with the server or the file that it comes from."""
     uri = tracking_uri()
     text = str(cause).strip() or type(cause).__name__
     said = without_credentials(text.partition("\n")[0])
@@ -108,9 +114,9 @@ def connect() -> MlflowClient:
 
 
 def _create_database(uri: str) -> None:
-    """Make a local database that is missing, whole or not at all.
+    """Create a missing local database, completely or not at all.
 
-    MLflow takes seconds to make one, and cannot open what was killed in between.
+    MLflow takes seconds to create one, and cannot open one whose creation was killed.
     """
     url = make_url(uri)
     path = Path(url.database or "")
@@ -126,13 +132,13 @@ def _create_database(uri: str) -> None:
 
 def search_everywhere(client: MlflowClient, condition: str) -> list[Run]:
     """Runs of all experiments that meet an MLflow search condition, newest first."""
-    experiments = [one.experiment_id for one in _all(client.search_experiments)]
+    experiments = [one.experiment_id for one in _all_pages(client.search_experiments)]
     search = partial(client.search_runs, experiments, condition, order_by=["start_time DESC"])
-    return list(_all(search))
+    return list(_all_pages(search))
 
 
-def _all(search: Callable[..., PagedList[Found]]) -> Iterator[Found]:
-    """What a search finds on all of its pages."""
+def _all_pages(search: Callable[..., PagedList[Item]]) -> Iterator[Item]:
+    """The results of a search, from all of its pages."""
     page = search()
     yield from page
     while page.token:
@@ -141,44 +147,45 @@ def _all(search: Callable[..., PagedList[Found]]) -> Iterator[Found]:
 
 
 def find_run(client: MlflowClient, wanted: str) -> Run:
-    """A run by its id, the start of it, or its name, the newest of that name.
+    """The newest run with this name, task name, id or start of an id (at least 6 characters).
 
     Raises LookupError if there is none.
     """
     for run in search_everywhere(client, ""):
-        names = {run.info.run_name, run.data.tags.get(TASK)}
+        names = {run.info.run_name, run.data.tags.get(TASK_TAG)}
         if wanted in names or (len(wanted) >= 6 and run.info.run_id.startswith(wanted)):
             return run
     raise LookupError(f"no run has the id or the name {wanted!r}")
 
 
-def keyed_runs(client: MlflowClient) -> list[Run]:
+def runs_of_entries(client: MlflowClient) -> list[Run]:
     """Every run that shows a store entry."""
-    return search_everywhere(client, f"tags.`{KEY}` LIKE '%'")
+    return search_everywhere(client, f"tags.`{KEY_TAG}` LIKE '%'")
 
 
-def fullest(client: MlflowClient, runs: list[Run]) -> Run | None:
-    """Of runs that are to show the same, the one that shows most; empty others are deleted.
+def keep_most_complete(client: MlflowClient, duplicates: list[Run]) -> Run | None:
+    """The run with the most parameters and metrics; of the others the empty ones are deleted.
 
-    A server that did not answer in time may have created a run all the same.
+    A server that does not answer in time may create a run all the same, so that a second attempt
+    creates a duplicate.
     """
-    chosen = max(runs, key=_size, default=None)
-    for run in runs:
-        if run is not chosen and not _size(run):
+    chosen = max(duplicates, key=_n_values, default=None)
+    for run in duplicates:
+        if run is not chosen and not _n_values(run):
             client.delete_run(run.info.run_id)
     return chosen
 
 
-def _size(run: Run) -> int:
+def _n_values(run: Run) -> int:
     return len(run.data.params) + len(run.data.metrics)
 
 
 def delete_runs(client: MlflowClient, keys: set[str]) -> int:
-    """Delete the runs that show these store entries, and the models logged to them; how many.
+    """Delete the runs that show the entries with these keys, and their logged models.
 
-    They are out of sight at once; ``mlflow gc`` frees the space.
+    Returns how many runs those were. They disappear at once; ``mlflow gc`` frees the space.
     """
-    runs = [run for run in keyed_runs(client) if run.data.tags[KEY] in keys]
+    runs = [run for run in runs_of_entries(client) if run.data.tags[KEY_TAG] in keys]
     for run in runs:
         delete_models(client, run)
         client.delete_run(run.info.run_id)
@@ -186,10 +193,10 @@ def delete_runs(client: MlflowClient, keys: set[str]) -> int:
 
 
 def close_open_runs(client: MlflowClient, invocation: str) -> None:
-    """Mark the parent run of an invocation that ended, and the runs it was filling, as KILLED."""
-    with tracking():
-        for parent in search_everywhere(client, f"tags.`{INVOCATION}` = '{invocation}'"):
-            of_parent = f"tags.`{TRAINED_BY}` = '{parent.info.run_id}'"
+    """Mark the open runs of an invocation that ended as KILLED: its parent run and its models'."""
+    with tracking_errors():
+        for parent in search_everywhere(client, f"tags.`{INVOCATION_TAG}` = '{invocation}'"):
+            of_parent = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
             for run in [*search_everywhere(client, of_parent), parent]:
                 if run.info.status == "RUNNING":
                     client.set_terminated(run.info.run_id, "KILLED")

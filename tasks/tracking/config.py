@@ -1,4 +1,4 @@
-"""``mlflow.yaml``: where runs are logged and shown."""
+"""``mlflow.yaml``: the addresses and names under which MLflow keeps and shows runs."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError, field_validator
 
 from models.specs import ConfigError, Value
-from tasks.system.addresses import readable, without_credentials
+from tasks.system.addresses import is_valid_address, without_credentials
 from tasks.system.folders import study_home
 from tasks.system.running_servers import running_servers
 from tasks.system.validation import dotted_key, plain_message
@@ -16,7 +16,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 class UiConfig(Value):
-    """Where ``study ui`` shows MLflow."""
+    """The host and port on which ``study ui`` starts the MLflow server."""
 
     host: str = "127.0.0.1"
     port: int = Field(5000, ge=1, le=65_535)
@@ -34,28 +34,31 @@ class MlflowConfig(Value):
 
     @field_validator("experiment_prefix")
     @classmethod
-    def _stays_inside(cls, prefix: str) -> str:
+    def _is_part_of_a_folder_name(cls, prefix: str) -> str:
         if ".." in prefix or set("%?#\\") & set(prefix):
-            raise ValueError(f"{prefix!r} names a folder; leave out '..', '%', '?', '#' and '\\'")
+            raise ValueError(
+                f"{prefix!r} becomes part of a folder's name; leave out '..', '%', '?', '#', '\\'"
+            )
         return prefix
 
 
 def mlflow_config() -> MlflowConfig:
     """``mlflow.yaml`` of the current folder, otherwise the project's, otherwise the defaults.
 
-    MLFLOW_TRACKING_URI wins over it. Raises ConfigError for unknown keys and bad values.
+    The environment variable MLFLOW_TRACKING_URI replaces its ``tracking_uri``. Raises ConfigError
+    for unknown keys and bad values.
     """
-    config = _read()
+    config = _read_config()
     uri = os.environ.get("MLFLOW_TRACKING_URI") or config.tracking_uri
-    if uri and uri.startswith("http") and not readable(uri):
+    if uri and uri.startswith("http") and not is_valid_address(uri):
         raise ConfigError(
-            "MLFLOW_TRACKING_URI, or tracking_uri in mlflow.yaml, is no address like "
+            "MLFLOW_TRACKING_URI, or tracking_uri in mlflow.yaml, is not an address like "
             "http://host:5000; write '/', '?', '#' and '@' in a password as %2F, %3F, %23 and %40"
         )
     return config.model_copy(update={"tracking_uri": uri})
 
 
-def _read() -> MlflowConfig:
+def _read_config() -> MlflowConfig:
     for folder in (Path.cwd(), PROJECT):
         path = folder / "mlflow.yaml"
         if path.is_file():
@@ -69,24 +72,31 @@ def _read() -> MlflowConfig:
 
 
 def tracking_uri() -> str:
-    """Where runs are logged: the environment, then ``mlflow.yaml``, then STUDY_HOME."""
+    """The address of the tracking store or server that runs are logged to.
+
+    MLFLOW_TRACKING_URI wins over ``mlflow.yaml``; the default is a database in STUDY_HOME.
+    """
     return mlflow_config().tracking_uri or f"sqlite:///{study_home() / 'mlflow.db'}"
 
 
 def artifact_root() -> str | None:
-    """Where artifacts of a local database go; None leaves it to a tracking server."""
+    """The address of the folder for new experiments' artifacts; None if the server decides."""
     if not tracking_uri().startswith("sqlite:"):
         return mlflow_config().artifact_root
     return mlflow_config().artifact_root or (study_home() / "mlartifacts").as_uri()
 
 
 def http_address(host: str, port: int) -> str:
-    """Where a browser finds a server that listens on this host and port."""
+    """The address of a server on this host and port; an IPv6 host gets its brackets."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def page_address() -> str:
-    """Where a browser finds MLflow: the tracking server, or what ``study ui`` starts."""
+    """The address of MLflow's page, without credentials.
+
+    It is the tracking server's. Without one it is that of the server that ``study ui`` started, or
+    would start.
+    """
     uri, page = tracking_uri(), mlflow_config().ui
     if uri.startswith("http"):
         return without_credentials(uri).rstrip("/")

@@ -1,54 +1,62 @@
-"""The descriptions of runs in MLflow: markdown, the result first, for its page cuts the rest."""
+"""Names and descriptions of runs in MLflow.
+
+A description is markdown and starts with the result, because MLflow's table shows only its start.
+"""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
-from tasks.cache.identity import Identity, written
+from tasks.cache.identity import Identity, identity_text
 
-SHORTER = {"latent_dim": "d", "scenario": "", "trained": "", "label_budget": "labels"}
+SHORT_KEYS = {"latent_dim": "d", "scenario": "", "trained": "", "label_budget": "labels"}
 
 
 def run_name(identity: Identity, task: str) -> str:
-    """What a run is called: the choices that identify its task, shortened, or the task's name."""
-    return written(identity, SHORTER) or task
+    """A run's name: its task's identity with short keys, or the task's name if it has none."""
+    return identity_text(identity, SHORT_KEYS) or task
 
 
 def picture_markdown(run_id: str, file: str, title: str) -> str:
-    """A run's picture, at whatever address MLflow is looked at."""
+    """A picture among a run's artifacts; the address is relative, so it works on every server."""
     return f"![{title}](get-artifact?path={file}&run_uuid={run_id})"
 
 
-def model_note(run_id: str, parameters: dict[str, str], metrics: dict[str, float]) -> str:
-    """What an autoencoder is and how good, and its reconstructions."""
+def model_description(run_id: str, parameters: dict[str, str], metrics: dict[str, float]) -> str:
+    """An autoencoder's test loss and architecture, and its reconstructions once evaluated."""
     found = f"**Test MSE {metrics['final_test_loss']:.4f}**"
     if "pca_test_loss" in metrics:
         found += f" (linear limit {metrics['pca_test_loss']:.4f})"
     what = "depth {depth}, latent size {latent_dim}, {n_parameters} parameters".format(**parameters)
-    shown = picture_markdown(run_id, "thumbnail.png", "originals above reconstructions")
-    return f"{found}: autoencoder of {what}.\n\n{shown if 'pca_test_loss' in metrics else ''}"
+    picture = picture_markdown(run_id, "thumbnail.png", "originals above reconstructions")
+    return f"{found}: autoencoder of {what}.\n\n{picture if 'pca_test_loss' in metrics else ''}"
 
 
-def transfer_note(run_id: str, parameters: dict[str, str], metrics: dict[str, float]) -> str:
-    """What a classifier is and how good, and its confusion matrix."""
+def classifier_description(
+    run_id: str, parameters: dict[str, str], metrics: dict[str, float]
+) -> str:
+    """A classifier's test accuracy and scenario, and its confusion matrix."""
     what = "{scenario}, {trained} trained on {label_budget} labels".format(**parameters)
     what = what.replace("_", " ")
-    shown = picture_markdown(run_id, "confusion.png", "confusion matrix")
-    return f"**Test accuracy {100 * metrics['test_accuracy']:.1f} %**: {what}.\n\n{shown}"
+    picture = picture_markdown(run_id, "confusion.png", "confusion matrix")
+    return f"**Test accuracy {100 * metrics['test_accuracy']:.1f} %**: {what}.\n\n{picture}"
 
 
-NOTES = {"model": model_note, "transfer": transfer_note}
+DESCRIPTIONS = {"model": model_description, "transfer": classifier_description}  # by study.kind
 
 
-def study_note(
-    verdicts: Sequence[dict[str, Any]], models: Iterable[tuple[Entry, str | None]]
+def study_description(
+    verdicts: Sequence[JsonObject], models: Iterable[tuple[Entry, str | None]]
 ) -> str:
-    """Verdicts, and every model with its loss and its reconstructions."""
+    """The verdicts, and every model with its test loss and its reconstructions.
+
+    ``models`` pairs each entry with the id of its run, None if it has no run.
+    """
     lines = ["| claim | verdict |", "|---|---|"]
     lines += [f"| {verdict['claim']} | **{verdict['outcome']}** |" for verdict in verdicts]
     lines += ["", "| model | test MSE | originals above reconstructions |", "|---|---|---|"]
     for entry, run_id in models:
         loss = entry.result["metrics"]["final_test_loss"]
-        shown = picture_markdown(run_id, "thumbnail.png", "reconstructions") if run_id else ""
-        lines.append(f"| {run_name(entry.identity, entry.name)} | {loss:.5f} | {shown} |")
+        picture = picture_markdown(run_id, "thumbnail.png", "reconstructions") if run_id else ""
+        lines.append(f"| {run_name(entry.identity, entry.name)} | {loss:.5f} | {picture} |")
     return "\n".join(lines)

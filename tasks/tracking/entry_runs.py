@@ -1,6 +1,6 @@
-"""MLflow's runs of store entries: one per trained model, classifier, walk and theory section.
+"""Runs that show store entries: one per autoencoder, classifier, interpolation and theory section.
 
-A run is found again by the key of the store entry that it shows, so no entry is ever logged twice.
+A run is found by the key of the store entry that it shows, so an entry is never logged twice.
 """
 
 import json
@@ -8,45 +8,49 @@ import re
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from uuid import UUID
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
+from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
-from tasks.system.locks import entry_lock, mlflow_lock
+from tasks.system.locks import mlflow_entry_lock, mlflow_lock
 from tasks.tracking.client import (
-    COMMIT,
-    ENTRY,
-    KEY,
-    KIND,
-    NOTE,
-    STUDY,
-    TASK,
-    TRAINED_BY,
-    fullest,
-    keyed_runs,
+    COMMIT_TAG,
+    DESCRIPTION_TAG,
+    ENTRY_TAG,
+    KEY_TAG,
+    KIND_TAG,
+    PARENT_TAG,
+    STUDY_TAG,
+    TASK_TAG,
+    keep_most_complete,
+    runs_of_entries,
     search_everywhere,
 )
-from tasks.tracking.descriptions import NOTES, run_name
-from tasks.tracking.logged_models import DESCRIPTION, delete_models, log_model, show_metrics
+from tasks.tracking.descriptions import DESCRIPTIONS, run_name
+from tasks.tracking.logged_models import MODEL_FILE, delete_models, log_metrics, log_model
 from tasks.tracking.run_plan import RunPlan
 
-SORTED = ("depth", "latent_dim")  # metrics as well: MLflow sorts parameters as text
-SHOWN = {".png", ".svg", ".csv", ".json", ".safetensors", ".html"}
+# parameters that are logged as metrics too: MLflow sorts parameters as text
+SORTABLE_PARAMETERS = ("depth", "latent_dim")
+LOGGED_SUFFIXES = {".png", ".svg", ".csv", ".json", ".safetensors", ".html"}
 EPOCH_IMAGE = re.compile(r"(?P<series>.+)-epoch-(?P<epoch>\d+)\.png")
-CURVES = ("train_loss", "test_loss", "learning_rate")
-BATCH = 900  # points; MLflow takes 1,000 values at once
+EPOCH_METRICS = ("train_loss", "test_loss", "learning_rate")
+METRICS_PER_REQUEST = 900  # MLflow takes up to 1,000 values in one request
 
 
-def as_parameters(values: dict[str, Any]) -> list[Param]:
-    """MLflow's parameters are text."""
+def as_parameters(values: JsonObject) -> list[Param]:
+    """Values as MLflow's parameters, which are text: JSON, except that strings stay as they are."""
     return [Param(k, v if isinstance(v, str) else json.dumps(v)) for k, v in values.items()]
 
 
-def log_datasets(client: MlflowClient, run_id: str, datasets: list[dict[str, Any]]) -> None:
-    """Name the datasets of a run. Two processes must not do that for a new dataset at once."""
+def log_datasets(client: MlflowClient, run_id: str, datasets: list[JsonObject]) -> None:
+    """Log the datasets of a run, each as ``describe_dataset`` gives it.
+
+    Trap: two processes must not log the same new dataset at once, hence the lock.
+    """
     inputs = [
         DatasetInput(
             Dataset(
@@ -65,74 +69,83 @@ def log_datasets(client: MlflowClient, run_id: str, datasets: list[dict[str, Any
 
 
 class EntryRuns:
-    """The runs that show entries. New ones go into one experiment, below one parent run."""
+    """The runs that show entries. New ones are created in one experiment.
+
+    ``parent_id`` is the id of the invocation's parent run once that is open; ``source_tags`` are
+    tags of every new run.
+    """
 
     def __init__(self, client: MlflowClient, experiment_id: str, study: str):
         self.client, self.experiment_id, self.study = client, experiment_id, study
         self.parent_id: str | None = None
-        self.source: dict[str, str] = {}
-        found: dict[str, list[Run]] = {}
-        for run in keyed_runs(client):
-            found.setdefault(run.data.tags[KEY], []).append(run)
-        self._runs = {key: one for key, runs in found.items() if (one := fullest(client, runs))}
-        self._logged: dict[str, set[int]] = {}  # epochs in MLflow, by key
+        self.source_tags: dict[str, str] = {}
+        by_key: dict[str, list[Run]] = {}
+        for run in runs_of_entries(client):
+            by_key.setdefault(run.data.tags[KEY_TAG], []).append(run)
+        kept = {key: keep_most_complete(client, runs) for key, runs in by_key.items()}
+        self._runs = {key: run for key, run in kept.items() if run}
+        self._logged_epochs: dict[str, set[int]] = {}  # by key
 
     def find(self, key: str) -> Run | None:
-        """The live run that shows the store entry with this key, in any experiment."""
+        """The run that shows the store entry with this key, in any experiment, if there is one."""
         known = self._runs.get(key)
         if known is None:
-            known = fullest(self.client, search_everywhere(self.client, f"tags.`{KEY}` = '{key}'"))
+            found = search_everywhere(self.client, f"tags.`{KEY_TAG}` = '{key}'")
+            known = keep_most_complete(self.client, found)
             if known is not None:
                 self._runs[key] = known
         return known
 
     def shows(self, plan: RunPlan, fingerprint: str) -> bool:
-        """Whether a run is known to show this outcome of an entry, in full."""
+        """Whether a known run shows the entry with this fingerprint completely."""
         run = self._runs.get(plan.key)
-        # only the last step of showing leaves the run as finished
-        return run is not None and run.info.status == "FINISHED" and fingerprint in _shown(run)
+        if run is None or run.info.status != "FINISHED":  # which is logged last
+            return False
+        return fingerprint in _fingerprints(run)
 
     def begin(self, plan: RunPlan, at: int) -> None:
-        """A computation starts: its run is open, and belongs to this invocation."""
+        """Open the run of a computation that starts, below this invocation's parent run.
+
+        ``at`` is the time in milliseconds, here and in all methods below.
+        """
         run_id = self._open(plan, at).info.run_id
-        self._logged[plan.key] = self._epochs_of(run_id)
+        self._logged_epochs[plan.key] = self._epochs_of(run_id)
         if plan.kind and self.client.get_run(run_id).info.status != "FINISHED":
             if self.parent_id:
-                self.client.set_tag(run_id, TRAINED_BY, self.parent_id)
+                self.client.set_tag(run_id, PARENT_TAG, self.parent_id)
             self.client.update_run(run_id, status="RUNNING")
 
-    def log_epoch(self, plan: RunPlan, event: dict[str, Any], at: int) -> None:
-        """One epoch's losses, once even if the epoch is trained again after a failure."""
+    def log_epoch(self, plan: RunPlan, event: dict[str, float], at: int) -> None:
+        """Log the metrics of one epoch, once even if it is trained again after a failure."""
         run_id = self._open(plan, at).info.run_id
-        self._log_curves(plan, run_id, [event], at)
+        self._log_epochs(plan, run_id, [event], at)
 
     def log_entry(self, plan: RunPlan, entry: Entry, at: int) -> None:
-        """Everything an entry shows: parameters, metrics, curves, files; once only."""
+        """Log an entry's parameters, metrics, epochs and files, once only."""
         if not plan.kind and self.find(plan.key) is None:
-            return  # what it adds to is not shown
-        with entry_lock():
+            return  # the entry that it adds its results to has no run
+        with mlflow_entry_lock():
             self._log_once(plan, entry, at)
 
     def _log_once(self, plan: RunPlan, entry: Entry, at: int) -> None:
         started = at - int(1000 * entry.seconds)
         run = self._runs[plan.key] = self.client.get_run(self._open(plan, started).info.run_id)
-        mark = f"{ENTRY}.{entry.task}"
-        shown = run.data.tags.get(mark)
-        if shown not in (None, entry.fingerprint) and plan.kind:  # computed again, another outcome
+        logged = run.data.tags.get(f"{ENTRY_TAG}.{entry.task}")
+        if logged not in (None, entry.fingerprint) and plan.kind:  # the same key, another result
             delete_models(self.client, run)
             self.client.delete_run(run.info.run_id)
             del self._runs[plan.key]
-            self._logged[plan.key] = set()
-            self._show(plan, self._open(plan, started), entry, at)
-        elif shown != entry.fingerprint:
-            self._show(plan, run, entry, at)
+            self._logged_epochs[plan.key] = set()
+            self._log_all(plan, self._open(plan, started), entry, at)
+        elif logged != entry.fingerprint:
+            self._log_all(plan, run, entry, at)
         elif plan.kind and run.info.status != "FINISHED":
             self._finish(plan, at)
 
     def fail(self, plan: RunPlan, status: str, at: int) -> None:
-        """Close the run of a computation that failed, unless it shows an earlier outcome."""
+        """Close the run of a computation that failed, unless the run shows an entry already."""
         run = self.find(plan.key)
-        if run is not None and plan.kind and not _shown(run):
+        if run is not None and plan.kind and not _fingerprints(run):
             self.client.set_terminated(run.info.run_id, status, end_time=at)
 
     def _open(self, plan: RunPlan, at: int) -> Run:
@@ -151,83 +164,91 @@ class EntryRuns:
         return run
 
     def _create(self, plan: RunPlan, at: int) -> Run:
-        tags = {KIND: plan.kind, KEY: plan.key, STUDY: self.study, TASK: plan.name, **self.source}
+        tags = {KIND_TAG: plan.kind, KEY_TAG: plan.key, STUDY_TAG: self.study, TASK_TAG: plan.name}
+        tags |= self.source_tags
         if self.parent_id:
-            tags[TRAINED_BY] = self.parent_id
+            tags[PARENT_TAG] = self.parent_id
         name = run_name(plan.identity, plan.name)
         return self.client.create_run(self.experiment_id, at, tags=tags, run_name=name)
 
     def _epochs_of(self, run_id: str) -> set[int]:
-        history = self.client.get_metric_history(run_id, CURVES[0])
+        """The epochs whose metrics are logged; those of an epoch are logged in one request."""
+        history = self.client.get_metric_history(run_id, EPOCH_METRICS[0])
         return {metric.step for metric in history}
 
-    def _log_curves(
-        self, plan: RunPlan, run_id: str, events: list[dict[str, Any]], at: int
+    def _log_epochs(
+        self, plan: RunPlan, run_id: str, epochs: list[dict[str, float]], at: int
     ) -> None:
-        """The epochs that MLflow does not have yet, each with all its values."""
-        if plan.key not in self._logged:
-            self._logged[plan.key] = self._epochs_of(run_id)
-        logged = self._logged[plan.key]
-        new = [event for event in events if event["epoch"] not in logged]
-        some = BATCH // len(CURVES)
-        for first in range(0, len(new), some):
-            part = new[first : first + some]
+        """Log the metrics of the epochs that MLflow does not have yet."""
+        if plan.key not in self._logged_epochs:
+            self._logged_epochs[plan.key] = self._epochs_of(run_id)
+        logged = self._logged_epochs[plan.key]
+        new = [epoch for epoch in epochs if epoch["epoch"] not in logged]
+        size = METRICS_PER_REQUEST // len(EPOCH_METRICS)
+        for first in range(0, len(new), size):
+            part = new[first : first + size]
             metrics = [
-                Metric(name, float(event[name]), at, event["epoch"])
-                for event in part
-                for name in CURVES
+                Metric(name, float(epoch[name]), at, int(epoch["epoch"]))
+                for epoch in part
+                for name in EPOCH_METRICS
             ]
             self.client.log_batch(run_id, metrics)
-            logged.update(event["epoch"] for event in part)
+            logged.update(int(epoch["epoch"]) for epoch in part)
 
-    def _show(self, plan: RunPlan, run: Run, entry: Entry, at: int) -> None:
-        """Files, curves and numbers; the mark that all of it is there comes last."""
+    def _log_all(self, plan: RunPlan, run: Run, entry: Entry, at: int) -> None:
+        """Log epochs, files and metrics; last the tag that says that the entry is complete."""
         run_id = run.info.run_id
         history = entry.result.get("history", [])
         if history:
-            self._log_curves(plan, run_id, history, at)
+            self._log_epochs(plan, run_id, history, at)
         self._log_files(run, entry)
         numbers = {k: v for k, v in entry.result.get("metrics", {}).items() if v is not None}
-        numbers |= {name: plan.parameters[name] for name in SORTED if name in plan.parameters}
-        shown = run.data.metrics  # by another entry
-        tags = {f"{ENTRY}.{entry.task}": entry.fingerprint, COMMIT: entry.provenance["commit"]}
+        sortable = [name for name in SORTABLE_PARAMETERS if name in plan.parameters]
+        numbers |= {name: plan.parameters[name] for name in sortable}
+        logged = run.data.metrics  # by another entry
+        commit = entry.provenance["commit"]
+        tags = {f"{ENTRY_TAG}.{entry.task}": entry.fingerprint, COMMIT_TAG: commit}
         self.client.log_batch(
             run_id,
-            metrics=[Metric(k, float(v), at, 0) for k, v in numbers.items() if shown.get(k) != v],
+            metrics=[Metric(k, float(v), at, 0) for k, v in numbers.items() if logged.get(k) != v],
             params=as_parameters(entry.result.get("parameters", {})),
             tags=[RunTag(name, str(value)) for name, value in tags.items()],
         )
         self._finish(plan, at)
 
     def _finish(self, plan: RunPlan, at: int) -> None:
-        """Describe the run by what it shows by now, and close it if the entry is its own."""
+        """Update the run's description, and close the run if the entry is its own."""
         run_id = self._runs[plan.key].info.run_id
         data = self.client.get_run(run_id).data
-        note = NOTES.get(data.tags[KIND])
-        if note is not None:
-            self.client.set_tag(run_id, NOTE, note(run_id, data.params, data.metrics))
+        describe = DESCRIPTIONS.get(data.tags[KIND_TAG])
+        if describe is not None:
+            description = describe(run_id, data.params, data.metrics)
+            self.client.set_tag(run_id, DESCRIPTION_TAG, description)
         if plan.kind:
             self.client.set_terminated(run_id, "FINISHED", end_time=at)
         self._runs[plan.key] = self.client.get_run(run_id)
 
     def _log_files(self, run: Run, entry: Entry) -> None:
-        """Pictures by epoch as a series, folders as models, all else as it is."""
+        """Log the images of epochs as a series, folders as models, other files as artifacts."""
         run_id, models, series = run.info.run_id, [], []
         for name in entry.files:
             path = entry.path(name)
-            if path.name == DESCRIPTION:
+            if path.name == MODEL_FILE:
                 models.append(log_model(self.client, run, path.parent, entry.fingerprint))
             elif found := EPOCH_IMAGE.fullmatch(name):
                 series.append((path, found["series"], int(found["epoch"])))
-            elif "/" not in name and path.suffix in SHOWN:
+            elif "/" not in name and path.suffix in LOGGED_SUFFIXES:
                 self.client.log_artifact(run_id, str(path))
         if models:
-            show_metrics(self.client, run_id, models)
+            log_metrics(self.client, run_id, models)
         if series:
             self._log_series(run, series)
 
     def _log_series(self, run: Run, series: list[tuple[Path, str, int]]) -> None:
-        """Like MLflow's ``log_image``, but with names that are the same when it is tried again."""
+        """Log images by epoch as MLflow's ``log_image`` does, but with reproducible file names.
+
+        So a second attempt replaces the files of the first.
+        """
         from mlflow.tracking.multimedia import compress_image_size
         from PIL import Image
 
@@ -242,6 +263,6 @@ class EntryRuns:
         self.client.set_tag(run.info.run_id, "mlflow.loggedImages", True)
 
 
-def _shown(run: Run) -> set[str]:
-    """Fingerprints of the entries that a run shows."""
-    return {value for tag, value in run.data.tags.items() if tag.startswith(f"{ENTRY}.")}
+def _fingerprints(run: Run) -> set[str]:
+    """Fingerprints of the entries that a run shows completely."""
+    return {value for tag, value in run.data.tags.items() if tag.startswith(f"{ENTRY_TAG}.")}

@@ -1,6 +1,6 @@
-"""Trained networks as MLflow models: written by a worker, logged to a run, registered, loaded.
+"""Trained networks as MLflow models: saved by a worker, logged to a run, registered, loaded.
 
-They are torch.export programs, so that loading one runs no pickle.
+They are torch.export programs, so that loading one unpickles nothing.
 """
 
 import json
@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Run
@@ -26,13 +26,14 @@ from tasks.system.locks import mlflow_lock
 from tasks.tracking.config import tracking_uri
 
 if TYPE_CHECKING:
+    from mlflow.pyfunc import PyFuncModel
     from torch import nn
 
 
-DESCRIPTION = "MLmodel"
-DIGEST, VERSIONS = "study.digest", "mlflow.modelVersions"
+MODEL_FILE = "MLmodel"  # in every folder with a saved model
+DIGEST_TAG, VERSIONS_TAG = "study.digest", "mlflow.modelVersions"
 REQUIREMENTS = ("mlflow", "numpy", "torch")
-SHOWN_METRICS = ("final_train_loss", "final_test_loss", "test_accuracy")
+MODEL_METRICS = ("final_train_loss", "final_test_loss", "test_accuracy")
 
 
 def save_model(
@@ -40,19 +41,19 @@ def save_model(
 ) -> None:
     """Write a network as an MLflow model for batches of any size.
 
-    It takes float32 (n, *inputs) and gives float32 (n, *outputs), with signature, example and
-    pinned requirements. The module is left in evaluation mode.
+    The model maps float32 (n, *inputs) to float32 (n, *outputs). It has a signature, an example and
+    pinned requirements. The module is in evaluation mode afterwards.
     """
     import torch.fx
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow warns of its own type hints
+        warnings.simplefilter("ignore")  # MLflow warns about its own type hints
         import mlflow.pyfunc.model
         import mlflow.pytorch
 
-    torch.fx.config.do_not_emit_stack_traces = True  # they hold paths of this machine
-    kind = np.dtype("float32")
-    # without an id and a time of its own a model has the same bytes each time
+    torch.fx.config.do_not_emit_stack_traces = True  # they contain paths of this machine
+    float32 = np.dtype("float32")
+    # without its own id and time the same network gives the same bytes
     model = Model(model_uuid=None, utc_time_created="1970-01-01 00:00:00")
     mlflow.pytorch.save_model(
         module.eval(),
@@ -60,31 +61,35 @@ def save_model(
         mlflow_model=model,
         serialization_format="pt2",
         signature=ModelSignature(
-            Schema([TensorSpec(kind, (-1, *inputs))]), Schema([TensorSpec(kind, (-1, *outputs))])
+            Schema([TensorSpec(float32, (-1, *inputs))]),
+            Schema([TensorSpec(float32, (-1, *outputs))]),
         ),
-        input_example=np.zeros((2, *inputs), kind),  # a batch of one would fix the size
+        input_example=np.zeros((2, *inputs), float32),  # a batch of one would fix the batch size
         pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS],
     )
-    # without this a model does not load as a plain function where there is a GPU
+    # without it ``mlflow.pyfunc`` cannot load the model on a machine with a GPU
     model.flavors["python_function"]["config"]["device"] = "cpu"
-    model.save(str(folder / DESCRIPTION))
+    model.save(str(folder / MODEL_FILE))
 
 
 def log_model(client: MlflowClient, run: Run, folder: Path, digest: str) -> LoggedModel:
-    """Show a saved model as one of a run, by the folder's name, once only."""
+    """Log a saved model to a run, under the folder's name, once only.
+
+    ``digest`` identifies the content. A model of that name with another digest is deleted.
+    """
     info, name = run.info, folder.name
     of_name = f"source_run_id = '{info.run_id}' AND name = '{name}'"
     model = None
     for found in client.search_logged_models([info.experiment_id], of_name):
-        if model is None and found.tags.get(DIGEST) == digest:
+        if model is None and found.tags.get(DIGEST_TAG) == digest:
             model = found
-        else:  # of an earlier outcome, or made by a server that did not answer in time
+        else:  # of an earlier result, or a duplicate by a server that did not answer in time
             client.delete_logged_model(found.model_id)
     model = model or client.create_logged_model(
         info.experiment_id,
         name,
         source_run_id=info.run_id,
-        tags={DIGEST: digest},
+        tags={DIGEST_TAG: digest},
         params=dict(run.data.params),
         model_type="pytorch",
     )
@@ -96,20 +101,20 @@ def log_model(client: MlflowClient, run: Run, folder: Path, digest: str) -> Logg
         described.run_id, described.model_id = info.run_id, model.model_id
         described.model_uuid, described.artifact_path = model.model_id, model.artifact_location
         described.utc_time_created = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-        described.save(str(copy / DESCRIPTION))
+        described.save(str(copy / MODEL_FILE))
         client.log_model_artifacts(model.model_id, str(copy))
     if model.model_id not in models_of(client.get_run(info.run_id)):
         client.log_outputs(info.run_id, [LoggedModelOutput(model.model_id, step=0)])
     return client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
 
-def show_metrics(client: MlflowClient, run_id: str, models: Sequence[LoggedModel]) -> None:
-    """Show a run's results on its models' pages.
+def log_metrics(client: MlflowClient, run_id: str, models: Sequence[LoggedModel]) -> None:
+    """Log a run's final metrics to its models, whose pages then show them.
 
-    Each point is logged again as it is, so that no curve of the run gains one.
+    Each point keeps its value, time and step, so MLflow adds no point to the run's own curves.
     """
     points = []
-    for name in SHOWN_METRICS:
+    for name in MODEL_METRICS:
         points += client.get_metric_history(run_id, name)[-1:]
     metrics = [
         Metric(p.key, p.value, p.timestamp, p.step, model_id=model.model_id, run_id=run_id)
@@ -120,13 +125,16 @@ def show_metrics(client: MlflowClient, run_id: str, models: Sequence[LoggedModel
 
 
 def models_of(run: Run) -> list[str]:
-    """Ids of the models that were logged to a run."""
+    """The ids of the models that were logged to a run."""
     outputs = run.outputs.model_outputs if run.outputs else []
     return [output.model_id for output in outputs]
 
 
 def register_model(client: MlflowClient, name: str, model: LoggedModel, alias: str) -> ModelVersion:
-    """Point an alias of a registered model at this logged model; a version of it is made once."""
+    """Register a logged model under a name, and point an alias at its version.
+
+    The version is created once, however often this is called.
+    """
     with mlflow_lock():
         try:
             client.create_registered_model(name)
@@ -134,39 +142,39 @@ def register_model(client: MlflowClient, name: str, model: LoggedModel, alias: s
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         same = client.search_model_versions(f"name = '{name}' AND run_id = '{model.source_run_id}'")
-        found = next((one for one in same if one.source == model.artifact_location), None)
-        found = found or client.create_model_version(
+        registered = next((one for one in same if one.source == model.artifact_location), None)
+        registered = registered or client.create_model_version(
             name,
             source=model.artifact_location,
             run_id=model.source_run_id,
             model_id=model.model_id,
             await_creation_for=0,
         )
-        _link(client, model, found)
-        client.set_registered_model_alias(name, alias, str(found.version))
-    return found
+        _link_version(client, model, registered)
+        client.set_registered_model_alias(name, alias, str(registered.version))
+    return registered
 
 
-def _link(client: MlflowClient, model: LoggedModel, found: ModelVersion) -> None:
-    """Have the logged model's page name its version; a server does so by itself."""
-    link = {"name": found.name, "version": int(found.version)}
-    known = json.loads(client.get_logged_model(model.model_id).tags.get(VERSIONS, "[]"))
+def _link_version(client: MlflowClient, model: LoggedModel, registered: ModelVersion) -> None:
+    """Add a version to those that the logged model's page shows; a server does it by itself."""
+    link = {"name": registered.name, "version": int(registered.version)}
+    known = json.loads(client.get_logged_model(model.model_id).tags.get(VERSIONS_TAG, "[]"))
     if (link["name"], link["version"]) not in {(k["name"], int(k["version"])) for k in known}:
-        client.set_logged_model_tags(model.model_id, {VERSIONS: json.dumps([*known, link])})
+        client.set_logged_model_tags(model.model_id, {VERSIONS_TAG: json.dumps([*known, link])})
 
 
 def delete_models(client: MlflowClient, run: Run) -> None:
-    """Delete the models of a run, and the registered versions and aliases that point at them."""
-    for found in client.search_model_versions(f"run_id = '{run.info.run_id}'"):
-        client.delete_model_version(found.name, str(found.version))
+    """Delete the logged models of a run, and their registered versions with their aliases."""
+    for registered in client.search_model_versions(f"run_id = '{run.info.run_id}'"):
+        client.delete_model_version(registered.name, str(registered.version))
     for model_id in models_of(run):
         client.delete_logged_model(model_id)
 
 
-def load_model(name: str) -> Any:
-    """A registered model, ``NAME@ALIAS``, as MLflow's function of arrays: ``predict(inputs)``.
+def load_model(name: str) -> "PyFuncModel":
+    """A registered model by ``NAME@ALIAS``; its ``predict`` takes and returns float32 arrays.
 
-    Loading runs no pickle. Raises mlflow.exceptions.MlflowException if there is no such model.
+    Loading unpickles nothing. Raises mlflow.exceptions.MlflowException if there is no such model.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -175,4 +183,5 @@ def load_model(name: str) -> Any:
 
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     mlflow.set_tracking_uri(tracking_uri())
-    return mlflow.pyfunc.load_model(f"models:/{name}")
+    model: PyFuncModel = mlflow.pyfunc.load_model(f"models:/{name}")
+    return model

@@ -1,21 +1,21 @@
 """The best models of a study's dataset, under names and aliases in MLflow's registry."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from tasks.tracking.client import KIND, STUDY, search_everywhere
+from tasks.tracking.client import KIND_TAG, STUDY_TAG, search_everywhere
 from tasks.tracking.config import mlflow_config
 from tasks.tracking.logged_models import models_of, register_model
 
 BEST = "best"
 
 
-class Registered(NamedTuple):
-    """A registered model: its name, version and alias, the run it is from and what that scored."""
+class RegisteredModel(NamedTuple):
+    """A registered model: name, version and alias, and its run's name and value of the metric."""
 
     name: str
     version: str
@@ -25,41 +25,40 @@ class Registered(NamedTuple):
     value: float
 
 
-def register_best(client: MlflowClient, study: str) -> list[Registered]:
+def register_best(client: MlflowClient, study: str) -> list[RegisteredModel]:
     """Register the best models of every latent size, and the best of all, of a study's dataset.
 
-    All finished runs on the same images count, whichever study made them: autoencoders by their
-    test loss, classifiers by their test accuracy (so these are optimistic for the best). Names are
-    ``PREFIX-STUDY-PART``, aliases ``d20`` for latent size 20, and ``best``.
-    Raises LookupError if nothing is there to register.
+    All finished runs on the same images count, whichever study logged them. Autoencoders are
+    compared by test loss, classifiers by test accuracy. The best is chosen on the test set, so its
+    value is optimistic. Names are ``PREFIX-STUDY-PART``, aliases ``d20`` for latent size 20, and
+    ``best``. Raises LookupError if there is nothing to register.
     """
     finished = "attributes.status = 'FINISHED'"
-    name = re.sub(r"[^\w.-]", "", study)  # MLflow's conditions know no escapes
-    parents = search_everywhere(client, f"tags.`{STUDY}` = '{name}' AND tags.`{KIND}` = 'study'")
+    name = re.sub(r"[^\w.-]", "", study)  # MLflow's search conditions have no escapes
+    of_study = f"tags.`{STUDY_TAG}` = '{name}' AND tags.`{KIND_TAG}` = 'study'"
+    parents = search_everywhere(client, of_study)
     used = [one.dataset for run in parents if run.inputs for one in run.inputs.dataset_inputs]
     if not used:
         raise LookupError(f"no study {study!r} with a dataset is in MLflow")
     same = f"{finished} AND params.dataset_sha256 LIKE '{used[0].digest}%'"
-    models = search_everywhere(client, f"{same} AND tags.`{KIND}` = 'model'")
-    transfers = search_everywhere(client, f"{same} AND tags.`{KIND}` = 'transfer'")
+    models = search_everywhere(client, f"{same} AND tags.`{KIND_TAG}` = 'model'")
+    classifiers = search_everywhere(client, f"{same} AND tags.`{KIND_TAG}` = 'transfer'")
     found = [
-        *_register(client, name, models, "final_test_loss", lambda value: value),
-        *_register(client, name, transfers, "test_accuracy", lambda value: -value),
+        *_register(client, name, models, "final_test_loss", higher_is_better=False),
+        *_register(client, name, classifiers, "test_accuracy", higher_is_better=True),
     ]
     if not found:
-        raise LookupError(f"the runs of {study!r} hold no models; run it again to log them")
+        raise LookupError(f"the runs of {study!r} have no models; run it again to log them")
     return found
 
 
 def _register(
-    client: MlflowClient,
-    study: str,
-    runs: list[Run],
-    metric: str,
-    badness: Callable[[float], float],
-) -> Iterator[Registered]:
+    client: MlflowClient, study: str, runs: list[Run], metric: str, *, higher_is_better: bool
+) -> Iterator[RegisteredModel]:
+    """Register the models of the best run of each latent size, and of the best run of all."""
+    sign = -1 if higher_is_better else 1
     usable = [run for run in runs if metric in run.data.metrics and models_of(run)]
-    usable.sort(key=lambda run: badness(run.data.metrics[metric]))
+    usable.sort(key=lambda run: sign * run.data.metrics[metric])
     best: dict[str, Run] = {}
     for run in usable:
         best.setdefault(f"d{run.data.params['latent_dim']}", run)
@@ -70,6 +69,6 @@ def _register(
             parts = (mlflow_config().registered_model, study, model.name)
             version = register_model(client, "-".join(parts), model, alias)
             value = run.data.metrics[metric]
-            yield Registered(
+            yield RegisteredModel(
                 version.name, str(version.version), alias, str(run.info.run_name), metric, value
             )

@@ -1,42 +1,43 @@
-"""Which MLflow run shows what a task computes, and what is known of it beforehand."""
+"""Which MLflow run shows the result of a task, and the parameters known before it is computed."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from models.specs import Value
+from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, task_name
-from tasks.cache.step import Step
+from tasks.cache.step import Inputs, Step
 
-DESCRIBED = ("name", "sha256", "n_train", "n_test", "n_classes")
+DATASET_FIELDS = ("name", "sha256", "n_train", "n_test", "n_classes")
 
 
 class RunPlan(NamedTuple):
     """The MLflow run of an entry, and the parameters known before computing, as JSON data.
 
-    ``identity`` distinguishes the task whose run it is; plans of versions before 0.2 have none. An
-    empty ``kind`` is that of an entry that adds to the run of another.
+    ``kind`` is the value of the tag ``study.kind``. It is empty if the entry adds its results to
+    the run of another entry; ``key``, ``name`` and ``identity`` are those of the other entry then.
+    Plans of versions before 0.2, in a spool, have no ``identity``.
     """
 
     kind: str
     key: str
     name: str
-    parameters: dict[str, Any]
-    dataset: dict[str, Any] | None
-    identity: dict[str, Any] = {}  # noqa: RUF012
+    parameters: JsonObject
+    dataset: JsonObject | None
+    identity: JsonObject = {}  # noqa: RUF012
 
     @classmethod
-    def of(
-        cls, step: Step, key: str, identity: Identity, inputs: dict[str, Any]
-    ) -> "RunPlan | None":
+    def for_task(cls, step: Step, key: str, identity: Identity, inputs: Inputs) -> "RunPlan | None":
         """The plan for a task with these inputs, None if the task has no run."""
         if step.logs_to is not None:
-            target: Entry = inputs[step.logs_to]
+            target = inputs[step.logs_to]
+            assert isinstance(target, Entry), "logs_to names an input that is an entry"
             return cls("", target.key, target.name, {}, None, target.identity)
         if step.kind is None:
             return None
         dataset = inputs.get("dataset")
-        described = describe(dataset) if isinstance(dataset, Entry) else None
-        parameters: dict[str, Any] = {}
+        described = describe_dataset(dataset) if isinstance(dataset, Entry) else None
+        parameters: JsonObject = {}
         if described is not None:
             parameters["dataset"] = described["name"]
             parameters["dataset_sha256"] = described["sha256"]
@@ -47,6 +48,6 @@ class RunPlan(NamedTuple):
         return cls(step.kind, key, name, parameters, described, dict(identity))
 
 
-def describe(dataset: Entry) -> dict[str, Any]:
-    """What MLflow shows of a prepared dataset."""
-    return {name: dataset.result[name] for name in DESCRIBED}
+def describe_dataset(dataset: Entry) -> JsonObject:
+    """What MLflow shows of an entry of the step ``data``: name, SHA-256, sizes, classes."""
+    return {name: dataset.result[name] for name in DATASET_FIELDS}

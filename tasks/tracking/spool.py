@@ -1,22 +1,22 @@
-"""What is still to be logged: ``STUDY_HOME/spool/<invocation>.jsonl``, an operation a line.
+"""What is not in MLflow yet: ``STUDY_HOME/spool/<invocation>.jsonl``, one operation per line.
 
-An operation is written down before it is tried, and the file goes once all of it is in MLflow, so
-neither an outage nor a kill loses any. A lock held for the invocation's life tells a file that is
-being filled from one that was left.
+An operation is written to the spool before it is tried, and the spool is removed when all of its
+operations are in MLflow, so neither an outage nor a kill loses any. A process holds a lock for as
+long as it writes to a spool: one that is not locked was left by an invocation that ended.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
+from tasks.cache.canonical import JsonObject
 from tasks.system import json_lines
 from tasks.system.folders import study_home
-from tasks.system.locks import held_if_free
+from tasks.system.locks import try_lock
 
-Operation = dict[str, Any]
+Operation = JsonObject  # its name in ``do``, the time in milliseconds in ``at``, and arguments
 
 
 def _folder() -> Path:
@@ -30,42 +30,42 @@ class Spool:
         self.invocation = invocation
         self.path = _folder() / f"{invocation}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._held = FileLock(self.path.with_suffix(".lock"), thread_local=False)
+        self._lock = FileLock(self.path.with_suffix(".lock"), thread_local=False)
 
     @contextmanager
-    def taken(self) -> Iterator[bool]:
-        """Hold the file, unless another process does; whether it is held."""
-        with held_if_free(self._held) as held:
-            yield held
-        if held:
-            self._tidy()
+    def try_lock(self) -> Iterator[bool]:
+        """Lock the spool without waiting; yields whether that succeeded, releases it at the end."""
+        with try_lock(self._lock) as locked:
+            yield locked
+        if locked:
+            self._remove_unused_lock()
 
-    def take(self) -> None:
-        """Hold the file for as long as this process lives."""
-        self._held.acquire()
+    def lock(self) -> None:
+        """Lock the spool until ``release``, or until this process ends."""
+        self._lock.acquire()
 
-    def leave(self) -> None:
-        """Let others log what is left, if there is any."""
-        self._held.release()
-        self._tidy()
+    def release(self) -> None:
+        """Release the lock, so that another process can log the operations that are left."""
+        self._lock.release()
+        self._remove_unused_lock()
 
-    def _tidy(self) -> None:
+    def _remove_unused_lock(self) -> None:
         if not self.path.exists():
-            Path(self._held.lock_file).unlink(missing_ok=True)
+            Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def add(self, operation: Operation) -> None:
-        """Write down one operation."""
+        """Append one operation."""
         json_lines.append(self.path, operation)
 
     def read(self) -> list[Operation]:
-        """All of them; one that a kill has torn was not tried."""
+        """All operations. A line that a kill cut off is left out; it was never tried."""
         return list(json_lines.read(self.path))
 
     def remove(self) -> None:
-        """All of it is in MLflow."""
+        """Delete the file, because all of its operations are in MLflow."""
         self.path.unlink(missing_ok=True)
 
 
-def left_spools() -> list[Spool]:
-    """Those that hold anything, the oldest first; some may belong to running invocations."""
+def existing_spools() -> list[Spool]:
+    """Every spool with operations, oldest first; some may belong to running invocations."""
     return [Spool(path.stem) for path in sorted(_folder().glob("*.jsonl"))]

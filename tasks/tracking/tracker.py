@@ -1,7 +1,7 @@
-"""The tracker: what a study logs, handed to MLflow by a thread of its own.
+"""The tracker logs a study to MLflow in a thread of its own, so that no computation waits for it.
 
-No computation waits for MLflow. What it does not take is tried again every other second; what it
-has not taken when the invocation ends stays in the spool, for the next run or ``study sync``.
+An operation that fails is tried again every two seconds. Operations that are not logged when the
+invocation ends stay in the spool, for the next run or ``study sync``.
 """
 
 import getpass
@@ -11,22 +11,25 @@ import warnings
 from contextlib import suppress
 from itertools import count
 from queue import Queue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.cache import store
+from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.cache.provenance import provenance
 from tasks.system.polling import wait_until
 from tasks.tracking.config import mlflow_config
 from tasks.tracking.run_plan import RunPlan
-from tasks.tracking.spool import Operation, Spool, left_spools
+from tasks.tracking.spool import Operation, Spool, existing_spools
 
 if TYPE_CHECKING:
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
     from tasks.tracking.writer import Writer
 
 
 RETRY_SECONDS = 2.0
-PATIENCE_SECONDS = 25.0  # that an invocation waits for MLflow in all
+PATIENCE_SECONDS = 25.0  # the most that an invocation waits for MLflow in total
 POLL_SECONDS = 0.02
 
 
@@ -35,86 +38,86 @@ class Tracker:
 
     def __init__(self, study: str, invocation: str):
         self.study, self.invocation = study, invocation
-        self.trouble = ""  # why MLflow did not take the last operation
+        self.last_error = ""  # of the last operation, empty if it was logged
         self._entries: dict[str, Entry] = {}
         self._spool = Spool(invocation)
-        self._spool.take()
-        self._turn = threading.Lock()
+        self._spool.lock()
+        self._put_lock = threading.Lock()
         self._queue: Queue[Operation] = Queue()
         self._patience = PATIENCE_SECONDS
-        self._damaged = False  # the database is: there is nothing to wait for
+        self._damaged = False  # whether the database is, so that waiting is of no use
         self._stopped = threading.Event()
         self._writer: Writer | None = None
-        self._monitor: Any = None
-        self._put("log_what_was_left", kept=False)
+        self._monitor: SystemMetricsMonitor | None = None
+        self._put("sync", in_spool=False)
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def start_study(self, parameters: dict[str, Any]) -> None:
+    def start_study(self, parameters: JsonObject) -> None:
         """Open the parent run of this invocation."""
-        self._put("start_study", parameters=parameters, source=_source())
+        self._put("start_study", parameters=parameters, source=_source_tags())
 
     def begin(self, plan: RunPlan) -> None:
-        """A computation starts: its run is open, and belongs to this invocation."""
+        """Open the run of a computation that starts, below this invocation's parent run."""
         if plan.kind:
-            self._put("begin", plan=plan, kept=False)
+            self._put("begin", plan=plan, in_spool=False)
 
-    def log_epoch(self, plan: RunPlan, event: dict[str, Any]) -> None:
-        """One epoch's losses, once even if the epoch is trained again after a failure."""
-        self._put("log_epoch", plan=plan, event=event, kept=False)
+    def log_epoch(self, plan: RunPlan, event: dict[str, float]) -> None:
+        """Log the metrics of one epoch, once even if it is trained again after a failure."""
+        self._put("log_epoch", plan=plan, event=event, in_spool=False)
 
     def log_entry(self, plan: RunPlan, entry: Entry) -> None:
-        """Everything an entry shows: parameters, metrics, curves, files; once only."""
+        """Log an entry's parameters, metrics, epochs and files, once only."""
         self._remember([entry])
-        self._put("log_entry", plan=plan, entry=_name(entry), fingerprint=entry.fingerprint)
+        self._put("log_entry", plan=plan, entry=_reference(entry), fingerprint=entry.fingerprint)
 
     def fail(self, plan: RunPlan, status: str = "FAILED") -> None:
-        """Close the run of a computation that failed, unless it shows an earlier outcome."""
+        """Close the run of a computation that failed, unless the run shows an entry already."""
         self._put("fail", plan=plan, status=status)
 
     def log_summary(self, report: Entry, groups: dict[str, list[Entry]], note: str) -> None:
-        """The report's files and numbers, and every model used, on the parent run.
+        """Log the report's files and metrics, and a table of all models, to the parent run.
 
-        ``note`` is what the page says of this invocation, without the link to its run.
+        ``note`` is the page's HTML about this invocation, without the link to its run.
         """
         self._remember([report, *(entry for entries in groups.values() for entry in entries)])
-        named = {group: [_name(entry) for entry in entries] for group, entries in groups.items()}
-        self._put("log_summary", report=_name(report), groups=named, note=note)
+        references = {name: [_reference(one) for one in group] for name, group in groups.items()}
+        self._put("log_summary", report=_reference(report), groups=references, note=note)
 
     def finish_study(self, status: str, metrics: dict[str, float], tags: dict[str, str]) -> None:
-        """Close the parent run with its counts; waits for MLflow, but not for long.
+        """Close the parent run, and wait for MLflow at most for what is left of PATIENCE_SECONDS.
 
-        What it does not take stays in the spool, and a warning says so.
+        Operations that are not logged by then stay in the spool, and a warning says so.
         """
         self._put("finish_study", status=status, metrics=metrics, tags=tags)
         if self.wait():
             self._spool.remove()
         else:
             left = self._queue.unfinished_tasks
-            why = self.trouble or "it takes long to answer"
+            reason = self.last_error or "it takes long to answer"
             warnings.warn(
-                f"{left} things to log are not in MLflow yet ({why}); the next run logs them, "
+                f"{left} operations are not in MLflow yet ({reason}); the next run logs them, "
                 "or: study sync",
                 stacklevel=2,
             )
         self._stopped.set()
-        self._spool.leave()
+        self._spool.release()
 
     def wait(self) -> bool:
-        """Wait until everything is logged; False once patience is at an end."""
+        """Wait until everything is logged; returns whether it is. PATIENCE_SECONDS is the limit."""
         started = time.monotonic()
-        wait_until(self._nothing_to_wait_for, self._patience, POLL_SECONDS)
+        wait_until(self._may_stop_waiting, self._patience, POLL_SECONDS)
         self._patience -= time.monotonic() - started
         return not self._queue.unfinished_tasks
 
-    def _nothing_to_wait_for(self) -> bool:
-        logged = not self._queue.unfinished_tasks
-        return logged or not self._thread.is_alive() or self._damaged
+    def _may_stop_waiting(self) -> bool:
+        all_logged = not self._queue.unfinished_tasks
+        return all_logged or not self._thread.is_alive() or self._damaged
 
     def addresses(self, keys: set[str]) -> dict[str, str]:
-        """Where MLflow shows the runs of entries with these keys, and the parent run as ``""``.
+        """The addresses of the runs of entries by their keys, and of the parent run as ``""``.
 
-        Nothing while it does not answer.
+        A run that is not known is left out, and all are while MLflow does not answer.
         """
         from tasks.tracking.client import TrackingError
 
@@ -124,7 +127,10 @@ class Tracker:
         return {}
 
     def interrupt(self) -> None:
-        """Close every run of this invocation that is still open as KILLED, now or later."""
+        """Close every open run of this invocation as KILLED, or leave that to the next run.
+
+        It waits one second at most for the operation in progress.
+        """
         from tasks.tracking.client import TrackingError, close_open_runs, connect
 
         self._stopped.set()
@@ -135,22 +141,24 @@ class Tracker:
             close_open_runs(connect(), self.invocation)
             if complete:
                 self._spool.remove()
-        self._spool.leave()
+        self._spool.release()
 
-    def _put(self, do: str, kept: bool = True, **arguments: Any) -> None:
-        if "plan" in arguments:
-            arguments["plan"] = arguments["plan"]._asdict()
-        with self._turn:  # the spool and the queue have the same order
+    def _put(self, do: str, in_spool: bool = True, **arguments: object) -> None:
+        """Add an operation to the queue, and to the spool if a later process is to log it too."""
+        plan = arguments.get("plan")
+        if isinstance(plan, RunPlan):
+            arguments["plan"] = plan._asdict()
+        with self._put_lock:  # the spool and the queue have the same order
             operation = {"do": do, "at": int(time.time() * 1000), **arguments}
-            if kept:
+            if in_spool:
                 self._spool.add(operation)
             self._queue.put(operation)
 
     def _remember(self, entries: list[Entry]) -> None:
         self._entries.update((entry.key, entry) for entry in entries)
 
-    def _find(self, name: list[str]) -> Entry | None:
-        task, key = name
+    def _find_entry(self, reference: list[str]) -> Entry | None:
+        task, key = reference
         entry = self._entries.get(key)
         return store.ensure_local(entry) if entry else store.load(task, key)
 
@@ -166,69 +174,71 @@ class Tracker:
             self._queue.task_done()
 
     def _apply(self, operation: Operation, attempt: int) -> bool:
-        """Try one operation; False if trying it again may help.
+        """Try one operation; returns False if it is to be tried again.
 
-        What MLflow refuses for good is tried once more with what it holds read anew.
+        An operation that MLflow refuses is tried once more, with a new writer that reads again what
+        MLflow holds. Then a warning says that it is given up.
         """
         from tasks.tracking.client import TrackingError
-        from tasks.tracking.writer import Writer, watch_system
+        from tasks.tracking.writer import Writer, start_system_monitor
 
         do = operation["do"]
         try:
-            if do == "log_what_was_left":
+            if do == "sync":
                 sync()
             else:
                 if self._writer is None:
-                    self._writer = Writer(self.study, self.invocation, self._find)
+                    self._writer = Writer(self.study, self.invocation, self._find_entry)
                 if do == "finish_study" and self._monitor is not None:
                     self._monitor.finish()
                 self._writer.apply(operation)
                 if do == "start_study" and mlflow_config().system_metrics:
-                    self._monitor = watch_system(str(self._writer.parent_id))
-            self.trouble = ""
+                    self._monitor = start_system_monitor(str(self._writer.parent_id))
+            self.last_error = ""
             return True
         except TrackingError as error:
-            self._writer, self.trouble = None, str(error)
+            self._writer, self.last_error = None, str(error)
             self._damaged = error.damaged
-            # what an earlier run left may fail for reasons of its own, and holds nothing else up
-            if attempt == 0 or not (error.refused or do == "log_what_was_left"):
+            # a spool of an earlier run may fail for its own reasons, and must not block this run
+            if attempt == 0 or not (error.refused or do == "sync"):
                 return False
             warnings.warn(str(error), stacklevel=2)
             return True
-        except Exception as error:  # a mistake of this program must not end the thread
+        except Exception as error:  # a programming error must not end the thread
             warnings.warn(f"not logged to MLflow: {type(error).__name__}: {error}", stacklevel=2)
             return True
 
 
 def sync() -> int:
-    """Log what earlier invocations left, each thing once; how many invocations that was.
+    """Log the spools of invocations that ended; returns how many. Nothing is logged twice.
 
-    Raises TrackingError if MLflow does not take all of it now.
+    Raises TrackingError if MLflow does not take all of them now.
     """
     from tasks.tracking.client import TrackingError
 
-    logged, troubles = 0, []
-    for spool in left_spools():
+    logged, errors = 0, []
+    for spool in existing_spools():
         try:
             logged += _sync(spool)
-        except TrackingError as error:  # another may have another place for its files
-            troubles.append(error)
-    if troubles:
-        raise troubles[0]
+        except TrackingError as error:  # another experiment may store its artifacts elsewhere
+            errors.append(error)
+    if errors:
+        raise errors[0]
     return logged
 
 
 def _sync(spool: Spool) -> bool:
+    """Log one spool and remove it; returns False if another process uses or has removed it."""
     from tasks.tracking.client import TrackingError
     from tasks.tracking.writer import Writer
 
-    with spool.taken() as taken:
-        if not taken or not spool.path.exists():
+    with spool.try_lock() as locked:
+        if not locked or not spool.path.exists():
             return False
         operations = spool.read()
         studies = [one["parameters"]["name"] for one in operations if one["do"] == "start_study"]
         if studies:
-            writer = Writer(studies[0], spool.invocation, lambda name: store.load(*name))
+            writer = Writer(studies[0], spool.invocation, lambda reference: store.load(*reference))
             for operation in operations:
                 try:
                     writer.apply(operation)
@@ -241,16 +251,17 @@ def _sync(spool: Spool) -> bool:
 
 
 def mark_dead(invocation: str) -> None:
-    """The process of this invocation died; its open runs are closed with what is left to log."""
+    """Have the next sync close the open runs of an invocation whose process died."""
     Spool(invocation).add({"do": "close"})
 
 
-def _name(entry: Entry) -> list[str]:
+def _reference(entry: Entry) -> list[str]:
+    """An entry in an operation, which is JSON data: its task and key."""
     return [entry.task, entry.key]
 
 
-def _source() -> dict[str, str]:
-    """What MLflow shows as source, version and user of a run."""
+def _source_tags() -> dict[str, str]:
+    """The tags that MLflow shows as source, version and user of a run."""
     found = {"mlflow.source.name": "study", "mlflow.source.type": "LOCAL"}
     commit = provenance()["commit"]
     if commit:

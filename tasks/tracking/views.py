@@ -1,40 +1,51 @@
-"""How MLflow's pages show a study: saved views of the runs table with their charts, and notes.
+"""Saved views of MLflow's runs table with their columns and charts, and links to them.
 
 A view is an experiment's tag ``mlflow.sharedViewState.<name>`` with the state of the page as JSON,
-in the form of MLflow 3.17; the page offers it under Views and at ``?viewStateShareKey=<name>``.
+in the format of MLflow 3.17. The page offers it under Views and at ``?viewStateShareKey=<name>``.
 """
 
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-PREFIX = "mlflow.sharedViewState."
-CARD = {"runsCountToCompare": 10, "deleted": False, "isGenerated": False}
-# MLflow puts automatic charts into the section of this name; folded it is out of the way.
-AUTOMATIC = {"uuid": "automatic", "name": "Model metrics", "display": False, "isGenerated": True}
+from tasks.cache.canonical import JsonObject
+
+VIEW_TAG_PREFIX = "mlflow.sharedViewState."
+CHART_DEFAULTS = {"runsCountToCompare": 10, "deleted": False, "isGenerated": False}
+# MLflow adds a chart of every metric to the section of this name; the view folds that section.
+AUTOMATIC_CHARTS = {
+    "uuid": "automatic",
+    "name": "Model metrics",
+    "display": False,
+    "isGenerated": True,
+}
 
 
 class View(NamedTuple):
-    """A choice of runs, their columns, their order and their charts."""
+    """The runs of one ``study.kind`` as a table with columns and an order, and their charts.
+
+    ``sections`` maps headings of the chart page to the charts below them.
+    """
 
     title: str
     kind: str
     columns: list[str]
     order_by: str
     ascending: bool
-    sections: dict[str, list[dict[str, Any]]]
+    sections: dict[str, list[JsonObject]]
 
     def tag(self, epochs: int) -> str:
-        """The value of the experiment's tag; images are those of the last epoch."""
+        """The value of the experiment's tag; pictures by epoch start at ``epochs``, the last."""
         record = {"name": self.title, "createdAt": 0, "updatedAt": 0}
         return json.dumps(record | {"state": json.dumps(self.state(epochs))})
 
-    def state(self, epochs: int) -> dict[str, Any]:
-        """The page's state."""
-        sections = [_section(title, cards) for title, cards in self.sections.items()]
-        cards = [
-            CARD | {"step": epochs} | card | {"uuid": f"{title}-{index}", "metricSectionId": title}
-            for title, cards in self.sections.items()
-            for index, card in enumerate(cards)
+    def state(self, epochs: int) -> JsonObject:
+        """The state of MLflow's page for this view."""
+        sections = [_section(title, charts) for title, charts in self.sections.items()]
+        defaults = CHART_DEFAULTS | {"step": epochs}
+        charts = [
+            defaults | chart | {"uuid": f"{title}-{index}", "metricSectionId": title}
+            for title, charts in self.sections.items()
+            for index, chart in enumerate(charts)
         ]
         return {
             "searchFilter": f"tags.`study.kind` = '{self.kind}'",
@@ -50,14 +61,14 @@ class View(NamedTuple):
             "runsHiddenMode": "SHOW_ALL",
             "hideEmptyCharts": True,
             "isAccordionReordered": True,
-            "compareRunSections": [*sections, AUTOMATIC],
-            "compareRunCharts": cards,
+            "compareRunSections": [*sections, AUTOMATIC_CHARTS],
+            "compareRunCharts": charts,
         }
 
 
-def _section(title: str, cards: list[dict[str, Any]]) -> dict[str, Any]:
-    """A heading of the chart page; images need the whole width."""
-    wide = any(card["type"] == "IMAGE" for card in cards)
+def _section(title: str, charts: list[JsonObject]) -> JsonObject:
+    """A section of the chart page; images need the whole width."""
+    wide = any(chart["type"] == "IMAGE" for chart in charts)
     return {
         "uuid": title,
         "name": title,
@@ -70,20 +81,20 @@ def _section(title: str, cards: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _parameters(*names: str) -> list[str]:
+def _parameter_columns(*names: str) -> list[str]:
     return [f"params.`{name}`" for name in names]
 
 
-def _metrics(*names: str) -> list[str]:
+def _metric_columns(*names: str) -> list[str]:
     return [f"metrics.`{name}`" for name in names]
 
 
-def _curves(*names: str) -> dict[str, Any]:
-    """Metrics by epoch, the runs over each other."""
+def _line_chart(metric: str) -> JsonObject:
+    """A metric by epoch, one line per run."""
     return {
         "type": "LINE",
-        "metricKey": names[0],
-        "selectedMetricKeys": list(names),
+        "metricKey": metric,
+        "selectedMetricKeys": [metric],
         "lineSmoothness": 0,
         "xAxisScaleType": "linear",
         "scaleType": "linear",
@@ -96,7 +107,8 @@ def _curves(*names: str) -> dict[str, Any]:
     }
 
 
-def _scatter(x: str, y: str) -> dict[str, Any]:
+def _scatter_chart(x: str, y: str) -> JsonObject:
+    """One metric by another, one point per run."""
     axes = {"xaxis": {"key": x, "type": "METRIC"}, "yaxis": {"key": y, "type": "METRIC"}}
     return {"type": "SCATTER", **axes}
 
@@ -106,19 +118,19 @@ VIEWS = {
         title="Autoencoders",
         kind="model",
         columns=[
-            *_parameters("depth", "latent_dim", "seed", "n_parameters"),
-            *_metrics("final_train_loss", "final_test_loss", "pca_test_loss", "dead_units"),
-            *_metrics("mean_abs_correlation_live"),
-            *_parameters("dataset", "epochs", "learning_rate", "schedule"),
+            *_parameter_columns("depth", "latent_dim", "seed", "n_parameters"),
+            *_metric_columns("final_train_loss", "final_test_loss", "pca_test_loss", "dead_units"),
+            *_metric_columns("mean_abs_correlation_live"),
+            *_parameter_columns("dataset", "epochs", "learning_rate", "schedule"),
             "attributes.`Version`",
         ],
         order_by="metrics.`latent_dim`",
         ascending=True,
         sections={
-            "Learning curves": [_curves("test_loss"), _curves("train_loss")],
+            "Learning curves": [_line_chart("test_loss"), _line_chart("train_loss")],
             "Latent size": [
-                _scatter("latent_dim", "final_test_loss"),
-                _scatter("latent_dim", "dead_units"),
+                _scatter_chart("latent_dim", "final_test_loss"),
+                _scatter_chart("latent_dim", "dead_units"),
             ],
             "Reconstructions by epoch": [
                 {
@@ -133,38 +145,38 @@ VIEWS = {
         title="Classifiers",
         kind="transfer",
         columns=[
-            *_parameters("scenario", "trained", "label_budget", "latent_dim", "depth", "seed"),
-            *_metrics("test_accuracy", "final_test_loss", "last_gradient_norm"),
-            *_parameters("output", "optimizer", "epochs"),
+            *_parameter_columns(
+                "scenario", "trained", "label_budget", "latent_dim", "depth", "seed"
+            ),
+            *_metric_columns("test_accuracy", "final_test_loss", "last_gradient_norm"),
+            *_parameter_columns("output", "optimizer", "epochs"),
         ],
         order_by="metrics.`test_accuracy`",
         ascending=False,
         sections={
-            "Learning curves": [_curves("test_loss"), _curves("train_loss")],
-            "Latent size": [_scatter("latent_dim", "test_accuracy")],
+            "Learning curves": [_line_chart("test_loss"), _line_chart("train_loss")],
+            "Latent size": [_scatter_chart("latent_dim", "test_accuracy")],
         },
     ),
 }
 
 
 def view_address(experiment_id: str, name: str, charts: bool = False) -> str:
-    """The part of an address behind MLflow's own that opens a view."""
+    """The address of a view, relative to MLflow's page; with ``charts`` that of its charts."""
     mode = "&compareRunsMode=CHART" if charts else ""
     page = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
     return f"{page}&viewStateShareKey={name}{mode}"
 
 
 def experiment_tags(experiment_id: str, epochs: int) -> dict[str, str]:
-    """The views of a study's experiment, and a note that links to them.
+    """The tags of a study's experiment: its views, and a description that links to them.
 
-    Pictures by epoch start with the last, ``epochs``.
+    Pictures by epoch start at ``epochs``, the last.
     """
     links = [
         f"[{view.title}]({view_address(experiment_id, name)}) "
         f"([charts]({view_address(experiment_id, name, charts=True)}))"
         for name, view in VIEWS.items()
     ]
-    note = f"**Views:** {', '.join(links)}"
-    return {"mlflow.note.content": note} | {
-        PREFIX + name: view.tag(epochs) for name, view in VIEWS.items()
-    }
+    views = {VIEW_TAG_PREFIX + name: view.tag(epochs) for name, view in VIEWS.items()}
+    return {"mlflow.note.content": f"**Views:** {', '.join(links)}"} | views

@@ -2,7 +2,7 @@
 
 import re
 
-from tasks.tracking.client import INVOCATION, KIND, connect, search_everywhere
+from tasks.tracking.client import INVOCATION_TAG, KIND_TAG, connect, search_everywhere
 
 # What differs between equal studies: times, and the identifiers of runs and commits.
 OWN = re.compile(r"study\.(invocation|trained_by|commit)|mlflow\.(runName|note|source|user).*")
@@ -15,7 +15,7 @@ def logged(invocation=None):
     return sorted(
         shown(client, run)
         for run in search_everywhere(client, "")
-        if invocation is None or run.data.tags.get(INVOCATION, invocation) == invocation
+        if invocation is None or run.data.tags.get(INVOCATION_TAG, invocation) == invocation
     )
 
 
@@ -31,7 +31,15 @@ def shown(client, run):
     of_run = f"source_run_id = '{info.run_id}'"
     models = client.search_logged_models([info.experiment_id], of_run)
     found = sorted((one.name, str(one.status), one.tags["study.digest"]) for one in models)
-    parts = (data.tags[KIND], info.status, sorted(data.params.items()), points, tags, files, found)
+    parts = (
+        data.tags[KIND_TAG],
+        info.status,
+        sorted(data.params.items()),
+        points,
+        tags,
+        files,
+        found,
+    )
     return " ".join(map(str, parts))
 
 

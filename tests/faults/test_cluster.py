@@ -65,11 +65,12 @@ def test_a_cluster_computes_the_same_bits(
 def test_a_worker_that_runs_other_code_is_refused_by_name(study, tmp_path):
     for package in ("flows", "tasks", "models"):
         shutil.copytree(ROOT / package, tmp_path / "old" / package)
-    older = tmp_path / "old" / "models" / "training.py"
-    older.write_text(older.read_text().replace("SAMPLED = 10", "SAMPLED = 11"))
+    older = tmp_path / "old" / "models" / "training" / "loop.py"
+    older.write_text(older.read_text().replace("SAMPLED_EPOCHS = 10", "SAMPLED_EPOCHS = 11"))
     with DaskCluster(1, PYTHONPATH=str(tmp_path / "old")) as cluster:
         said = study.run(*SHORT, *cluster.settings, code=1)
-    assert "runs other code than this study (models.training.loop:SAMPLED)" in said.stderr_text
+    changed = "models.training.loop:MAX_SAMPLED_EPOCHS"
+    assert f"runs other code than this study ({changed})" in said.stderr_text
     assert "the Dask worker tcp://127.0.0.1:" in said.stderr_text
 
 

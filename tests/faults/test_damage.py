@@ -12,6 +12,7 @@ import pytest
 
 from tasks.cache import store
 from tasks.cache.canonical import digest
+from tasks.system.files import sha256_of
 from tests.faults.conftest import SHORT, SHORT_TRAINING, executed
 
 TRAINING = "train[depth=2, latent_dim=2, seed=0]"
@@ -98,7 +99,7 @@ def test_nothing_in_the_store_can_run_code(finished, tmp_path):
     forged = entry_of(finished, "train[depth=2, latent_dim=5, seed=0]")
     forged.path("weights.safetensors").write_bytes(poison)
     fitting = forged.model_copy(
-        update={"files": {name: store.sha256_of(forged.path(name)) for name in forged.files}}
+        update={"files": {name: sha256_of(forged.path(name)) for name in forged.files}}
     )
     plain = fitting.model_dump(mode="json")
     sealed = {"entry": plain, "sha256": digest(plain)}

@@ -23,14 +23,14 @@ KMNIST = [*SHORT, "--set", "dataset.name=kmnist"]
 # torchvision's KMNIST with other archives behind it, and less patience.
 OTHER_ARCHIVES = """
 import json, os
-from tasks import sources
-original, found = sources.dataset_class, json.loads(os.environ["OTHER_ARCHIVES"])
-def dataset_class(name):
+from tasks.datasets import downloads
+original, found = downloads.torchvision_class, json.loads(os.environ["OTHER_ARCHIVES"])
+def torchvision_class(name):
     cls = original(name)
     cls.mirrors, cls.resources = found["mirrors"], found["resources"]
     return cls
-sources.dataset_class = dataset_class
-sources.TIMEOUT_SECONDS, sources.DOWNLOAD_SECONDS = found["seconds"]
+downloads.torchvision_class = torchvision_class
+downloads.TIMEOUT_SECONDS, downloads.DOWNLOAD_SECONDS = found["seconds"]
 """
 
 

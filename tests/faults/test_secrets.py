@@ -143,4 +143,4 @@ def test_what_goes_wrong_tells_no_secret(canary, tmp_path):
     assert "http://127.0.0.1:9/files/: " in failed.stderr_text
     assert "http://127.0.0.1:9/files/: " in canary.run("status").stdout_text
     failed = canary.run(*kmnist, code=1, **there, STUDY_MIRROR=wrong)
-    assert "STUDY_MIRROR is no address" in failed.stderr_text
+    assert "STUDY_MIRROR is not an address" in failed.stderr_text

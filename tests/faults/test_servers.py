@@ -13,6 +13,7 @@ from filelock import FileLock
 from tasks.cache import store
 from tasks.cache.entry import MANIFEST
 from tasks.execution.invocations import invocations
+from tasks.system.files import sha256_of
 from tasks.tracking.client import connect
 from tests.conftest import study_runs
 from tests.faults.conftest import SHORT, Study
@@ -150,7 +151,7 @@ def assert_readable_through_the_server(study):
         if run.data.tags["study.kind"] == "model":
             entry, _ = store.inspect("train", run.data.tags["study.key"])
             weights = client.download_artifacts(run.info.run_id, "weights.safetensors")
-            assert store.sha256_of(Path(weights)) == entry.files["weights.safetensors"]
+            assert sha256_of(Path(weights)) == entry.files["weights.safetensors"]
 
 
 def test_a_locked_database(study, short):

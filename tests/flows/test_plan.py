@@ -3,12 +3,10 @@ import sys
 
 import pytest
 
-from flows.commands.plan import plan_json, print_plan, totals
-from flows.commands.rerun import matching
+from flows.commands.plan import totals
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
-from flows.plan import PlannedTask, code_changes, make_plan
-from models.specs import ConfigError
+from flows.plan import code_changes, make_plan
 
 
 @pytest.fixture
@@ -60,34 +58,3 @@ def test_code_that_moved_is_one_reason():
     before |= {"tasks/templates/report.html.j2:": "1", "models.specs:Value": "1"}
     moved = "the project's code moved to other files (models/autoencoder.py and 2 more are gone)"
     assert list(code_changes(before, {"models.specs:Value": "2"})) == [moved]
-
-
-def test_a_plan_reads_well(capsys):
-    plan = [
-        PlannedTask(name="data[digits]", action="cached", seconds=9),
-        PlannedTask(name="train[a]", action="run", reasons=["training.epochs 5 -> 10"], seconds=60),
-        PlannedTask(name="train[b]", action="run", reasons=list("abcde"), seconds=None),
-    ]
-    print_plan(plan, width=2)
-    assert capsys.readouterr().out.splitlines() == [
-        "cached            data[digits]",
-        "run       60.0 s  train[a]: training.epochs 5 -> 10",
-        "run          ? s  train[b]: a; b; c; and 2 more",
-        "1 cached, 2 to run: about 60 s of computing, 30 s with 2 at once, "
-        "and 1 tasks that were never timed",
-    ]
-    assert '"seconds": 60.0' in plan_json(plan)
-
-
-def test_patterns_choose_tasks(config):
-    def chosen(*patterns):
-        return matching(list(patterns), config, SECTIONS)
-
-    model = "train[depth=2, latent_dim=2, seed=0]"
-    assert chosen(model) == [model]
-    assert chosen("train[depth=2, *]") == ["train[depth=2, latent_dim=5, seed=0]", model]
-    assert chosen("pca*", "data[digits]", "pca*") == ["pca[digits]", "data[digits]"]
-    with pytest.raises(
-        ConfigError, match=r"'train\[depth=7\*': no such task in study smoke; there are train"
-    ):
-        chosen("train[depth=7*")

@@ -3,17 +3,14 @@
 import pytest
 from PIL import Image
 
-from flows.configuration.grid import classifiers
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
-from flows.configuration.training_cost import training_cost, transfer_cost
 from flows.sections import left_out, submit_sections
-from models.specs import ModelSpec
 from tasks.cache.identity import task_name
 
 
 class Recorder:
-    """A graph that writes down what it is given."""
+    """A graph that records the inputs of each task."""
 
     def __init__(self):
         self.inputs = {}
@@ -31,7 +28,7 @@ def submitted(*overrides, sections=SECTIONS):
     return recorder.inputs
 
 
-def test_what_transfer_waits_for_is_trained_first_then_the_longest():
+def test_the_encoder_of_transfer_is_trained_first_then_the_longest():
     trainings = [name for name in submitted() if name.startswith("train[")]
     assert trainings[:3] == [
         "train[depth=3, latent_dim=20, seed=0]",
@@ -52,7 +49,7 @@ def test_every_task_comes_after_what_it_needs():
                     assert place[upstream] < place[name]
 
 
-def test_as_reported_stands_on_an_encoder_trained_as_reported():
+def test_as_reported_uses_an_encoder_trained_as_reported():
     inputs = submitted()
     models = {
         name: given["model"] for name, given in inputs.items() if name.startswith("transfer[")
@@ -87,16 +84,16 @@ def test_a_section_trains_only_what_it_needs(name):
     assert any(task.startswith("correlate[") for task in inputs) is (name == "decorrelation")
 
 
-def test_walks_are_made_for_every_seed_and_drawn_for_the_first():
+def test_interpolations_are_made_for_every_seed_and_shown_for_the_first():
     inputs = submitted("seeds=[3,4]", sections=("interpolation",))
-    walks = [name for name in inputs if name.startswith("interpolate[")]
-    assert len(walks) == 4 * 2 * 2
+    interpolations = [name for name in inputs if name.startswith("interpolate[")]
+    assert len(interpolations) == 4 * 2 * 2
     assert len(inputs["interpolation_grid[seed=3]"]["walks"]) == 4 * 2
-    judges = {inputs[name]["judge"] for name in walks}
-    assert judges == {name for name in inputs if name.startswith("transfer[")}
+    used = {inputs[name]["judge"] for name in interpolations}
+    assert used == {name for name in inputs if name.startswith("transfer[")}
 
 
-def test_what_is_of_use_is_packaged():
+def test_models_that_can_be_used_are_packaged():
     inputs = submitted()
     packaged = {given["model"] for name, given in inputs.items() if name.startswith("package[")}
     assert {name for name in inputs if name.startswith("train[")} <= packaged
@@ -109,7 +106,7 @@ def test_theory_reads_no_data():
     assert list(submitted(sections=("theory",))) == ["theory[exercises]"]
 
 
-def test_without_labels_what_needs_them_is_left_out(tmp_path):
+def test_sections_that_need_labels_are_left_out_without_them(tmp_path):
     for index in range(12):
         Image.new("L", (8, 8), index * 20).save(tmp_path / f"{index}.png")
     own = ["dataset.name=folder", f"dataset.path={tmp_path}"]
@@ -117,18 +114,3 @@ def test_without_labels_what_needs_them_is_left_out(tmp_path):
     assert set(left_out(config, SECTIONS)) == {"interpolation", "transfer"}
     kinds = {name.partition("[")[0] for name in submitted(*own)}
     assert kinds == {"data", "train", "pca", "package", "evaluate", "correlate", "theory"}
-
-
-def test_work_grows_with_depth_size_epochs_and_labels():
-    assert training_cost(ModelSpec(depth=2, latent_dim=100), 5) > training_cost(
-        ModelSpec(depth=2, latent_dim=20), 5
-    )
-    assert training_cost(ModelSpec(depth=1), 5) < training_cost(ModelSpec(depth=2), 2)
-    found = classifiers(load_config("mnist"), ("transfer",))
-    work = {
-        (one.spec.trained, one.spec.label_budget): transfer_cost(one.spec, one.architecture)
-        for one in found
-        if one.spec.scenario in {"head_only", "fine_tune"}
-    }
-    assert work["head_and_encoder", "all"] == max(work.values())
-    assert work["head", "all"] < work["head_and_encoder", 100]

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from flows.commands.ui import find_or_start_servers
-from flows.servers.health import find_running, use_running_prefect
+from flows.servers.health import find_running_server, use_running_prefect
 from models.specs import ConfigError
 from tests.conftest import COMMAND
 from tests.servers import free_port
@@ -42,7 +42,7 @@ class Healthy(BaseHTTPRequestHandler):
 def elsewhere():
     """Host and port of a server that somebody else runs."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"127.0.0.1:{server.server_port}"
         server.shutdown()
 
@@ -94,7 +94,7 @@ def test_no_other_machine_is_let_in_without_a_password(missing, tmp_path, monkey
 @pytest.mark.parametrize("host", ["", "0.0.0.0", "::"])
 def test_an_address_of_this_machine_must_be_chosen(host, tmp_path):
     (tmp_path / "mlflow.yaml").write_text(f"ui: {{host: '{host}'}}")
-    with pytest.raises(ConfigError, match="name one of them"):
+    with pytest.raises(ConfigError, match="choose one of them"):
         find_or_start_servers()
 
 
@@ -148,7 +148,7 @@ def code(url, password=None):
 
 def test_both_run_once_and_end_at_an_impatient_ctrl_c(tmp_path, home, capsys):
     with Ui(tmp_path) as ui:
-        assert [code(find_running(name)) for name in ("MLflow", "Prefect")] == [200, 200]
+        assert [code(find_running_server(name)) for name in ("MLflow", "Prefect")] == [200, 200]
         started = psutil.Process(ui.process.pid).children(recursive=True)
         assert len(started) >= 3  # MLflow, what it starts itself, Prefect
         find_or_start_servers()
@@ -164,7 +164,7 @@ def test_prefect_asks_other_machines_for_a_password(tmp_path, elsewhere, monkeyp
     name = "PREFECT_SERVER_API_AUTH_STRING"
     variables = {name: PASSWORDS[name], "MLFLOW_TRACKING_URI": f"http://{elsewhere}"}
     with Ui(tmp_path, host=FOREIGN, **variables):
-        page = find_running("Prefect")
+        page = find_running_server("Prefect")
         assert urlsplit(page).hostname == FOREIGN
         version = f"{page}/api/admin/version"
         assert code(version) == 401
@@ -181,7 +181,7 @@ def test_mlflow_asks_other_machines_for_a_password(tmp_path, home, elsewhere):
     pytest.importorskip("flask_wtf")
     variables = {"PREFECT_API_URL": f"http://{elsewhere}/api"}
     with Ui(tmp_path, host=FOREIGN, **PASSWORDS, **variables):
-        page = find_running("MLflow")
+        page = find_running_server("MLflow")
         experiments = f"{page}/ajax-api/2.0/mlflow/experiments/search?max_results=1"
         for address in (page, experiments, f"{page}/get-artifact?path=x", f"{page}/graphql"):
             assert code(address) == 401

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from flows.configuration.grid import autoencoders, classifiers, judge
+from flows.configuration.grid import autoencoders, classifiers, recognition_classifier
 from flows.configuration.load import load_config
-from tasks.cache.identity import written
+from tasks.cache.identity import identity_text
 
 
 def trained(sections, *overrides):
@@ -17,19 +17,19 @@ def test_sections_need_only_their_models():
     depths, none = trained(("depth_sweep",))
     assert {one.spec.depth for one in depths} == {1, 2, 3}
     assert none == []
-    walked, judges = trained(("interpolation",), "seeds=[4,5]")
-    assert [(one.spec.latent_dim, one.seed) for one in walked] == [
+    interpolated, classifying = trained(("interpolation",), "seeds=[4,5]")
+    assert [(one.spec.latent_dim, one.seed) for one in interpolated] == [
         *((20, 4), (100, 4)),
         *((20, 5), (100, 5)),
     ]
-    assert judges == [judge(load_config("mnist", ["seeds=[4,5]"]))]
+    assert classifying == [recognition_classifier(load_config("mnist", ["seeds=[4,5]"]))]
     empty = ["interpolation.pairs=[]", "transfer.scenarios=[]"]
     assert trained(("interpolation", "transfer"), *empty) == ([], [])
 
 
-def test_the_judge_is_the_classifier_of_the_transfer_section():
+def test_the_recognition_classifier_is_one_of_the_transfer_section():
     _, found = trained(("transfer",))
-    assert judge(load_config("mnist")) in found
+    assert recognition_classifier(load_config("mnist")) in found
 
 
 def test_scenarios_have_every_budget_and_the_rest_the_largest():
@@ -66,4 +66,4 @@ def test_latent_sizes_of_frozen_features_can_be_chosen():
 def test_identities_differ_between_classifiers():
     config = load_config("mnist", ["seeds=[0,1]"])
     found = classifiers(config, ("transfer", "interpolation"))
-    assert len({written(one.identity) for one in found}) == len(found)
+    assert len({identity_text(one.identity) for one in found}) == len(found)

@@ -3,7 +3,7 @@ import shlex
 import pytest
 
 from flows.configuration.load import command_of, load_config, shipped_studies
-from flows.configuration.study_config import SECTIONS, InterpolationConfig
+from flows.configuration.study_config import SECTIONS
 from models.specs import ConfigError
 
 
@@ -11,27 +11,6 @@ from models.specs import ConfigError
 def test_shipped_studies_are_valid(name):
     assert name in shipped_studies()
     assert load_config(name).name == name
-
-
-def test_mnist_is_the_study_as_specified():
-    config = load_config("mnist")
-    assert len({*config.latent_sweep, *config.depth_sweep}) == 8
-    assert config.transfer_model in config.depth_sweep
-    assert config.recipe(0).latent_bias == 1.0
-    assert config.recipe(0).schedule == "one_cycle"
-    reported = load_config("mnist-as-reported")
-    assert reported.recipe(0) == reported.reported_recipe(0) == config.reported_recipe(0)
-    assert reported.recipe(0).latent_bias is None
-    assert (reported.training.learning_rate, reported.training.schedule) == (1e-3, "constant")
-
-
-def test_the_size_of_a_stack_follows_the_device():
-    def size(*overrides):
-        return load_config("smoke", list(overrides)).runner.models_at_once
-
-    assert size("runner.device=cpu") == 1
-    assert size("runner.device=cuda") == 64
-    assert size("runner.device=cuda", "runner.stack=3") == 3
 
 
 MISTAKES = {
@@ -68,7 +47,7 @@ def test_mistakes_are_one_line_with_key_value_and_range(override, words):
         assert word in lines[0]
 
 
-def test_a_check_of_two_keys_does_not_show_the_part_that_holds_them():
+def test_an_error_about_two_keys_names_only_these():
     with pytest.raises(ConfigError, match=r"^runner\.kind: 'dask' with runner\.address: None; "):
         load_config("smoke", ["runner.kind=dask"])
 
@@ -88,7 +67,7 @@ def test_overrides_change_nested_values():
     assert config.dataset.train_limit is None
 
 
-def test_own_files_are_read_and_broken_ones_explained(tmp_path):
+def test_a_users_file_is_read_and_mistakes_in_it_are_explained(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("latent_dims: [3]\ndepths: []\n")
     assert load_config(str(path)).name == "mine"
@@ -119,7 +98,7 @@ def test_a_command_names_what_differs_from_the_shipped_study(tmp_path):
     assert command_of(load_config(str(path)), SECTIONS) == "study run mine.yaml"
 
 
-def test_own_images_lie_where_the_study_file_says(tmp_path, monkeypatch):
+def test_a_relative_path_starts_at_the_study_file(tmp_path, monkeypatch):
     path = tmp_path / "studies" / "mine.yaml"
     path.parent.mkdir()
     path.write_text("dataset: {name: folder, path: ../images}")
@@ -128,16 +107,3 @@ def test_own_images_lie_where_the_study_file_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     override = ["dataset.path=here"]
     assert load_config(str(path), override).dataset.path == str(tmp_path / "here")
-
-
-@pytest.mark.parametrize(
-    ("pairs", "labels", "expected"),
-    [
-        (None, range(10), ((3, 5), (5, 8), (0, 4), (2, 9))),
-        (None, [3, 5, 8], ((3, 5), (5, 8))),
-        (None, range(8), ((0, 1), (1, 2), (2, 3), (3, 4))),
-        (((1, 7),), range(10), ((1, 7),)),
-    ],
-)
-def test_walks_are_between_labels_that_there_are(pairs, labels, expected):
-    assert InterpolationConfig(pairs=pairs).walks(labels) == expected

@@ -1,4 +1,4 @@
-"""prefect.yaml and the shipped automations, as far as they are right without a server."""
+"""prefect.yaml: its deployments run the shipped studies."""
 
 import importlib
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 from flows.configuration.load import load_config
 from flows.configuration.study_config import StudyConfig
 from flows.study import SECTION_FLOWS, study
-from models.specs import ConfigError
 from tasks.system.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[3]
@@ -43,22 +42,3 @@ def test_the_form_on_prefects_page_knows_limits_defaults_and_descriptions():
     assert training["epochs"]["default"] == load_config("mnist").training.epochs
     assert all(one.get("description") for one in training.values())
     assert all(one.get("description") for one in schema["properties"].values())
-
-
-@pytest.mark.parametrize(
-    ("cron", "interval", "timezone"),
-    [("61 * * * *", None, "UTC"), ("* * * * *", 5, "UTC"), ("* * * * *", None, "Nowhere/City")],
-)
-def test_what_is_no_schedule_is_refused(cron, interval, timezone):
-    from flows.scheduled_runs import make_schedule
-
-    with pytest.raises(ConfigError, match=r"cron|timezone"):
-        make_schedule(cron, interval, timezone)
-
-
-def test_the_shipped_automation_waits_for_three_heartbeats():
-    from flows.launch import HEARTBEAT_SECONDS
-    from flows.lifecycle.automations import AUTOMATIONS
-
-    (shipped,) = read_yaml(AUTOMATIONS, "file")["automations"]
-    assert shipped["trigger"]["within"] == 3 * int(HEARTBEAT_SECONDS)

@@ -1,13 +1,15 @@
 import http.server
 import os
-import subprocess
-import sys
 import threading
 
 import pytest
 
-from flows.lifecycle.prefect_environment import LOOPBACK, prepare_environment
-from flows.servers.health import use_running_prefect
+from flows.servers.health import (
+    find_running_server,
+    is_loopback,
+    use_running_prefect,
+    why_unreachable,
+)
 from tasks.system.running_servers import forget_servers, record_servers
 
 PUBLIC = {"/api/health", "/api/admin/version"}
@@ -25,7 +27,7 @@ class Health(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def address():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
@@ -61,29 +63,32 @@ def test_a_server_that_was_stopped_or_died_is_not_used(home):
     assert "PREFECT_API_URL" not in os.environ
 
 
+def test_only_a_server_that_answers_is_found(address):
+    record_servers({"Prefect": address, "MLflow": address})
+    assert find_running_server("Prefect") == address
+    assert find_running_server("MLflow") is None  # it has no page /health
+
+
 @pytest.mark.parametrize(
-    ("given", "expected"),
-    [("", LOOPBACK), ("corporate", f"corporate,{LOOPBACK}"), (f"a,{LOOPBACK}",) * 2, ("*", "*")],
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("192.0.2.1", False),
+        ("example.org", False),
+        ("0.0.0.0", False),
+        ("", False),
+        (None, False),
+    ],
 )
-def test_no_proxy_is_asked_for_what_runs_here(home, monkeypatch, given, expected):
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(name, given)
-    prepare_environment()
-    assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == expected
+def test_a_loopback_host_is_that_of_this_machine_only(host, expected):
+    assert is_loopback(host) is expected
 
 
-def test_the_console_stays_quiet_when_the_database_complains(tmp_path):
-    complain = (
-        "import logging; from flows.lifecycle.prefect_environment import prepare_environment; "
-        "prepare_environment(); "
-        "import prefect.main, sqlalchemy; logging.getLogger('sqlalchemy.pool').error('stopped')"
-    )
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-    done = subprocess.run(
-        [sys.executable, "-c", complain],
-        env=clean | {"STUDY_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stderr == ""
+def test_why_a_server_cannot_be_reached(address):
+    assert why_unreachable(f"{address}/api/health") == ""
+    assert "404" in why_unreachable(f"{address}/other")
+    assert "refused" in why_unreachable("http://127.0.0.1:9")
+    assert "unknown url type" in why_unreachable("not an address")

@@ -1,4 +1,4 @@
-"""Products of float32 matrices, held against those in double precision."""
+"""Products of float32 matrices, compared with those in double precision."""
 
 import pytest
 import torch
@@ -23,13 +23,13 @@ def test_products_keep_the_precision_of_float32(shape):
 @pytest.mark.parametrize("exact", [True, False])
 def test_a_library_that_rounds_is_not_used(monkeypatch, exact):
     matmul = torch.backends.mkldnn.matmul
-    before = matmul.fp32_precision
+    precision = matmul.fp32_precision
     matmul.fp32_precision = "ieee"
-    matmul_backend._switch.cache_clear()
+    matmul_backend._enable_onednn_if_exact.cache_clear()
     monkeypatch.setattr(matmul_backend, "_is_exact", lambda: exact)
     try:
         assert use_fast_matmul() == exact
         assert matmul.fp32_precision == ("bf16" if exact else "ieee")
     finally:
-        matmul_backend._switch.cache_clear()
-        matmul.fp32_precision = before
+        matmul_backend._enable_onednn_if_exact.cache_clear()
+        matmul.fp32_precision = precision

@@ -1,38 +1,23 @@
-"""The training step of a stack, held against torch's modules and autograd."""
+"""The hand-written training step, compared with torch's modules and autograd."""
 
 import copy
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
-from models.fast.inference import StackedInference
-from models.fast.step import CHUNK, FastTrainingStep
+from models.fast.step import FastTrainingStep
 from models.networks.autoencoder import Autoencoder
 from models.networks.classifier import Classifier
-from models.networks.initialization import initialize
 from models.objectives.cross_entropy import CrossEntropy
 from models.specs import ModelSpec
 from models.training.stacked_parameters import StackedParameters
 from models.training.step import fill
-
-MODELS = 3
-N = 2 * CHUNK + 5  # whole chunks and a rest
-GENERATOR = torch.Generator().manual_seed(0)
-IMAGES = torch.rand(MODELS, N, 28, 28, generator=GENERATOR, dtype=torch.double)
-LABELS = torch.randint(0, 10, (MODELS, N), generator=GENERATOR)
+from tests.models.fast.examples import IMAGES, LABELS, N, make_stack
 
 
-def stack(kind, spec, models=MODELS):
-    modules = [kind(spec).double() for _ in range(models)]
-    for seed, module in enumerate(modules):
-        initialize(module, torch.Generator().manual_seed(seed), 1.0)
-    return modules, StackedParameters(modules)
-
-
-def assert_same_step(modules, parameters, step, losses):
-    """Losses, gradients and running statistics are those of torch."""
+def assert_equal_to_torch(modules, parameters, step, losses):
+    """Losses, gradients and running statistics equal torch's up to rounding."""
     for index, (module, loss) in enumerate(zip(modules, losses, strict=True)):
         loss.backward()
         assert step.total[index].item() == pytest.approx(loss.item(), rel=1e-12)
@@ -46,21 +31,21 @@ def assert_same_step(modules, parameters, step, losses):
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("activation", ["relu", "linear"])
-def test_a_step_is_torchs_for_every_autoencoder_of_a_stack(depth, activation):
+def test_a_step_of_stacked_autoencoders_equals_torch(depth, activation):
     spec = ModelSpec(depth=depth, latent_dim=7, latent_activation=activation)
-    modules, parameters = stack(Autoencoder, spec)
+    modules, parameters = make_stack(Autoencoder, spec)
     step = FastTrainingStep(parameters, modules[0], N)
     fill(step.inputs, IMAGES)
     step()
     x = IMAGES.unsqueeze(2)
     losses = [functional.mse_loss(m(x[i]), x[i]) for i, m in enumerate(modules)]
-    assert_same_step(modules, parameters, step, losses)
+    assert_equal_to_torch(modules, parameters, step, losses)
 
 
 @pytest.mark.parametrize("softmax_first", [False, True])
 @pytest.mark.parametrize("part", ["whole", "head"])
-def test_a_step_is_torchs_for_classifiers(part, softmax_first):
-    modules, _ = stack(Classifier, ModelSpec(depth=3, latent_dim=6))
+def test_a_step_of_stacked_classifiers_equals_torch(part, softmax_first):
+    modules, _ = make_stack(Classifier, ModelSpec(depth=3, latent_dim=6))
     inputs = IMAGES
     if part == "head":
         modules = [module.head for module in modules]
@@ -75,11 +60,11 @@ def test_a_step_is_torchs_for_classifiers(part, softmax_first):
         x = inputs[index] if part == "head" else inputs[index].unsqueeze(1)
         scores = module(x).softmax(1) if softmax_first else module(x)
         losses.append(functional.cross_entropy(scores, LABELS[index]))
-    assert_same_step(modules, parameters, step, losses)
+    assert_equal_to_torch(modules, parameters, step, losses)
 
 
-def test_a_second_step_starts_from_nothing():
-    modules, parameters = stack(Autoencoder, ModelSpec(depth=2, latent_dim=5), 1)
+def test_gradients_do_not_add_up_over_steps():
+    modules, parameters = make_stack(Autoencoder, ModelSpec(depth=2, latent_dim=5), 1)
     step = FastTrainingStep(parameters, modules[0], 40)
     for batch in (IMAGES[:1, :40], IMAGES[1:2, :40]):
         fill(step.inputs, batch)
@@ -87,42 +72,16 @@ def test_a_second_step_starts_from_nothing():
         step()
         x = batch[0].unsqueeze(1)
         modules[0].zero_grad()
-        assert_same_step(modules, parameters, step, [functional.mse_loss(modules[0](x), x)])
+        assert_equal_to_torch(modules, parameters, step, [functional.mse_loss(modules[0](x), x)])
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_single_precision_gives_torchs_loss(depth):
-    (exact,), _ = stack(Autoencoder, ModelSpec(depth=depth, latent_dim=20), 1)
-    single = copy.deepcopy(exact).float()
+def test_the_loss_in_single_precision_equals_torchs_in_double(depth):
+    (double,), _ = make_stack(Autoencoder, ModelSpec(depth=depth, latent_dim=20), 1)
+    single = copy.deepcopy(double).float()
     parameters = StackedParameters([single])
     step = FastTrainingStep(parameters, single, N)
     fill(step.inputs, IMAGES[:1].float())
     step()
     x = IMAGES[0].unsqueeze(1)
-    assert step.total.item() == pytest.approx(functional.mse_loss(exact(x), x).item(), rel=1e-6)
-
-
-@pytest.mark.parametrize("depth", [1, 2, 3])
-def test_inference_is_evaluation_mode(depth):
-    spec = ModelSpec(depth=depth, latent_dim=4)
-    modules, parameters = stack(Autoencoder, spec)
-    step = FastTrainingStep(parameters, modules[0], N)
-    fill(step.inputs, IMAGES)
-    step()  # moves the running statistics
-    images = IMAGES[0].unsqueeze(1)
-    found = StackedInference(parameters, modules[0])(images)
-    for index, module in enumerate(modules):
-        module.load_state_dict(parameters.state_dict(index))
-        assert torch.allclose(found[index], module.eval()(images), rtol=0, atol=1e-12)
-
-
-def test_images_are_taken_as_0_to_1():
-    target = torch.zeros(2, 3, 4)
-    fill(target, torch.full((1, 3, 2, 2), 51, dtype=torch.uint8))
-    assert torch.allclose(target, torch.tensor(0.2))
-
-
-def test_an_unknown_layer_is_named():
-    module = nn.Sequential(nn.Linear(4, 4), nn.Dropout())
-    with pytest.raises(TypeError, match="1: Dropout"):
-        StackedInference(StackedParameters([module]), module)(torch.rand(2, 4))
+    assert step.total.item() == pytest.approx(functional.mse_loss(double(x), x).item(), rel=1e-6)

@@ -36,7 +36,7 @@ def test_the_nearest_image_is_found_among_thousands():
 
 
 @pytest.mark.parametrize(("size", "rounding"), [(10, 0), (5_000, 1e-3)])
-def test_a_member_of_the_reference_has_no_distance(size, rounding):
+def test_a_member_of_the_reference_has_distance_zero(size, rounding):
     generator = torch.Generator().manual_seed(0)
     reference = torch.randint(0, 256, (size, 28, 28), dtype=torch.uint8, generator=generator)
     found = nearest_distance(reference[-8:].float() / 255, reference)

@@ -5,7 +5,7 @@ from models.networks.autoencoder import Autoencoder, count_parameters
 from models.networks.initialization import initialize
 from models.specs import ModelSpec
 
-EXACT = {
+PARAMETERS = {  # by depth and latent size
     (2, 1): 15_482,
     (2, 5): 22_686,
     (2, 10): 31_691,
@@ -17,16 +17,16 @@ EXACT = {
 }
 
 
-@pytest.mark.parametrize(("architecture", "expected"), EXACT.items())
-def test_parameter_counts_are_exact(architecture, expected):
-    depth, latent_dim = architecture
+@pytest.mark.parametrize(("sizes", "expected"), PARAMETERS.items())
+def test_parameter_counts_are_exact(sizes, expected):
+    depth, latent_dim = sizes
     model = Autoencoder(ModelSpec(depth=depth, latent_dim=latent_dim))
     assert count_parameters(model) == expected
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("activation", ["relu", "linear"])
-def test_shapes_and_ranges(depth, activation):
+def test_shapes_and_ranges_of_latents_and_images(depth, activation):
     model = Autoencoder(ModelSpec(depth=depth, latent_dim=7, latent_activation=activation))
     images = torch.rand(3, 1, 28, 28)
     latents = model.encoder(images)
@@ -48,9 +48,9 @@ def test_initial_weights_come_from_the_generator_alone():
     assert torch.equal(first["encoder.latent.bias"], torch.ones(20))
 
 
-def test_initial_weights_spread_as_those_of_torch():
+def test_initial_weights_have_the_standard_deviation_of_torchs():
     ours, torchs = Autoencoder(ModelSpec(depth=2)), Autoencoder(ModelSpec(depth=2))
     initialize(ours, torch.Generator().manual_seed(0))
-    for (name, mine), theirs in zip(ours.named_parameters(), torchs.parameters(), strict=True):
-        if mine.numel() > 300:
-            assert mine.std().item() == pytest.approx(theirs.std().item(), rel=0.15), name
+    for (name, weight), expected in zip(ours.named_parameters(), torchs.parameters(), strict=True):
+        if weight.numel() > 300:
+            assert weight.std().item() == pytest.approx(expected.std().item(), rel=0.15), name

@@ -27,7 +27,7 @@ def test_angle_loss_is_half_the_squared_distance_on_the_circle():
         ([[271, 5]], [[90, -6]]),
     ],
 )
-def test_angle_loss_has_the_gradient_of_its_values(predicted, target):
+def test_the_gradient_of_the_angle_loss_equals_finite_differences(predicted, target):
     angles = double(predicted).requires_grad_(), double(target).requires_grad_()
     assert torch.autograd.gradcheck(angle_loss, angles)
 
@@ -36,7 +36,7 @@ def test_angle_loss_has_the_gradient_of_its_values(predicted, target):
     ("predicted", "target", "end"),
     [(359, 1, 361), (1, 359, -1), (180.001, 0, 360), (179.999, 0, 0), (-10, 700, -20)],
 )
-def test_angle_loss_pulls_the_shorter_way(predicted, target, end):
+def test_descent_on_the_angle_loss_goes_the_shorter_way(predicted, target, end):
     target = double([target])
     found = gradient_descent(
         lambda angle: angle_loss(angle, target), double([predicted]), 3000, 1e-20, 200
@@ -45,7 +45,7 @@ def test_angle_loss_pulls_the_shorter_way(predicted, target, end):
     assert found.theta.item() == pytest.approx(end, abs=1e-6)
 
 
-def test_angle_loss_at_its_extremes():
+def test_angle_loss_of_opposite_equal_and_nearly_equal_angles():
     angle = double([90]).requires_grad_()
     loss = angle_loss(angle, double([270]))
     loss.backward()
@@ -59,7 +59,7 @@ def test_angle_loss_at_its_extremes():
 @pytest.mark.parametrize(
     ("predicted", "target"), [((3,), (3, 1)), ((1,), ()), ((2, 3), (3,)), ((0,), (0,))]
 )
-def test_angle_loss_refuses_what_it_cannot_pair(predicted, target):
+def test_angles_of_different_shapes_or_no_angles_are_errors(predicted, target):
     with pytest.raises(ValueError, match=r"same shape|at least one"):
         angle_loss(torch.zeros(predicted), torch.zeros(target))
 

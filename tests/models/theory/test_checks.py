@@ -18,7 +18,7 @@ def test_every_exercise_holds(seed):
     assert all(check.tolerance <= 0.02 for check in checks)
 
 
-def test_same_generator_gives_the_same_errors_and_leaves_other_randomness_alone():
+def test_errors_depend_on_the_generator_only_and_the_global_one_is_not_used():
     before = torch.get_rng_state()
     first, second, other = (check_theory(seeded(seed), cases=2) for seed in (1, 1, 2))
     assert first == second
@@ -26,18 +26,18 @@ def test_same_generator_gives_the_same_errors_and_leaves_other_randomness_alone(
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_no_cases_are_refused():
+def test_zero_cases_are_an_error():
     with pytest.raises(ValueError, match="not 0"):
         check_theory(seeded(), cases=0)
 
 
-def test_an_undefined_error_does_not_hold():
+def test_a_check_whose_error_is_nan_does_not_hold():
     assert Check("name", "statement", 0.1, 0.1).holds
     assert not Check("name", "statement", 0.2, 0.1).holds
     assert not Check("name", "statement", math.nan, 0.1).holds
 
 
-def test_difference_is_relative_to_large_values_only():
+def test_difference_is_relative_only_where_expected_values_exceed_1():
     assert difference(double([1, 2]), double([1.5, 2])).item() == 0.25
     assert difference(double(0.1), double(0.2)).item() == pytest.approx(0.1)
     with pytest.raises(AssertionError):
@@ -139,14 +139,14 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("module", "name", "broken", "failing"), BROKEN)
-def test_what_is_broken_fails(monkeypatch, module, name, broken, failing):
+def test_a_broken_function_fails_exactly_its_exercises(monkeypatch, module, name, broken, failing):
     monkeypatch.setattr(module, name, broken)
-    found = check_theory(seeded(), cases=10)
-    assert sorted(check.name for check in found if not check.holds) == sorted(failing)
+    checks = check_theory(seeded(), cases=10)
+    assert sorted(check.name for check in checks if not check.holds) == sorted(failing)
 
 
 def test_counterexamples_refute_the_claims():
-    half, radians, hessian = (found.numbers for found in counterexamples())
+    half, radians, hessian = (example.numbers for example in counterexamples())
     assert half["square_true"] == pytest.approx(1.21, abs=1e-14)
     assert half["square_with_half"] == pytest.approx(1.21, abs=1e-14)
     assert half["square_without_half"] == pytest.approx(1.22, abs=1e-14)

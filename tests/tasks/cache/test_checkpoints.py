@@ -5,7 +5,7 @@ import torch
 
 from models.training.snapshots import Snapshot
 from tasks.cache import checkpoints
-from tasks.cache.checkpoints import CheckpointFolder, folder_of, verified_folder
+from tasks.cache.checkpoints import CheckpointFolder, folder_of, verify_checkpoints
 
 
 def snapshot(epoch=3):
@@ -31,7 +31,7 @@ def only(folder):
 
 
 def test_a_snapshot_comes_back_bit_for_bit(folder):
-    loaded = CheckpointFolder(verified_folder("train", "abc")).load()
+    loaded = CheckpointFolder(verify_checkpoints("train", "abc")).load()
     assert loaded.data == snapshot().data
     assert loaded.tensors.keys() == snapshot().tensors.keys()
     assert all(torch.equal(loaded.tensors[k], v) for k, v in snapshot().tensors.items())
@@ -40,41 +40,41 @@ def test_a_snapshot_comes_back_bit_for_bit(folder):
 def test_only_the_newest_is_kept(folder):
     CheckpointFolder(folder).save(snapshot(4))
     assert CheckpointFolder(folder).load().epoch == 4
-    assert checkpoints.epoch_of("train", "abc") == 4
+    assert checkpoints.newest_epoch("train", "abc") == 4
     only(folder)
 
 
-def test_the_newest_counts_if_a_kill_left_two(folder):
+def test_the_newest_is_loaded_if_a_kill_left_two(folder):
     older = only(folder)
     content = older.read_bytes()
     CheckpointFolder(folder).save(snapshot(12))
     older.write_bytes(content)
-    assert CheckpointFolder(verified_folder("train", "abc")).load().epoch == 12
+    assert CheckpointFolder(verify_checkpoints("train", "abc")).load().epoch == 12
 
 
 def test_without_a_checkpoint_training_starts_at_the_beginning():
-    assert CheckpointFolder(verified_folder("train", "none")).load() is None
-    assert checkpoints.epoch_of("train", "none") is None
+    assert CheckpointFolder(verify_checkpoints("train", "none")).load() is None
+    assert checkpoints.newest_epoch("train", "none") is None
 
 
 def test_half_a_write_is_removed(folder):
     (folder / "epoch.tmp").write_bytes(b"half")
-    assert CheckpointFolder(verified_folder("train", "abc")).load().epoch == 3
+    assert CheckpointFolder(verify_checkpoints("train", "abc")).load().epoch == 3
     only(folder)
 
 
 def damaged(folder, content):
-    """Whether a checkpoint with this content is refused and set aside."""
+    """Whether a checkpoint with this content is not loaded and moves to quarantine."""
     path = only(folder)
     whole = path.read_bytes()
     path.write_bytes(content)
     with pytest.warns(UserWarning, match="checkpoint damaged"):
-        empty = CheckpointFolder(verified_folder("train", "abc")).load() is None
+        empty = CheckpointFolder(verify_checkpoints("train", "abc")).load() is None
     path.write_bytes(whole)
     return empty
 
 
-def test_of_a_thousand_flipped_bits_every_one_is_seen(folder):
+def test_each_of_a_thousand_flipped_bits_is_noticed(folder):
     content = only(folder).read_bytes()
     chance = random.Random(0)
     for _ in range(1000):
@@ -84,7 +84,7 @@ def test_of_a_thousand_flipped_bits_every_one_is_seen(folder):
     assert len(list((folder.parents[1] / "quarantine").iterdir())) == 1000
 
 
-def test_a_checkpoint_cut_at_any_kilobyte_is_refused(folder):
+def test_a_checkpoint_cut_at_any_kilobyte_is_noticed(folder):
     content = only(folder).read_bytes()
     for size in range(0, len(content), 1024):
         assert damaged(folder, content[:size])

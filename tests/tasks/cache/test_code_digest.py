@@ -4,15 +4,15 @@ import shutil
 import pytest
 
 from tasks.cache import module_code
-from tasks.cache.code_digest import TEMPLATES, code_parts, forget_code
-from tasks.cache.module_code import BYSTANDERS, PACKAGES, ROOT, module_file
+from tasks.cache.code_digest import TEMPLATES, clear_code_snapshot, code_parts
+from tasks.cache.module_code import IGNORED_MODULES, PACKAGES, ROOT, module_file
 
 HELPER = "bound = 1 / math.sqrt(layer.weight[0].numel())"
 
 
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
-    """A copy of the project that may be edited; the digest reads it instead."""
+    """Edits a copy of the project, which the digest reads instead of the project."""
     for package in ("models", "tasks"):
         shutil.copytree(ROOT / package, tmp_path / package)
     monkeypatch.setattr(module_code, "ROOT", tmp_path)
@@ -22,11 +22,11 @@ def copied(tmp_path, monkeypatch):
         text = file.read_text()
         assert old in text
         file.write_text(text.replace(old, new))
-        forget_code()
+        clear_code_snapshot()
 
-    forget_code()
+    clear_code_snapshot()
     yield edit
-    forget_code()
+    clear_code_snapshot()
 
 
 STEPS = {
@@ -89,7 +89,7 @@ def test_comments_docstrings_and_formatting_change_nothing(copied):
         ("tasks/reporting/plots.py", "len(counts) <= 12", "len(counts) <= 13", {"transfer"}),
         ("tasks/reporting/templates/depth_sweep.html.j2", ">Depth</h2>", ">D</h2>", {"report"}),
         ("tasks/cache/store.py", "time.time_ns()", "time.monotonic_ns()", set()),
-        ("tasks/tracking/entry_runs.py", "BATCH = 900", "BATCH = 800", set()),
+        ("tasks/tracking/entry_runs.py", "REQUEST = 900", "REQUEST = 800", set()),
         (
             "tasks/execution/progress.py",
             "LINES_PER_TASK = 5",
@@ -111,7 +111,7 @@ def test_parts_name_file_and_definition():
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A small project of a few files, and whether an edit changes what ``tasks.a:f`` runs."""
+    """Whether an edit in a small project changes the code that ``tasks.a:f`` reaches."""
     monkeypatch.setattr(module_code, "ROOT", tmp_path)
 
     def write(**files):
@@ -122,14 +122,14 @@ def project(tmp_path, monkeypatch):
 
     def seen(edited, **files):
         write(__init__="", **files)
-        forget_code()
+        clear_code_snapshot()
         before = code_parts("tasks.a", "f")
         write(**edited)
-        forget_code()
+        clear_code_snapshot()
         return code_parts("tasks.a", "f") != before
 
     yield seen
-    forget_code()
+    clear_code_snapshot()
 
 
 ONE, TWO = "def g():\n    return 1\n", "def g():\n    return 2\n"
@@ -207,12 +207,12 @@ USES = {
 
 
 @pytest.mark.parametrize("files", USES.values(), ids=USES)
-def test_an_edited_helper_is_seen_behind(project, files):
+def test_an_edited_helper_is_noticed_through(project, files):
     assert project({"room__in__b": TWO}, **files, room__in__b=ONE)
     assert not project({"room__in__b": ONE + "# said\n"}, **files, room__in__b=ONE)
 
 
-EFFECTS = {
+IMPORT_TIME_CODE = {
     "of a module imported for it": {
         "a": "import tasks.b\ndef f():\n    return 1\n",
         "b": "import os\nos.environ['X'] = '{}'\n",
@@ -248,8 +248,8 @@ EFFECTS = {
 }
 
 
-@pytest.mark.parametrize("files", EFFECTS.values(), ids=EFFECTS)
-def test_an_edited_effect_of_a_module_is_seen(project, files):
+@pytest.mark.parametrize("files", IMPORT_TIME_CODE.values(), ids=IMPORT_TIME_CODE)
+def test_edited_import_time_code_is_noticed(project, files):
     before = {name: text.replace("{}", "1") for name, text in files.items()}
     after = {name: text.replace("{}", "2") for name, text in files.items()}
     before = {name: text.replace("{1}", "{}") for name, text in before.items()}
@@ -268,8 +268,8 @@ def test_an_unused_neighbour_does_not_count(project):
     assert not project({"b": ONE + "def other():\n    return 2\n"}, a=text, b=ONE)
 
 
-def test_bystanders_and_templates_exist():
-    for module in BYSTANDERS:
+def test_ignored_modules_and_templates_exist():
+    for module in IGNORED_MODULES:
         assert module_file(module) is not None, module
     assert {path.suffix for path in (ROOT / TEMPLATES).iterdir()} == {".j2", ".css"}
     assert any(name.startswith(f"{TEMPLATES}/") for name in code_parts(*STEPS["report"]))
@@ -277,7 +277,7 @@ def test_bystanders_and_templates_exist():
         assert module_file(package) is not None
 
 
-# What looks code up by text, so that nobody can say what it reaches.
+# Names that look up code by text: what they reach cannot be followed.
 UNFOLLOWED = {"__import__", "import_module", "eval", "exec", "globals", "__getattr__"}
 
 

@@ -1,4 +1,4 @@
-"""Two machines, each with a store of its own, and one that they share."""
+"""Two machines, each with its own store, and a shared store."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def shared(tmp_path, monkeypatch):
 
 @pytest.fixture
 def move(tmp_path, monkeypatch):
-    """Go to another machine."""
+    """Continue on another machine, which has another STUDY_HOME."""
 
     def to(name):
         monkeypatch.setenv("STUDY_HOME", str(tmp_path / name))
@@ -30,7 +30,7 @@ def move(tmp_path, monkeypatch):
     return to
 
 
-def test_what_one_machine_computed_another_has(shared, move):
+def test_an_entry_of_one_machine_is_loaded_on_another(shared, move):
     entry = publish()
     move("there")
     assert store.inspect("train", KEY) == (None, "")
@@ -40,7 +40,7 @@ def test_what_one_machine_computed_another_has(shared, move):
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", MANIFEST])
-def test_what_is_damaged_in_the_shared_store_is_not_taken(shared, move, name, recwarn):
+def test_a_damaged_entry_of_the_shared_store_is_not_loaded(shared, move, name, recwarn):
     publish()
     content = bytearray((shared / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -63,7 +63,7 @@ def test_a_manifest_names_no_file_outside_its_entry(shared, move, name):
     assert store.load("train", KEY) is None
 
 
-def test_an_entry_of_another_key_is_not_taken(shared, move):
+def test_an_entry_of_another_key_is_not_loaded(shared, move):
     publish()
     other = "f" * 64
     shared.rename(shared.parent / other)
@@ -71,18 +71,18 @@ def test_an_entry_of_another_key_is_not_taken(shared, move):
     assert store.load("train", other) is None
 
 
-def test_a_shared_store_that_takes_nothing_costs_a_warning(shared, move, tmp_path):
+def test_a_shared_store_that_cannot_be_written_costs_a_warning(shared, move, tmp_path):
     (tmp_path / "shared").write_text("a file")
     with pytest.warns(UserWarning, match=re.escape("is not in STUDY_STORE")):
         entry = publish()
-    publish()  # without another: it is not tried again for a while
+    publish()  # without another warning: the shared store is not used for a while
     assert store.inspect("train", KEY) == (entry, "")
 
 
-def test_what_nobody_has_is_missed_by_name(shared, move):
+def test_an_entry_in_neither_store_is_an_error(shared, move):
     entry = publish()
     for path in sorted(shared.rglob("*"), reverse=True):
         path.unlink()
     move("there")
-    with pytest.raises(FileNotFoundError, match="STUDY_STORE"):
+    with pytest.raises(FileNotFoundError, match=r"^train\[x\] is not in .*; set STUDY_HOME .* or"):
         store.ensure_local(entry)

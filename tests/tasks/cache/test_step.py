@@ -8,10 +8,7 @@ import pytest
 from models.specs import ModelSpec, TrainingRecipe
 from tasks.cache.entry import Entry
 from tasks.cache.module_code import ROOT
-from tasks.cache.nested import leaves
 from tasks.cache.step import Member, Step
-from tasks.execution import exact_code
-from tasks.execution.exact_code import CodeChangedError, compute_exactly
 from tasks.steps.evaluate import evaluate
 from tasks.steps.train import train
 from tasks.steps.transfer import transfer
@@ -54,14 +51,14 @@ def test_a_key_follows_what_changes_the_answer():
     assert evaluate.key(inputs()) != key
 
 
-def test_an_upstream_entry_counts_by_its_content():
+def test_an_upstream_entry_counts_by_its_fingerprint():
     described = {"task": "data", "inputs": {}, "code": {}, "files": {}, "provenance": {}}
     first = Entry(key="a", name="x", seconds=1, result={"sha256": "1"}, **described)
     again = Entry(key="b", name="y", seconds=2, result={"sha256": "1"}, **described)
     other = Entry(key="a", name="x", seconds=1, result={"sha256": "2"}, **described)
     assert train.key(inputs(dataset=first)) == train.key(inputs(dataset=again))
     assert train.key(inputs(dataset=first)) != train.key(inputs(dataset=other))
-    assert train.recorded(inputs(dataset=first))["dataset"] == first.fingerprint
+    assert train.inputs_as_json(inputs(dataset=first))["dataset"] == first.fingerprint
 
 
 def member(seed):
@@ -96,19 +93,3 @@ def test_a_step_declares_that_it_resumes():
         Step(keeps_checkpoints, "wrong")
     with pytest.raises(AssertionError, match="resumable"):
         Step(lambda folder: {}, "wrong", resumable=True)
-
-
-def multiply(factor):
-    return {"product": 2 * factor}
-
-
-def test_code_that_changed_since_the_key_was_made_is_not_run(monkeypatch):
-    parts = {"models.specs:Value": "1"}
-    monkeypatch.setattr(exact_code, "code_parts", lambda module, name: parts)
-    assert compute_exactly(multiply, dict(parts), {"factor": 3}) == {"product": 6}
-    with pytest.raises(CodeChangedError, match=r"while the study was running \(models.specs:Value"):
-        compute_exactly(multiply, {"models.specs:Value": "2"}, {"factor": 3})
-
-
-def test_leaves_looks_through_lists_and_mappings():
-    assert list(leaves({"a": [1, (2, 3)], "b": {"c": 4}})) == [1, 2, 3, 4]

@@ -22,7 +22,7 @@ def publish(content=b"weights"):
     return entry
 
 
-def test_an_entry_comes_back_whole():
+def test_a_published_entry_is_loaded():
     assert store.load("train", "abc") is None
     entry = publish()
     assert store.load("train", "abc") == entry
@@ -51,7 +51,7 @@ def _truncate(path):
 
 @pytest.mark.parametrize("damage", [_flip, _unlink, _truncate])
 @pytest.mark.parametrize("name", ["weights.safetensors", MANIFEST])
-def test_damage_is_set_aside_with_a_warning(home, damage, name):
+def test_a_damaged_entry_moves_to_quarantine_with_a_warning(home, damage, name):
     entry = publish()
     damage(entry.path(name))
     with pytest.warns(UserWarning, match=f"store entry damaged: {name}"):
@@ -78,7 +78,7 @@ def test_the_store_can_be_moved(home, tmp_path, monkeypatch):
     assert entry.path("weights.safetensors").is_file()
 
 
-def test_what_a_killed_process_left_is_removed(home):
+def test_the_folder_of_a_killed_process_is_removed(home):
     left = home / "store" / "tmp" / "train-abc-left"
     left.mkdir(parents=True)
     publish()

@@ -31,7 +31,7 @@ def idx(shape):
 def server(tmp_path, monkeypatch):
     """Serves a tiny KMNIST; ``server.behaviour`` maps file names to a way of failing."""
     monkeypatch.setenv("STUDY_DATA", str(tmp_path / "data"))
-    monkeypatch.setitem(raw_files_module.SIZES, "kmnist", COUNTS)
+    monkeypatch.setitem(raw_files_module.IMAGE_COUNTS, "kmnist", COUNTS)
     monkeypatch.setattr(downloads, "TIMEOUT_SECONDS", 1)
     packed = {
         f"{file.path.name}.gz": gzip.compress(idx(file.shape)) for file in raw_files("kmnist")
@@ -73,7 +73,7 @@ def server(tmp_path, monkeypatch):
         resources = [(name, hashlib.md5(data).hexdigest()) for name, data in packed.items()]
         address = f"http://127.0.0.1:{httpd.server_port}/"
         fake = SimpleNamespace(mirrors=[address], resources=resources)
-        monkeypatch.setattr(downloads, "dataset_class", lambda name: fake)
+        monkeypatch.setattr(downloads, "torchvision_class", lambda name: fake)
         yield SimpleNamespace(
             behaviour=behaviour,
             asked=asked,
@@ -90,7 +90,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".md5"))
 
 
-def test_missing_files_are_fetched_once(server):
+def test_missing_files_are_downloaded_once(server):
     ensure_raw_files("kmnist")
     assert all(find_fault(file) is None for file in raw_files("kmnist"))
     assert len(server.asked) == 4
@@ -108,12 +108,12 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_bad_file_is_named_and_fetched_again(server, damage):
+def test_a_damaged_file_is_named_and_downloaded_again(server, damage):
     ensure_raw_files("kmnist")
     file = raw_files("kmnist")[0]
     good = file.path.read_bytes()
     file.path.write_bytes(damage(good))
-    with pytest.warns(UserWarning, match="train-images-idx3-ubyte .*fetching it again"):
+    with pytest.warns(UserWarning, match="train-images-idx3-ubyte .*downloaded again"):
         ensure_raw_files("kmnist")
     assert file.path.read_bytes() == good
     assert len(server.asked) == 5
@@ -137,7 +137,7 @@ def test_the_next_mirror_is_tried(server, monkeypatch):
     assert all(find_fault(file) is None for file in raw_files("kmnist"))
 
 
-def test_a_password_goes_to_its_mirror_and_not_where_that_leads(server, monkeypatch):
+def test_a_password_goes_to_its_mirror_and_not_after_a_redirect(server, monkeypatch):
     monkeypatch.setenv("STUDY_MIRROR", server.address.replace("//", "//me:p%40ss@"))
     ensure_raw_files("kmnist")
     sent = "Basic " + base64.b64encode(b"me:p@ss").decode()
@@ -159,7 +159,7 @@ def test_a_mirror_may_be_a_folder(server, tmp_path, monkeypatch):
     assert len(server.asked) == 4
 
 
-def test_mnist_files_are_held_against_the_published_checksums(tmp_path, monkeypatch):
+def test_mnist_files_are_compared_with_the_published_checksums(tmp_path, monkeypatch):
     monkeypatch.setenv("STUDY_DATA", str(tmp_path))
     file = raw_files("mnist")[1]
     file.path.parent.mkdir(parents=True)

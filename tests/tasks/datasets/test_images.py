@@ -10,7 +10,6 @@ from tasks.datasets.config import Conversion
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.idx import read_idx
 from tasks.datasets.images import convert, read_folder, read_image
-from tasks.reporting.image_grids import GREY, save_image_grid
 
 # (1, 28, 84): three square bands, dark to light
 BANDS = torch.tensor([10, 100, 200], dtype=torch.uint8).repeat_interleave(28).expand(1, 28, 84)
@@ -130,7 +129,7 @@ def test_a_broken_file_is_named(tmp_path):
             read_image(path, Conversion())
 
 
-def test_a_folder_is_read_by_name_as_a_model_takes_it(tmp_path):
+def test_a_folder_is_read_by_name_as_the_input_of_a_model(tmp_path):
     for name, level in {"b.png": 255, "a.JPG": 0, ".hidden.png": 9}.items():
         Image.new("L", (40, 30), level).save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no image")
@@ -170,24 +169,13 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_what_is_no_idx_file_is_named(tmp_path, name):
+def test_a_file_that_is_not_idx_is_named(tmp_path, name):
     (tmp_path / name).write_bytes(DAMAGED[name])
-    with pytest.raises(DatasetError, match=rf"dataset\.path: .*/{name} is no IDX file"):
+    with pytest.raises(DatasetError, match=rf"dataset\.path: .*/{name} is not an IDX file"):
         read_idx(tmp_path / name)
 
 
-def test_what_an_idx_file_declares_and_holds_is_said(tmp_path):
+def test_the_error_gives_the_declared_shape_and_the_size(tmp_path):
     (tmp_path / "short").write_bytes(IDX[:-2])
-    with pytest.raises(DatasetError, match=r"type 8 and shape \(2, 3\), and holds 4 bytes"):
+    with pytest.raises(DatasetError, match=r"type 8 and shape \(2, 3\), followed by 4 bytes"):
         read_idx(tmp_path / "short")
-
-
-def test_rows_of_images_are_saved_on_grey(tmp_path):
-    levels = torch.tensor([10, 20, 30, 40], dtype=torch.uint8).reshape(4, 1, 1).expand(4, 28, 28)
-    save_image_grid([levels[:3], levels[3:]], tmp_path / "rows.png", scale=2)
-    found = np.asarray(Image.open(tmp_path / "rows.png"))
-    assert found.shape == (2 * (2 * 30 + 2), 2 * (3 * 30 + 2))
-    centers = found[32::60, 32::60]  # a cell is 28 and 2 between, twice as large
-    assert centers.tolist() == [[10, 20, 30], [40, GREY, GREY]]
-    assert found[:, :4].tolist() == [[GREY] * 4] * len(found)
-    assert (found[4:60, 4:60] == 10).all()

@@ -1,4 +1,4 @@
-"""Own images from their files to a prepared dataset; every picture has one level of grey."""
+"""A user's own images, from files to a prepared dataset; each image has one level of grey."""
 
 import gzip
 import shutil
@@ -17,7 +17,7 @@ from tests.tasks.conftest import prepared
 
 
 def pictures(folder, first, n=10):
-    """Pictures of the levels first, first + 1, ... by name."""
+    """Write image files with the levels first, first + 1, ..., in the order of their names."""
     folder.mkdir(parents=True, exist_ok=True)
     for level in range(first, first + n):
         Image.new("L", (40, 30), level).save(folder / f"{level:03d}.png")
@@ -28,7 +28,7 @@ def of_folder(path, **options):
 
 
 def levels(images):
-    """The one level of each picture."""
+    """The level of each image, which has only one."""
     assert images.shape[1:] == (28, 28)
     assert images.dtype == torch.uint8
     assert (images == images[:, :1, :1]).all()
@@ -48,7 +48,7 @@ def test_subfolders_are_classes_in_the_order_of_their_names(tmp_path):
     assert labels.dtype == torch.long
 
 
-def test_a_fifth_of_every_class_is_set_aside(tmp_path):
+def test_a_fifth_of_every_class_becomes_the_test_set(tmp_path):
     pictures(tmp_path / "images" / "cat", 0)
     pictures(tmp_path / "images" / "dog", 50, n=20)
     result, tensors = prepared(tmp_path / "a", of_folder(tmp_path / "images"))
@@ -105,7 +105,7 @@ def test_parts_without_classes_have_no_labels(tmp_path):
     assert result["n_classes"] == 0
 
 
-def test_hidden_files_and_folders_are_no_images(tmp_path):
+def test_hidden_files_and_folders_are_left_out(tmp_path):
     pictures(tmp_path / "train" / "cat", 0)
     pictures(tmp_path / "test" / "cat", 50)
     pictures(tmp_path / ".thumbnails", 200)
@@ -206,7 +206,7 @@ def test_idx_files_of_another_shape_are_refused(tmp_path, shape):
 
 
 @pytest.mark.parametrize("labels", [[0, 1] * 4, [[0], [1]] * 5])
-def test_labels_that_do_not_belong_to_the_images_are_refused(tmp_path, labels):
+def test_labels_that_do_not_match_the_images_are_refused(tmp_path, labels):
     write(tmp_path / "train-images-idx3-ubyte", flat(0))
     write(tmp_path / "train-labels-idx1-ubyte", labels)
     with pytest.raises(DatasetError, match=r"train-labels-idx1-ubyte has labels .* 10 images"):
@@ -252,7 +252,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         read_parts(of_folder(tmp_path))
 
 
-def test_the_fingerprint_of_a_folder_follows_names_and_content_wherever_it_lies(tmp_path):
+def test_the_fingerprint_of_a_folder_follows_names_and_content_wherever_it_is(tmp_path):
     pictures(tmp_path / "images" / "cat", 0)
     config = of_folder(tmp_path / "images")
     before = source_fingerprint(config)

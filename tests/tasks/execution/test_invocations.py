@@ -1,4 +1,10 @@
-from tasks.execution.invocations import DIED, InvocationLog, close, invocations, unclosed
+from tasks.execution.invocations import (
+    DIED,
+    InvocationLog,
+    close_invocation,
+    invocations,
+    open_invocations,
+)
 
 
 def begin(study="smoke"):
@@ -19,32 +25,32 @@ def test_a_record_grows_line_by_line():
     assert list(found.unfinished) == ["train[x]"]
     assert (found.count("done"), found.count("failed")) == (1, 1)
     assert found.ended is not None
-    assert not found.left_open
+    assert not found.needs_closing
 
 
-def test_a_running_invocation_is_told_from_one_whose_process_died():
+def test_a_running_invocation_differs_from_one_whose_process_died():
     log = begin()
     assert next(invocations()).state == "RUNNING"
-    log._held.release()  # as the system does when a process ends
+    log._process_lock.release()  # as the system does when a process ends
     found = next(invocations())
     assert found.state == "CRASHED"
-    assert found.left_open
-    close(found)
+    assert found.needs_closing
+    close_invocation(found)
     found = next(invocations())
-    assert (found.state, found.left_open) == ("CRASHED", False)
+    assert (found.state, found.needs_closing) == ("CRASHED", False)
     assert found.message == DIED
 
 
-def test_one_that_was_cut_off_while_closing_stays_cancelled_and_open():
+def test_an_invocation_killed_while_closing_is_cancelled_and_needs_closing():
     log = begin()
     log.note(state="CANCELLED", message="interrupted")
     assert next(invocations()).state == "RUNNING"
-    log._held.release()
+    log._process_lock.release()
     found = next(invocations())
-    assert (found.state, found.left_open) == ("CANCELLED", True)
+    assert (found.state, found.needs_closing) == ("CANCELLED", True)
 
 
-def test_a_torn_line_is_lost_and_nothing_else(home):
+def test_only_a_line_that_a_kill_cut_is_lost(home):
     log = begin()
     log.task("train[x]", outcome="done")
     (path,) = (home / "invocations").glob("*.jsonl")
@@ -54,7 +60,7 @@ def test_a_torn_line_is_lost_and_nothing_else(home):
     assert (found.state, found.count("done")) == ("COMPLETED", 1)
 
 
-def test_the_newest_comes_first_and_studies_are_apart():
+def test_the_newest_comes_first_and_studies_are_separate():
     for study in ("smoke", "mnist", "smoke", "my-smoke"):
         begin(study).end("COMPLETED", "")
     assert [found.study for found in invocations()] == ["my-smoke", "smoke", "mnist", "smoke"]
@@ -62,20 +68,20 @@ def test_the_newest_comes_first_and_studies_are_apart():
     assert list(invocations("none")) == []
 
 
-def test_only_what_is_not_closed_is_looked_through_at_a_start(home):
+def test_open_invocations_are_those_without_an_end(home):
     begin("done").end("COMPLETED", "")
     running, dead, cut_off = begin("running"), begin("dead"), begin("cut-off")
     cut_off.note(state="CANCELLED", message="interrupted")
     for log in (dead, cut_off):
-        log._held.release()
-    list(invocations())  # asking who lives must not forget who died
-    found = {invocation.study: invocation for invocation in unclosed()}
-    states = {study: (one.state, one.left_open) for study, one in found.items()}
+        log._process_lock.release()
+    list(invocations())  # reading the records must not remove locks
+    found = {invocation.study: invocation for invocation in open_invocations()}
+    states = {study: (one.state, one.needs_closing) for study, one in found.items()}
     assert states == {
         "running": ("RUNNING", False),
         "dead": ("CRASHED", True),
         "cut-off": ("CANCELLED", True),
     }
-    close(found["dead"])
+    close_invocation(found["dead"])
     running.end("COMPLETED", "")
-    assert [invocation.study for invocation in unclosed()] == ["cut-off"]
+    assert [invocation.study for invocation in open_invocations()] == ["cut-off"]

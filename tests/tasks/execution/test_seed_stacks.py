@@ -18,13 +18,13 @@ def filled(size, *tasks):
     stacks = SeedStacks(size)
     for name, given in tasks:
         stacks.add(train, {"subject": name}, given)
-    stacks.close()
+    stacks.mark_all_submitted()
     return stacks
 
 
 def peers(stacks, name):
-    with stacks.turn(f"train[{name}]") as found:
-        return [(peer.identity["subject"], peer.seeded.seed) for peer in found]
+    with stacks.lock_stack(f"train[{name}]") as found:
+        return [(peer.identity["subject"], peer.input_with_seed.seed) for peer in found]
 
 
 def test_only_tasks_that_differ_in_their_seed_alone_are_peers():
@@ -36,15 +36,15 @@ def test_only_tasks_that_differ_in_their_seed_alone_are_peers():
         ("other recipe", inputs(3, epochs=3)),
     )
     assert peers(stacks, "a") == [("b", 1)]
-    assert peers(stacks, "b") == []  # what had its turn is not computed again for another
+    assert peers(stacks, "b") == []  # a task that was computed is not computed again for a peer
     assert peers(stacks, "other size") == peers(stacks, "other recipe") == []
 
 
-def test_a_stack_is_no_larger_than_asked():
+def test_a_stack_has_a_largest_size():
     stacks = filled(2, *[(str(seed), inputs(seed)) for seed in range(5)])
     assert peers(stacks, "0") == [("1", 1)]
     assert peers(stacks, "3") == [("2", 2)]
-    assert peers(stacks, "3") == [("2", 2)]  # tried again
+    assert peers(stacks, "3") == [("2", 2)]  # retried
     assert peers(stacks, "4") == []
 
 
@@ -63,11 +63,11 @@ def test_peers_wait_for_each_other_and_until_all_are_submitted():
     thread.start()
     assert not entered.wait(0.05)
     stacks.add(train, {"subject": "b"}, inputs(1))
-    with stacks.turn("outside"):
-        stacks.close()
+    with stacks.lock_stack("outside"):
+        stacks.mark_all_submitted()
     assert entered.wait(5)
     thread.join()
-    with stacks.turn("train[b]"):
+    with stacks.lock_stack("train[b]"):
         thread = threading.Thread(target=lambda: (peers(stacks, "a"), entered.set()))
         entered.clear()
         thread.start()

@@ -6,19 +6,19 @@ from tasks.execution import worker_processes as module
 from tasks.execution.worker_processes import (
     WorkerDiedError,
     WorkerProcesses,
-    start_early,
-    workers_for,
+    prestart_workers,
+    take_workers,
 )
 
 
 @pytest.fixture(autouse=True)
-def nothing_taken(monkeypatch):
-    monkeypatch.setattr(module, "_early", None)
-    monkeypatch.setattr(module, "_taken", False)
+def no_prestarted_workers(monkeypatch):
+    monkeypatch.setattr(module, "_prestarted", None)
+    monkeypatch.setattr(module, "_flow_has_workers", False)
 
 
 def pids(workers):
-    return {pid for slot in workers._slots for pid in slot.pool._processes or {}}
+    return {pid for process in workers._processes for pid in process.pool._processes or {}}
 
 
 def test_all_processes_start_with_the_first_computation_and_stay():
@@ -44,18 +44,18 @@ def test_a_dead_process_fails_one_computation_and_is_replaced():
     workers.stop()
 
 
-def test_workers_that_were_started_early_are_taken_once():
+def test_prestarted_workers_are_taken_once():
     early = WorkerProcesses(1, 1, "cpu")
-    start_early(early)
+    prestart_workers(early)
     assert len(pids(early)) == 1
-    assert workers_for(1, 1, "cpu") is early
-    assert workers_for(1, 1, "cpu") is not early
+    assert take_workers(1, 1, "cpu") is early
+    assert take_workers(1, 1, "cpu") is not early
     early.stop()
 
 
 def test_workers_that_come_too_late_are_not_started():
-    workers_for(1, 1, "cpu")
+    take_workers(1, 1, "cpu")
     late = WorkerProcesses(1, 1, "cpu")
-    start_early(late)
+    prestart_workers(late)
     assert pids(late) == set()
-    assert workers_for(1, 1, "cpu") is not late
+    assert take_workers(1, 1, "cpu") is not late

@@ -9,7 +9,7 @@ from tasks.datasets.dataset import Dataset, DatasetError
 from tests.tasks.conftest import prepared
 
 
-def test_digits_are_split_evenly_and_always_alike(tmp_path):
+def test_digits_are_split_evenly_and_always_the_same_way(tmp_path):
     config = DatasetConfig(name="digits")
     result, tensors = prepared(tmp_path / "a", config)
     assert (result["n_train"], result["n_test"], result["n_classes"]) == (1437, 360, 10)
@@ -59,7 +59,7 @@ def test_examples_without_labels_are_the_first():
     assert Dataset(IMAGES, IMAGES[:3]).examples() == [0, 1, 2]
 
 
-def test_labels_that_are_not_there_are_not_given():
+def test_a_dataset_without_labels_gives_none():
     labels = torch.arange(12)
     assert [part.tolist() for part in Dataset(IMAGES, IMAGES, labels, labels + 1).labels()] == [
         [*range(12)],

@@ -1,0 +1,57 @@
+import json
+
+import pytest
+
+from flows.commands.plan import plan, plan_json, print_plan
+from flows.plan import PlannedTask
+
+TASKS = [
+    PlannedTask(name="data[digits]", action="cached", seconds=9),
+    PlannedTask(name="train[a]", action="run", reasons=["training.epochs 5 -> 10"], seconds=60),
+    PlannedTask(name="train[b]", action="run", reasons=list("abcde"), seconds=None),
+]
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    """Replaces the tasks of every plan."""
+
+    def replace(tasks):
+        monkeypatch.setattr("flows.plan.make_plan", lambda config, sections: tasks)
+
+    return replace
+
+
+def test_a_plan_is_a_line_for_each_task_and_a_sum(capsys):
+    print_plan(TASKS, width=2)
+    assert capsys.readouterr().out.splitlines() == [
+        "cached            data[digits]",
+        "run       60.0 s  train[a]: training.epochs 5 -> 10",
+        "run          ? s  train[b]: a; b; c; and 2 more",
+        "1 cached, 2 to run: about 60 s of computing, 30 s with 2 at once, "
+        "and 1 tasks that were never timed",
+    ]
+
+
+def test_other_programs_get_every_reason_and_the_sum():
+    plan = json.loads(plan_json(TASKS))
+    assert (plan["seconds"], plan["without_estimate"]) == (60.0, 1)
+    assert plan["tasks"][2] == {
+        "name": "train[b]",
+        "action": "run",
+        "reasons": ["a", "b", "c", "d", "e"],
+        "seconds": None,
+    }
+
+
+def test_a_check_fails_if_any_task_would_run(planned, capsys):
+    planned(TASKS[:1])
+    plan("smoke", check=True)
+    planned(TASKS)
+    plan("smoke")
+    with pytest.raises(SystemExit) as ended:
+        plan("smoke", as_json=True, check=True)
+    assert ended.value.code == 1
+    said = capsys.readouterr().out
+    assert "1 cached, 0 to run\n" in said
+    assert '"without_estimate": 1' in said

@@ -1,0 +1,77 @@
+import webbrowser
+
+import pytest
+
+from flows.commands.report import _compared_study, _find_invocation, _group, compare_reports, report
+from flows.configuration.load import load_config
+from models.specs import ConfigError
+from tasks.cache import store
+from tasks.cache.entry import Entry
+from tasks.execution.invocations import InvocationLog
+from tasks.system.folders import report_path
+
+CONFIG = load_config("smoke")
+
+
+def trained(key, recipe):
+    """An autoencoder in the store that was trained with this recipe."""
+    nothing = {"inputs": {}, "code": {}, "files": {}, "provenance": {}}
+    result = {"recipe": recipe.model_dump(mode="json")}
+    made = Entry(task="train", key=key, name=f"train[{key}]", result=result, seconds=1.0, **nothing)
+    with store.workspace("train", key) as folder:
+        store.publish(folder, made)
+    return made
+
+
+def run(*keys, outcome="done", end=True):
+    """An invocation of the study that trained these keys; its short id."""
+    log = InvocationLog("smoke", CONFIG.model_dump(mode="json"), [])
+    for key in keys:
+        log.task(f"train[{key}]", task="train", key=key, outcome=outcome)
+    if end:
+        log.end("COMPLETED", "")
+    return log.id[: len("20260102-030405")]
+
+
+def test_the_path_of_a_report_is_printed_and_opened_on_request(capsys, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    with pytest.raises(SystemExit) as ended:
+        report("smoke")
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.endswith("make it with: study run smoke\n")
+    page = report_path("smoke")
+    page.parent.mkdir(parents=True)
+    page.touch()
+    report("smoke")
+    assert opened == []
+    report("smoke", show=True)
+    assert capsys.readouterr().out == f"{page}\n{page}\n"
+    assert opened == [page.as_uri()]
+
+
+def test_a_study_is_its_newest_invocation_that_trained_and_ended():
+    oldest = run("a")
+    run()  # nothing was trained
+    run("b", end=False)
+    found = _find_invocation("smoke")
+    assert list(found.tasks) == ["train[a]"]
+    assert _find_invocation(oldest).study == "smoke"
+
+
+def test_an_unknown_name_and_a_store_without_models_are_refused():
+    run("gone")
+    with pytest.raises(ConfigError, match="'nothing': no study or run has this name"):
+        compare_reports("nothing", "smoke")
+    with pytest.raises(ConfigError, match="smoke: the store has none of its trained models"):
+        compare_reports("smoke", "smoke")
+
+
+def test_an_encoder_trained_as_reported_is_no_model_of_the_study():
+    reported = trained("r", CONFIG.reported_recipe(0))
+    own = trained("o", CONFIG.recipe(0))
+    assert _group(reported, CONFIG) == "reported_encoder"
+    assert _group(own, CONFIG) == "train"
+    run("r", "o")
+    compared = _compared_study("smoke")
+    assert compared.groups == {"reported_encoder": [reported], "train": [own]}

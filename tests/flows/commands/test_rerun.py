@@ -1,0 +1,55 @@
+import pytest
+
+from flows.commands.rerun import latest_invocation, matching_tasks, rerun
+from flows.configuration.load import load_config
+from flows.configuration.study_config import SECTIONS
+from models.specs import ConfigError
+from tasks.execution.invocations import InvocationLog
+
+CONFIG = load_config("smoke")
+
+
+def run_before(study, *sections):
+    config = CONFIG.model_copy(update={"name": study})
+    InvocationLog(study, config.model_dump(mode="json"), list(sections)).end("FAILED", "")
+    return config
+
+
+@pytest.mark.parametrize(("study", "words"), [(None, "no study has run"), ("x", "no study 'x'")])
+def test_there_must_be_an_invocation_to_repeat(study, words):
+    with pytest.raises(ConfigError, match=words):
+        latest_invocation(study)
+
+
+def test_the_latest_invocation_has_its_settings_and_sections():
+    first = run_before("first", "transfer", "depth_sweep")
+    second = run_before("second", "theory")
+    assert latest_invocation(None) == (second, ("theory",))
+    assert latest_invocation("first") == (first, ("depth_sweep", "transfer"))
+
+
+def test_patterns_choose_tasks():
+    def chosen(*patterns):
+        return matching_tasks(list(patterns), CONFIG, SECTIONS)
+
+    model = "train[depth=2, latent_dim=2, seed=0]"
+    assert chosen() == []
+    assert chosen(model) == [model]
+    assert chosen("train[depth=2, *]") == ["train[depth=2, latent_dim=5, seed=0]", model]
+    assert chosen("train[depth=2, latent_dim=?, seed=0]") == chosen("train[depth=2, *]")
+    assert chosen("pca*", "data[digits]", "pca*") == ["pca[digits]", "data[digits]"]
+    with pytest.raises(
+        ConfigError, match=r"'train\[depth=7\*': no such task in study smoke; there are train"
+    ):
+        chosen("train[depth=7*")
+
+
+def test_a_rerun_launches_the_latest_invocation_and_forces_the_chosen_tasks(monkeypatch):
+    launched = []
+    monkeypatch.setattr(
+        "flows.launch.launch", lambda config, sections, force: launched.append((sections, force))
+    )
+    run_before("smoke", "theory")
+    rerun()
+    rerun("smoke", task=["theory*"])
+    assert launched == [(("theory",), []), (("theory",), ["theory[exercises]"])]

@@ -1,0 +1,74 @@
+import pytest
+from pydantic import BaseModel
+
+from flows.configuration.load import load_config
+from flows.configuration.study_config import InterpolationConfig, RunnerConfig, StudyConfig
+
+
+def fields(model, prefix=""):
+    """Every configuration key with the description of its field."""
+    for name, field in model.model_fields.items():
+        yield prefix + name, field.description
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from fields(field.annotation, f"{prefix}{name}.")
+
+
+@pytest.mark.parametrize(("key", "description"), list(fields(StudyConfig)))
+def test_every_key_is_described_in_sentences(key, description):
+    assert description, key
+    assert description.endswith("."), key
+
+
+def test_mnist_is_the_study_as_specified():
+    config = load_config("mnist")
+    assert len({*config.latent_sweep, *config.depth_sweep}) == 8
+    assert config.transfer_model in config.depth_sweep
+    assert config.recipe(0).latent_bias == 1.0
+    assert config.recipe(0).schedule == "one_cycle"
+    reported = load_config("mnist-as-reported")
+    assert reported.recipe(0) == reported.reported_recipe(0) == config.reported_recipe(0)
+    assert reported.recipe(0).latent_bias is None
+    assert (reported.training.learning_rate, reported.training.schedule) == (1e-3, "constant")
+
+
+def test_the_size_of_a_stack_follows_the_device():
+    def size(*overrides):
+        return load_config("smoke", list(overrides)).runner.stack_size
+
+    assert size("runner.device=cpu") == 1
+    assert size("runner.device=cuda") == 64
+    assert size("runner.device=cuda", "runner.stack=3") == 3
+
+
+def test_a_runner_on_dask_uses_one_thread_and_stacks_no_seeds():
+    dask = RunnerConfig(kind="dask", address="tcp://host:8786", device="cuda", stack=8)
+    assert (dask.threads_per_task, dask.stack_size) == (1, 1)
+    assert RunnerConfig(width=2, threads=3).threads_per_task == 3
+
+
+def test_models_have_the_depths_and_sizes_of_their_section():
+    config = load_config("mnist", ["latent_dims=[2,7]", "depths=[1,3]", "transfer.latent_dims=[4]"])
+    shapes = {
+        name: [(model.depth, model.latent_dim) for model in getattr(config, name)]
+        for name in ("latent_sweep", "depth_sweep", "interpolation_models", "frozen_encoder_models")
+    }
+    assert shapes == {
+        "latent_sweep": [(2, 2), (2, 7)],
+        "depth_sweep": [(1, 20), (3, 20)],
+        "interpolation_models": [(2, 20), (2, 100)],
+        "frozen_encoder_models": [(2, 4)],
+    }
+    assert load_config("mnist", ["interpolation.pairs=[]"]).interpolation_models == []
+
+
+@pytest.mark.parametrize(
+    ("pairs", "labels", "expected"),
+    [
+        (None, range(10), ((3, 5), (5, 8), (0, 4), (2, 9))),
+        (None, [3, 5, 8], ((3, 5), (5, 8))),
+        (None, range(8), ((0, 1), (1, 2), (2, 3), (3, 4))),
+        (((1, 7),), range(10), ((1, 7),)),
+    ],
+)
+def test_pairs_are_of_labels_that_the_dataset_has(pairs, labels, expected):
+    assert InterpolationConfig(pairs=pairs).label_pairs(labels) == expected

@@ -1,0 +1,108 @@
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from flows.lifecycle import interrupts
+from tests.tasks.execution.sessions import Recorder
+
+# A study that is interrupted while it closes its runs, with a child process that would stay.
+STUDY = """
+import subprocess, sys, time
+from flows.lifecycle import interrupts
+interrupts.CLOSE_SECONDS = {seconds}
+interrupts._close_runs = lambda: {close}
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+interrupts.stop_on_signals()
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds", "close"),
+    [
+        (signal.SIGINT, 30, "None"),
+        (signal.SIGTERM, 30, "1 / 0"),
+        (signal.SIGTERM, 0.05, "time.sleep(60)"),
+    ],
+    ids=["closed", "closing fails", "closing takes too long"],
+)
+def test_a_signal_ends_the_study_and_its_children(number, seconds, close):
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUDY.format(seconds=seconds, close=close)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    child = psutil.Process(int(process.stdout.readline()))
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert errors == "study: interrupted; the same command continues from what is finished\n"
+    assert psutil.wait_procs([child], timeout=5)[1] == []
+
+
+def test_when_the_work_is_over_signals_do_the_usual():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    try:
+        interrupts.stop_on_signals()
+        assert signal.getsignal(signal.SIGTERM) is interrupts._stop
+        interrupts.restore_signals()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
+@pytest.fixture
+def running(monkeypatch):
+    """A running session and flow run whose calls are recorded in one list."""
+    calls = Recorder()
+    session = SimpleNamespace(
+        display=SimpleNamespace(stop=calls.stop_display),
+        log=SimpleNamespace(note=calls.note, end=calls.end),
+        tracker=SimpleNamespace(interrupt=calls.interrupt_tracker),
+    )
+    context = SimpleNamespace(flow_run=SimpleNamespace(id="flow-run"))
+
+    @contextmanager
+    def client(sync_client):
+        yield SimpleNamespace(set_flow_run_state=calls.set_flow_run_state)
+
+    def stop_workers():
+        calls.stop_workers()
+        return session
+
+    monkeypatch.setattr("tasks.execution.session.stop_workers", stop_workers)
+    monkeypatch.setattr("prefect.client.orchestration.get_client", client)
+    monkeypatch.setattr("prefect.context.FlowRunContext.get", lambda: context)
+    return calls
+
+
+def test_runs_are_closed_in_an_order_that_an_early_end_can_be_recovered_from(running):
+    interrupts._close_runs()
+    assert [method for method, *_ in running.calls] == [
+        "stop_workers",
+        "stop_display",
+        "note",
+        "interrupt_tracker",
+        "set_flow_run_state",
+        "end",
+    ]
+    ((flow_run, state, force),) = running.to("set_flow_run_state")
+    assert (flow_run, state.type, force) == ("flow-run", "CANCELLED", True)
+    assert running.to("note") == [["CANCELLED", "interrupted"]]
+    assert running.to("end") == [["CANCELLED", "interrupted"]]
+
+
+def test_before_a_session_there_is_nothing_to_close(running, monkeypatch):
+    monkeypatch.setattr("tasks.execution.session.stop_workers", lambda: None)
+    monkeypatch.setattr("prefect.context.FlowRunContext.get", lambda: None)
+    interrupts._close_runs()
+    assert running.calls == []

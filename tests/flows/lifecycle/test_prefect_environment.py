@@ -1,0 +1,103 @@
+import os
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from flows.lifecycle.prefect_environment import (
+    LOOPBACK,
+    prepare_environment,
+    report_prefect_errors,
+)
+from models.specs import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch):
+    """The environment of one test, without what this process has set for Prefect."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    monkeypatch.setattr(os, "environ", kept)
+
+
+def test_prefects_files_are_below_study_home_unless_it_has_its_own_folder(home):
+    prepare_environment()
+    assert os.environ["PREFECT_HOME"] == str(home / "prefect")
+    assert (home / "prefect").is_dir()
+    os.environ["PREFECT_HOME"] = "/chosen"
+    prepare_environment()
+    assert os.environ["PREFECT_HOME"] == "/chosen"
+
+
+def test_a_study_home_that_cannot_be_written_is_refused(home):
+    home.touch()  # a file in its place
+    with pytest.raises(ConfigError, match=f"STUDY_HOME: nothing can be written below {home}"):
+        prepare_environment()
+
+
+def test_a_report_folder_that_is_a_link_is_refused(home, tmp_path):
+    (home / "reports").mkdir(parents=True)
+    (home / "reports" / "mnist").symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match=r"reports/mnist is a link"):
+        prepare_environment()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("", LOOPBACK), ("corporate", f"corporate,{LOOPBACK}"), (f"a,{LOOPBACK}",) * 2, ("*", "*")],
+)
+def test_no_proxy_is_asked_for_what_runs_here(given, expected):
+    os.environ |= {"no_proxy": given, "NO_PROXY": given}
+    prepare_environment()
+    assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == expected
+
+
+def test_the_console_stays_quiet_when_the_database_complains(tmp_path):
+    complain = (
+        "import logging; from flows.lifecycle.prefect_environment import prepare_environment; "
+        "prepare_environment(); "
+        "import prefect.main, sqlalchemy; logging.getLogger('sqlalchemy.pool').error('stopped')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", complain],
+        env=os.environ | {"STUDY_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+
+
+def raise_in(error):
+    with report_prefect_errors():
+        raise error
+
+
+def answer(status):
+    request = httpx.Request("GET", "http://me:secret@host/api/flows")
+    return httpx.HTTPStatusError("", request=request, response=httpx.Response(status))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (answer(401), "http://host/api/flows answers with 401; set PREFECT_API_AUTH_STRING"),
+        (answer(500), "http://host/api/flows answers with 500; unset PREFECT_API_URL"),
+        (httpx.ConnectError("refused"), "refused; start that server"),
+        (httpx.ReadTimeout(""), "ReadTimeout; start that server"),
+        (RuntimeError("Failed to reach API at x"), "Failed to reach API at x; start that server"),
+    ],
+)
+def test_an_error_of_prefects_server_is_one_line(error, words):
+    with pytest.raises(ConfigError) as raised:
+        raise_in(error)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), ValueError("another")])
+def test_other_errors_are_passed_on(error):
+    with pytest.raises(type(error)) as raised:
+        raise_in(error)
+    assert raised.value is error

@@ -1,0 +1,62 @@
+import pandas as pd
+import pytest
+
+from tasks.reporting.comparison import ComparedStudy, write_comparison
+from tests.tasks.reporting.conftest import CONFIG
+
+
+def with_half_the_loss(entry):
+    metrics = {name: value / 2 for name, value in entry.result["metrics"].items()}
+    return entry.model_copy(update={"result": entry.result | {"metrics": metrics}})
+
+
+@pytest.fixture
+def studies(groups):
+    """A study, and one with other models at half the loss; the second has no classifiers."""
+    halved = [with_half_the_loss(entry) for entry in groups["train"]]
+    config = CONFIG | {"seeds": [0, 1, 2], "runner": "dask"}
+    other = groups | {"train": halved, "evaluate": [], "transfer": []}
+    return ComparedStudy("first", CONFIG, groups), ComparedStudy("second", config, other)
+
+
+def test_the_change_of_every_choice_is_shown(tmp_path, studies):
+    page = write_comparison(tmp_path / "compared", *studies)
+    table = pd.read_csv(page.parent / "comparison.csv")
+    losses = table[table.quantity == "test MSE"].set_index(["depth", "latent_dim"])
+    assert losses.change.tolist() == pytest.approx([-50] * 3)
+    assert losses.mean_A[2, 3] == pytest.approx(0.10015)
+    assert losses.mean_B[2, 3] == pytest.approx(0.10015 / 2)
+    accuracies = table[table.quantity == "test accuracy"]
+    assert len(accuracies) == 4  # the choices that only the first has
+    assert accuracies.mean_B.isna().all()
+    assert accuracies.change.isna().all()
+    text = page.read_text(encoding="utf-8")
+    assert text.count("-50&thinsp;%") >= 6
+    assert 'alt="Test loss by latent size' in text
+
+
+def test_settings_that_differ_are_listed_except_the_runner(tmp_path, studies):
+    text = write_comparison(tmp_path, *studies).read_text(encoding="utf-8")
+    assert "seeds" in text
+    assert "[0, 1, 2]" in text
+    assert "runner" not in text
+    same = studies[0]
+    text = write_comparison(tmp_path, same, same).read_text(encoding="utf-8")
+    assert "None: differences below are due to code or machine." in text
+
+
+def test_each_verdict_stands_beside_the_other(tmp_path, studies):
+    text = write_comparison(tmp_path, *studies).read_text(encoding="utf-8")
+    row = text[text.index("Fine-tuning beats a frozen encoder.") :].partition("</tr>")[0]
+    assert "4 labels: frozen to fine-tuned: +0.21" in row
+    assert row.index("confirmed") < row.index("not measured")
+    assert row.count("<td") == row.count("</td>") - 1  # that of the claim is before the row's start
+
+
+def test_an_earlier_picture_goes_when_there_is_nothing_to_draw(tmp_path, studies):
+    first, second = studies
+    write_comparison(tmp_path, first, second)
+    assert (tmp_path / "rate.svg").exists()
+    without = second._replace(groups={"data": second.groups["data"]})
+    write_comparison(tmp_path, first, without)
+    assert not (tmp_path / "rate.svg").exists()

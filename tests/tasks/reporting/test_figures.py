@@ -1,0 +1,70 @@
+import pytest
+from pandas import DataFrame
+
+from tasks.analysis.tables import make_tables
+from tasks.reporting.figures import accuracy_figure, draw_figures, points, rate_figure
+from tests.tasks.reporting.conftest import CONFIG, N_TRAIN
+
+
+def test_what_was_measured_is_drawn_and_nothing_else(tmp_path, groups):
+    folder = tmp_path / "report"
+    folder.mkdir()
+    draw_figures(folder, groups, make_tables(groups, CONFIG))
+    assert {path.name for path in folder.iterdir()} == {
+        "latent-curves.svg",
+        "latent-reconstructions.png",
+        "depth-curves.svg",
+        "depth-reconstructions.png",
+        "rate.svg",
+        "accuracy.svg",
+        "frozen.svg",  # without correlation.svg: no model was correlated
+    }
+
+
+def test_without_models_there_are_no_figures(tmp_path):
+    draw_figures(tmp_path, {}, make_tables({}, CONFIG))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_points_are_means_over_seeds_in_rising_order():
+    rows = DataFrame(
+        [(20, 0, 3.0), (20, 1, 5.0), (5, 0, 1.0), (9, 0, None)],
+        columns=["latent_dim", "seed", "loss"],
+    )
+    found = points(rows, "latent_dim", "loss")
+    assert [(point.x, point.y) for point in found] == [(5, 1.0), (20, 4.0)]
+    assert found[0].margin is None
+    assert found[1].margin == pytest.approx(12.706, rel=1e-4)  # Student's t for two values
+    assert points(rows, "latent_dim", "accuracy") == []
+
+
+def lines_of(figure):
+    """The ends of every line by its name."""
+    axes = figure.axes[0]
+    handles, names = axes.get_legend_handles_labels()
+    return {
+        name: [list(values) for values in handle[0].get_data()]
+        for handle, name in zip(handles, names, strict=True)
+    }
+
+
+def test_all_labels_are_as_many_as_training_images(groups):
+    lines = lines_of(accuracy_figure(make_tables(groups, CONFIG)))
+    assert lines.keys() == {"head_only", "fine_tune"}
+    x, y = lines["fine_tune"]
+    assert x == [4, N_TRAIN]
+    assert y == pytest.approx([0.81, 0.91])
+
+
+def test_the_reported_losses_are_drawn_for_mnist_only(groups):
+    lines = lines_of(rate_figure(make_tables(groups, CONFIG)))
+    assert list(lines) == ["autoencoder, test", "PCA, the linear limit"]
+    data = groups["data"][0]
+    mnist = data.model_copy(update={"result": data.result | {"name": "mnist"}})
+    config = CONFIG | {"latent_dims": [2, 5]}  # the written study has no number for 2
+    spec = groups["train"][-1].result["spec"] | {"latent_dim": 5}
+    model = groups["train"][-1].model_copy(
+        update={"result": groups["train"][-1].result | {"spec": spec}}
+    )
+    tables = make_tables(groups | {"data": [mnist], "train": [*groups["train"], model]}, config)
+    assert lines_of(rate_figure(tables))["reported, test"] == [[5], [0.044]]

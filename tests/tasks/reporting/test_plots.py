@@ -1,0 +1,106 @@
+import pytest
+import torch
+from matplotlib.colors import to_hex
+
+from tasks.reporting.plots import (
+    COLOURS,
+    Point,
+    confusion_figure,
+    correlation_heat_map,
+    curves_figure,
+    image_rows,
+    latent_map,
+    lines_figure,
+    reconstruction_figure,
+    save,
+)
+
+
+def a_chart():
+    return lines_figure({"a": [Point(1, 0.5, 0.1), Point(10, 0.2)]}, "x", "y", log_y=True)
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_equal_figures_give_equal_bytes(tmp_path, suffix):
+    first, second = (tmp_path / f"{name}.{suffix}" for name in "ab")
+    save(a_chart(), first)
+    save(a_chart(), second)
+    assert first.read_bytes() == second.read_bytes()
+    assert first.stat().st_size > 1000
+
+
+def test_lines_have_intervals_and_ticks_where_the_points_are():
+    figure = lines_figure(
+        {"a": [Point(1, 0.5, 0.1), Point(20, 0.2)], "b": [Point(5, 0.3, 0.05)]}, "size", "loss"
+    )
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert axes.get_yscale() == "linear"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "5", "20"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("size", "loss")
+    first, second = (container[2][0].get_segments() for container in axes.containers)
+    assert [segment[:, 1].tolist() for segment in first] == [
+        pytest.approx([0.4, 0.6]),
+        pytest.approx([0.2, 0.2]),  # no interval
+    ]
+    assert second[0][:, 1].tolist() == pytest.approx([0.25, 0.35])
+
+
+def test_curves_of_a_name_share_a_colour_and_a_label():
+    points = [Point(1, 0.5, 0.1), Point(2, 0.25)]
+    (axes,) = curves_figure({"a": points, "b": points}, {"a": points, "b": points}).axes
+    drawn = [(to_hex(line.get_color()), line.get_linestyle()) for line in axes.lines]
+    first, second = (colour.lower() for colour in COLOURS[:2])
+    assert drawn == [(first, "-"), (second, "-"), (first, "--"), (second, "--")]
+    assert axes.get_legend_handles_labels()[1] == ["a", "b"]
+    lowest = min(
+        path.vertices[:, 1].min() for band in axes.collections for path in band.get_paths()
+    )
+    assert lowest == 0.25
+
+
+@pytest.mark.parametrize(("n_classes", "written"), [(3, 2), (12, 11), (13, 0)])
+def test_counts_are_written_while_there_is_room(n_classes, written):
+    counts = 9 * torch.eye(n_classes, dtype=torch.long)
+    counts[-1] = 0  # no image of the last class: no number, and no division by zero
+    (axes,) = confusion_figure(counts).axes
+    assert [text.get_text() for text in axes.texts] == ["9"] * written
+    shares = axes.images[0].get_array()
+    assert shares.sum(1).tolist() == [1] * (n_classes - 1) + [0]
+
+
+def test_a_class_is_named_at_its_median():
+    plane = torch.tensor([[0.0, 0.0], [0.2, 1.0], [0.4, 9.0], [5.0, 5.0]])
+    (axes,) = latent_map(plane, torch.tensor([7, 7, 7, 3])).axes
+    places = {text.get_text(): text.xy for text in axes.texts}
+    assert places == {"3": (5.0, 5.0), "7": (pytest.approx(0.2), 1.0)}
+    assert axes.get_ylabel() == "second principal component"
+    assert not latent_map(plane, None).axes[0].texts
+
+
+def test_classes_on_a_line_are_drawn_apart():
+    plane = torch.tensor([[0.0, 2.0], [0.5, 2.0], [1.0, 2.0]])
+    (axes,) = latent_map(plane, torch.tensor([0, 0, 1])).axes
+    heights = [points.get_offsets()[:, 1].tolist() for points in axes.collections]
+    assert heights == [[2, 2], [3]]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("latent coordinate", "")
+
+
+def test_originals_are_above_reconstructions():
+    originals = torch.full((2, 28, 28), 255, dtype=torch.uint8)
+    figure = reconstruction_figure(originals, {"model": torch.full((2, 1, 28, 28), 0.25)})
+    assert [axes.get_ylabel() for axes in figure.axes] == ["original", "", "model", ""]
+    assert [float(axes.images[0].get_array().max()) for axes in figure.axes] == [1, 1, 0.25, 0.25]
+
+
+def test_a_short_row_of_images_leaves_its_end_empty():
+    figure = image_rows({"long": torch.zeros(3, 28, 28), "short": torch.zeros(1, 28, 28)}, "pair")
+    assert [len(axes.images) for axes in figure.axes] == [1, 1, 1, 1, 0, 0]
+    assert figure.get_suptitle() == "pair"
+
+
+def test_dead_coordinates_have_no_colour_of_the_scale():
+    matrix = torch.tensor([[1.0, float("nan")], [float("nan"), float("nan")]])
+    axes = correlation_heat_map(matrix).axes[0]
+    assert axes.images[0].get_array().mask.tolist() == [[False, True], [True, True]]
+    assert to_hex(axes.get_facecolor()) == "#bbbbbb"

@@ -1,0 +1,42 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tasks.system import json_lines
+
+
+def test_records_come_back_in_order(tmp_path):
+    path = tmp_path / "records.jsonl"
+    records = [{"do": "log", "values": [1, 2.5, None]}, {"text": "two\nlines, ü"}, {}]
+    for record in records:
+        json_lines.append(path, record)
+    assert list(json_lines.read(path)) == records
+
+
+def test_an_incomplete_line_is_skipped_and_damages_no_other(tmp_path):
+    path = tmp_path / "records.jsonl"
+    json_lines.append(path, {"n": 1})
+    with path.open("ab") as file:
+        file.write(b'\n{"n": 2, "te')  # a kill in the middle of a write
+    json_lines.append(path, {"n": 3})
+    assert list(json_lines.read(path)) == [{"n": 1}, {"n": 3}]
+
+
+def test_lines_of_several_threads_do_not_mix(tmp_path):
+    path = tmp_path / "records.jsonl"
+    records = [{"thread": thread, "n": n} for n in range(200) for thread in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda record: json_lines.append(path, record), records))
+    found = list(json_lines.read(path))
+    assert sorted(map(str, found)) == sorted(map(str, records))
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
+    path = tmp_path / "records.jsonl"
+    with pytest.raises(FileNotFoundError):
+        list(json_lines.read(path))
+    path.write_bytes(b"\xff")
+    with pytest.raises(UnicodeDecodeError):
+        list(json_lines.read(path))
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        json_lines.append(path, {"value": object()})

@@ -1,0 +1,30 @@
+from PIL import Image
+
+from tasks.cache import store
+from tasks.cache.entry import files_in
+from tasks.tracking.client import INVOCATION_TAG, KEY_TAG, KIND_TAG
+from tasks.tracking.entry_runs import EntryRuns
+from tests.tasks.tracking.conftest import ENTRY, PLAN, only_run
+
+
+def test_of_runs_that_a_slow_server_created_twice_the_one_that_shows_something_stays(client):
+    experiment = client.create_experiment("twice")
+    tags = {KIND_TAG: "model", KEY_TAG: "key", INVOCATION_TAG: "invocation"}
+    twins = [client.create_run(experiment, tags=tags).info.run_id for _ in range(3)]
+    client.log_param(twins[1], "depth", 2)
+    runs = EntryRuns(client, experiment, "twice")
+    assert runs.find("key").info.run_id == twins[1]
+    assert only_run(client).info.run_id == twins[1]
+
+
+def test_pictures_that_are_logged_again_are_there_once(client, home):
+    with store.workspace(ENTRY.task, ENTRY.key) as folder:
+        Image.new("L", (2, 2)).save(folder / "digits-epoch-1.png")
+        entry = ENTRY.model_copy(update={"files": files_in(folder)})
+        store.publish(folder, entry)
+    experiment = client.create_experiment("pictures", (home / "artifacts").as_uri())
+    for moment in (1, 2):  # the first was cut off before the mark that all of it is there
+        EntryRuns(client, experiment, "pictures").log_entry(PLAN, entry, moment)
+        run_id = only_run(client).info.run_id
+        assert len(client.list_artifacts(run_id, "images")) == 2
+        client.delete_tag(run_id, "study.entry.train")

@@ -1,0 +1,174 @@
+import functools
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tasks.cache import store
+from tasks.cache.entry import Entry, files_in
+from tasks.reporting.page import PAGE
+from tasks.tracking.client import DESCRIPTION_TAG, INVOCATION_TAG, KIND_TAG, search_everywhere
+from tasks.tracking.run_plan import RunPlan
+from tasks.tracking.writer import Writer, local_time, verdict_metrics
+
+PARAMETERS = {"name": "made", "training": {"epochs": 3}}
+START = {"do": "start_study", "at": 1000, "parameters": PARAMETERS, "source": {"mlflow.user": "me"}}
+PLAN = RunPlan("model", "0a", "train[x]", {"depth": 2, "latent_dim": 3}, None, {"latent_dim": 3})
+VERDICT = {
+    "name": "larger",
+    "claim": "Larger is better.",
+    "outcome": "refuted",
+    "weakest": {"label": "a to b", "change": 0.5, "low": None, "n": 3},
+}
+
+
+def publish(task, key, result, **files):
+    with store.workspace(task, key) as folder:
+        for name, text in files.items():
+            (folder / name.replace("_", ".")).write_text(text)
+        entry = Entry(
+            task=task,
+            key=key,
+            name=f"{task}[x]",
+            inputs={},
+            code={},
+            result=result,
+            files=files_in(folder),
+            seconds=1,
+            provenance={"commit": "c"},
+        )
+        store.publish(folder, entry)
+    return entry
+
+
+@pytest.fixture
+def writer(client):
+    return Writer("made", "invocation", lambda reference: store.load(*reference))
+
+
+@pytest.fixture
+def model(writer):
+    """A trained autoencoder in the store."""
+    metrics = {"final_train_loss": 0.3, "final_test_loss": 0.2}
+    history = [{"epoch": 1, "train_loss": 0.5, "test_loss": 0.4, "learning_rate": 0.1}]
+    parameters = {"n_parameters": 9}
+    return publish(
+        "train", "0a", {"history": history, "metrics": metrics, "parameters": parameters}
+    )
+
+
+def log_model(writer, model):
+    log = {"do": "log_entry", "at": 2000, "plan": PLAN._asdict(), "entry": ["train", "0a"]}
+    writer.apply(log | {"fingerprint": model.fingerprint})
+
+
+def read_artifact(client, run_id, name):
+    return Path(client.download_artifacts(run_id, name)).read_text(encoding="utf-8")
+
+
+def parent_of(client):
+    (run,) = search_everywhere(client, f"tags.`{INVOCATION_TAG}` = 'invocation'")
+    return run
+
+
+def test_a_repeated_start_opens_one_parent_run(client, writer):
+    writer.apply(START)
+    again = Writer("made", "invocation", lambda reference: None)
+    again.apply(START)
+    parent = parent_of(client)
+    assert again.parent_id == writer.parent_id == parent.info.run_id
+    assert parent.info.run_name == f"made {local_time(1000)}"
+    assert parent.data.tags["mlflow.user"] == "me"
+    assert parent.data.params == {"name": "made", "training": '{"epochs": 3}'}
+    tags = client.get_experiment(parent.info.experiment_id).tags
+    assert "mlflow.sharedViewState.models" in tags
+
+
+def test_an_experiment_that_was_deleted_is_restored(client, writer):
+    client.delete_experiment(writer.experiment_id)
+    again = Writer("made", "another", lambda reference: None)
+    assert again.experiment_id == writer.experiment_id
+    assert client.get_experiment(writer.experiment_id).lifecycle_stage == "active"
+
+
+def test_an_entry_with_another_content_is_not_logged(client, writer, model):
+    log_model(writer, model.model_copy(update={"result": {}}))
+    assert search_everywhere(client, f"tags.`{KIND_TAG}` = 'model'") == []
+    log_model(writer, model)
+    (run,) = search_everywhere(client, f"tags.`{KIND_TAG}` = 'model'")
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["final_test_loss"] == 0.2
+
+
+@pytest.mark.filterwarnings("ignore:.*select_dtypes")  # MLflow with pandas 3
+def test_the_summary_is_on_the_parent_run_with_links_to_its_models(client, writer, model):
+    writer.apply(START)
+    log_model(writer, model)
+    result = {"metrics": {"test_loss/x": 0.2}, "verdicts": [VERDICT]}
+    page = '<!-- invocation --><a href="run:0a">0</a>'
+    publish("report", "0b", result, models_csv="depth\n2\n", index_html=page)
+    summary = {
+        "do": "log_summary",
+        "at": 3000,
+        "report": ["report", "0b"],
+        "groups": {"train": [["train", "0a"], ["train", "gone"]]},
+        "note": "<p>Made.</p>",
+    }
+    writer.apply(summary)
+    writer.apply(summary)  # tried again though the first attempt was logged
+    parent = parent_of(client)
+    assert parent.data.metrics == {
+        "test_loss/x": 0.2,
+        "verdict/larger/change": 0.5,
+        "verdict/larger/n": 3,
+    }
+    assert parent.data.tags["verdict.larger"] == "refuted"
+    assert "| Larger is better. | **refuted** |" in parent.data.tags[DESCRIPTION_TAG]
+    files = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert files >= {PAGE, "models.csv", "models.json"}
+    read = functools.partial(read_artifact, client, parent.info.run_id)
+    (run,) = search_everywhere(client, f"tags.`{KIND_TAG}` = 'model'")
+    table = json.loads(read("models.json"))
+    assert table["columns"] == ["model", "run_id", "final_test_loss"]
+    assert table["data"] == [["train[x]", run.info.run_id, 0.2]]
+    text = read(PAGE)
+    assert text.startswith("<p>Made.</p>")
+    assert re.findall(r'/runs/(\w+)"', text) == [parent.info.run_id, run.info.run_id]
+
+
+def test_the_parent_run_ends_with_counts_and_status(client, writer):
+    writer.apply(START)
+    finish = {"do": "finish_study", "at": 9000, "status": "FAILED"}
+    writer.apply(finish | {"metrics": {"tasks_done": 3}, "tags": {"study.failures": "x"}})
+    parent = parent_of(client)
+    assert (parent.info.status, parent.info.end_time) == ("FAILED", 9000)
+    assert parent.data.metrics == {"tasks_done": 3}
+    assert parent.data.tags["study.failures"] == "x"
+
+
+def test_a_close_kills_what_is_open(client, writer):
+    writer.apply(START)
+    writer.apply({"do": "begin", "at": 2000, "plan": PLAN._asdict()})
+    writer.apply({"do": "close"})
+    statuses = {run.data.tags[KIND_TAG]: run.info.status for run in search_everywhere(client, "")}
+    assert statuses == {"study": "KILLED", "model": "KILLED"}
+
+
+def test_an_unknown_operation_is_a_programming_error(writer):
+    with pytest.raises(KeyError, match="shout"):
+        writer.apply({"do": "shout"})
+
+
+def test_an_address_names_server_experiment_and_run(writer, model):
+    writer.apply(START)
+    log_model(writer, model)
+    found = writer.addresses({"0a", "unknown"})
+    assert found.keys() == {"0a", ""}
+    page = rf"http://127\.0\.0\.1:5000/#/experiments/{writer.experiment_id}/runs/\w{{32}}"
+    assert re.fullmatch(page, found["0a"])
+    assert found[""].endswith(writer.parent_id)
+
+
+def test_verdicts_without_a_comparison_have_no_metrics():
+    assert verdict_metrics([VERDICT | {"weakest": None}]) == {}
