@@ -74,8 +74,8 @@ class PlanGraph:
             reasons = [f"upstream {one} will run" for one in waiting]
             if damaged:
                 reasons.append(f"store entry damaged: {damaged}")
-            if records and records[0].key == key and not reasons:
-                reasons = [_unfinished(step, records[0])]
+            if records and records[0].key == key:  # inputs and code are those of the last time
+                reasons = reasons or [_unfinished(step, records[0])]
             elif last is not None:
                 reasons = _changes(step, known, last, inputs) + reasons
             if not reasons:

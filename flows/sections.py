@@ -1,6 +1,6 @@
 """The diagram: which tasks a study has, and what each needs.
 
-data -> train -> evaluate -> interpolate -> correlate -> transfer -> report, and theory beside it.
+data -> train -> evaluate, correlate, transfer, interpolate -> report; pca and theory beside them.
 ``study run`` and ``study plan`` submit the same tasks: one to a graph that Prefect runs, the other
 to a graph that only looks them up in the store.
 """

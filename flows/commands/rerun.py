@@ -23,7 +23,7 @@ def rerun(
 ) -> None:
     """Repeat the latest invocation: compute what failed or is missing, or chosen tasks.
 
-    With --task only the chosen tasks are computed again, and tasks that depend on them if their
+    With --task the chosen tasks are computed again too, and tasks that depend on them if their
     results changed.
     """
     from flows.launch import launch

@@ -8,6 +8,8 @@ A function reaches:
 - the import-time statements of each module that contains a reached definition, of the packages
   around it, and of every module that these import.
 
+Modules that carry a result without changing it do not count: ``IGNORED_MODULES``.
+
 A step must not reach code that this cannot follow, such as names that are looked up by text or
 computed imports; a test checks that.
 

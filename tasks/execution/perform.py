@@ -42,8 +42,9 @@ class Job(NamedTuple):
 def perform(step: Step, identity: Identity, inputs: Inputs) -> tuple[Entry, bool]:
     """The entry of a step for these inputs, and whether it was in the store already.
 
-    A key in the store is not computed again, by any run of any study, unless this invocation forces
-    it. A lock keeps other processes from computing the same key at the same time.
+    A key in the store is not computed again, by any run of any study, unless its entry is damaged
+    or this invocation forces it. A lock keeps other processes from computing the same key at the
+    same time.
 
     Raises what the computation raises, or WorkerDiedError.
     """
@@ -72,7 +73,7 @@ def perform(step: Step, identity: Identity, inputs: Inputs) -> tuple[Entry, bool
 
 @contextmanager
 def _lock_uncomputed_peers(step: Step, first: Job, peers: list[Peer]) -> Iterator[list[Job]]:
-    """Lock the keys of peers that are neither computed nor being computed. Yields their jobs.
+    """Lock the keys of all peers that no process holds. Yields the jobs that are not computed yet.
 
     A training that resumes is computed only with peers that resume after the same epoch.
     """

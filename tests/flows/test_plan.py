@@ -7,6 +7,10 @@ from flows.commands.plan import totals
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
 from flows.plan import code_changes, make_plan
+from tasks.cache import store
+from tasks.cache.entry import Entry, files_in
+from tasks.execution.invocations import InvocationLog
+from tasks.steps.theory import theory
 
 
 @pytest.fixture
@@ -58,3 +62,25 @@ def test_code_that_moved_is_one_reason():
     before |= {"tasks/templates/report.html.j2:": "1", "models.specs:Value": "1"}
     moved = "the project's code moved to other files (models/autoencoder.py and 2 more are gone)"
     assert list(code_changes(before, {"models.specs:Value": "2"})) == [moved]
+
+
+def finish(key, code):
+    """An entry of the theory step, and the record of a run that computed it."""
+    described = {"task": "theory", "key": key, "name": "theory[exercises]", "inputs": {}}
+    with store.locked("theory", key), store.workspace("theory", key) as folder:
+        (folder / "numbers.json").write_text("{}")
+        files = files_in(folder)
+        entry = Entry(code=code, result={}, files=files, seconds=1, provenance={}, **described)
+        store.publish(folder, entry)
+    log = InvocationLog("smoke", {}, ["theory"])
+    log.task(entry.name, task="theory", key=key, outcome="done")
+    log.end("COMPLETED", "")
+    return entry
+
+
+def test_damage_is_the_only_reason_where_nothing_changed(config):
+    finish("earlier", {"models.specs:Value": "of another version"})
+    entry = finish(theory.key({}), theory.code)
+    assert make_plan(config, ("theory",))[0].action == "cached"
+    entry.path("numbers.json").write_text("[]")
+    assert make_plan(config, ("theory",))[0].reasons == ["store entry damaged: numbers.json"]
