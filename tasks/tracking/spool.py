@@ -1,8 +1,10 @@
 """What is not in MLflow yet: ``STUDY_HOME/spool/<invocation>.jsonl``, one operation per line.
 
 An operation is written to the spool before it is tried, and the spool is removed when all of its
-operations are in MLflow, so neither an outage nor a kill loses any. A process holds a lock for as
-long as it writes to a spool: one that is not locked was left by an invocation that ended.
+operations are in MLflow, so neither an outage nor a kill loses any. Events by epoch are not in the
+spool: the finished entry holds the whole history, and ``log_entry`` logs what is missing of it. A
+process holds a lock for as long as it writes to a spool: one that is not locked was left by an
+invocation that ended.
 """
 
 from collections.abc import Iterator
