@@ -54,6 +54,7 @@ def own_images(study, tmp_path):
 UNLABELLED = {"data", "train", "pca", "package", "evaluate", "correlate", "report"}
 
 
+@pytest.mark.slow
 def test_images_in_folders_run_all_that_labels_allow(own_images):
     labelled = {"transfer", "interpolate", "interpolation_grid"}
     assert own_images(["crosses", "noughts"]) - {"theory"} == UNLABELLED | labelled
@@ -61,6 +62,7 @@ def test_images_in_folders_run_all_that_labels_allow(own_images):
     assert "left out" not in page
 
 
+@pytest.mark.slow
 def test_images_without_labels_run_all_that_needs_none(own_images):
     assert own_images([""]) - {"theory"} == UNLABELLED
     page = html.unescape(report_path("own").read_text())
@@ -107,6 +109,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(study, environment):
     assert "RUNNING" not in {run.info.status for run in model_runs()}
 
 
+@pytest.mark.slow
 def test_divergence_fails_that_training_alone(study):
     result = study(
         "run",
@@ -144,6 +147,7 @@ def test_a_folder_without_images_is_one_line(study, tmp_path):
     assert study_runs("smoke")[0].info.status == "FAILED"
 
 
+@pytest.mark.slow
 def test_a_stack_gives_what_its_models_give_alone(study, tmp_path, monkeypatch):
     losses = {}
     for size in (1, 2):

@@ -30,7 +30,7 @@ from tasks.system.folders import study_data
 BATCH = 128
 WARM_UP = 20  # batches that are not timed
 SPEC = ModelSpec(depth=2, latent_dim=20)
-Tick = Callable[[], object]  # called behind every batch
+Tick = Callable[[], object]  # called after every batch
 
 
 def new_model() -> Autoencoder:
@@ -146,7 +146,7 @@ CONTESTANTS = {
 
 
 def images_per_second(name: str, batches: int) -> float:
-    """Train, and time the batches behind the warm-up."""
+    """Train, and time the batches after the warm-up."""
     moments: list[float] = []
     CONTESTANTS[name](WARM_UP + batches, lambda: moments.append(time.perf_counter()))
     return (len(moments) - WARM_UP) * BATCH / (moments[-1] - moments[WARM_UP - 1])

@@ -1,4 +1,4 @@
-"""The latent sweep as people script it: one size after another, test loss behind every epoch.
+"""The latent sweep as people script it: one size after another, test loss after every epoch.
 
 ``python -m tests.benchmarks.plain_sweep --epochs 5`` trains every size that long; with
 ``--until-reported`` a size ends as soon as it is as good as the written study reports.

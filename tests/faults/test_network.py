@@ -20,7 +20,7 @@ from tasks.datasets.raw_files import find_fault, raw_files
 from tests.faults.conftest import SHORT, SHORT_TRAINING, executed, kill_group
 
 KMNIST = [*SHORT, "--set", "dataset.name=kmnist"]
-# torchvision's KMNIST with other archives behind it, and less patience.
+# torchvision's KMNIST with other archives and shorter timeouts.
 OTHER_ARCHIVES = """
 import json, os
 from tasks.datasets import downloads

@@ -2,6 +2,9 @@
 
 import torch
 
+# Tests run side by side; more threads than cores make each of them many times slower.
+torch.set_num_threads(1)
+
 
 def seeded(seed=0):
     """A CPU generator with this seed."""

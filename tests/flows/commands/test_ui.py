@@ -146,6 +146,7 @@ def code(url, password=None):
         return error.code
 
 
+@pytest.mark.slow
 def test_both_run_once_and_end_at_an_impatient_ctrl_c(tmp_path, home, capsys):
     with Ui(tmp_path) as ui:
         assert [code(find_running_server(name)) for name in ("MLflow", "Prefect")] == [200, 200]
@@ -177,6 +178,7 @@ def test_prefect_asks_other_machines_for_a_password(tmp_path, elsewhere, monkeyp
         assert os.environ["PREFECT_API_URL"] == f"{page}/api"
 
 
+@pytest.mark.slow
 def test_mlflow_asks_other_machines_for_a_password(tmp_path, home, elsewhere):
     pytest.importorskip("flask_wtf")
     variables = {"PREFECT_API_URL": f"http://{elsewhere}/api"}
