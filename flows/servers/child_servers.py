@@ -101,12 +101,12 @@ def wait_for_answer(server: ChildServer, signals: Sequence[int] = ()) -> None:
     def answers() -> bool:
         return not why_unreachable(server.address + HEALTH[server.name])
 
-    wait_until(
+    in_time = wait_until(
         lambda: signals or server.process.poll() is not None or answers(), START_SECONDS, every=0.3
     )
     if signals:
         return
-    if server.process.poll() is not None or not answers():
+    if not in_time or server.process.poll() is not None:
         log = _log(server.name)
         typer.echo(f"study: {server.name} did not start; the reason is in {log}", err=True)
         sys.exit(1)

@@ -113,20 +113,25 @@ def code_parts(module: str, name: str) -> dict[str, str]:
             if reached not in seen:
                 seen.add(reached)
                 waiting.append(reached)
-    parts = {}
+    parts: dict[str, str] = {}
     for found in sorted(seen):
-        parsed = parse_module(found.module)
-        nodes = _statements(parsed, found) if parsed else []
-        if nodes:
-            parts[f"{found.module}:{found.name}"] = _digest_of(nodes)
-            for path in _templates(nodes):
-                template = path.relative_to(module_code.ROOT).as_posix()
-                parts[f"{template}:"] = _sha256(path.read_text(encoding="utf-8"))
+        parts |= _own_parts(found)
     return parts
 
 
-def _digest_of(nodes: list[ast.stmt]) -> str:
-    return _sha256("\n".join(ast.dump(node) for node in nodes))
+@cache  # most definitions are reached by several steps
+def _own_parts(name: Name) -> dict[str, str]:
+    """The parts that one name adds: its own statements, and the templates that they name."""
+    parsed = parse_module(name.module)
+    nodes = _statements(parsed, name) if parsed else []
+    if not nodes:
+        return {}
+    dump = "\n".join(ast.dump(node) for node in nodes)
+    parts = {f"{name.module}:{name.name}": _sha256(dump)}
+    for path in _templates(nodes):
+        template = path.relative_to(module_code.ROOT).as_posix()
+        parts[f"{template}:"] = _sha256(path.read_text(encoding="utf-8"))
+    return parts
 
 
 def _templates(nodes: list[ast.stmt]) -> Iterator[Path]:
@@ -142,6 +147,7 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@cache  # every task asks for it, and most tasks share a step
 def code_digest(function: Callable[..., object]) -> str:
     """One digest of all the code that a top-level project function reaches, in hex."""
     parts = code_parts(function.__module__, function.__name__)
@@ -150,8 +156,13 @@ def code_digest(function: Callable[..., object]) -> str:
 
 def clear_code_snapshot() -> None:
     """Forget the code that was read; it is read again when it is needed."""
-    for cached in (module_file, module_text, parse_module, _direct_references, code_parts):
-        cached.cache_clear()
+    module_file.cache_clear()
+    module_text.cache_clear()
+    parse_module.cache_clear()
+    _direct_references.cache_clear()
+    _own_parts.cache_clear()
+    code_parts.cache_clear()
+    code_digest.cache_clear()
 
 
 def part_file(part: str) -> Path:
