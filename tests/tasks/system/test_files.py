@@ -35,7 +35,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path, kind):
         path.symlink_to("/dev/zero")
     else:
         path.mkdir()
-    with pytest.raises(OSError, match="not a regular file|directory"):
+    with pytest.raises(OSError, match=r"not a regular file|directory"):
         read_regular_file(path, 100)
 
 
