@@ -65,15 +65,15 @@ class PlanGraph:
         waiting = [node.planned.name for node in _nodes(inputs) if node.entry is None]
         known = _with_entries(inputs)
         key = None if waiting else step.key(known)
-        entry, damaged = _find(step, key)
+        entry, problem = _find(step, key)
         last = entry
         planned = PlannedTask(name=name, action="cached")
         if entry is None:
             records = self._records.get(name, [])
             last = _last_entry(step, records)
             reasons = [f"upstream {one} will run" for one in waiting]
-            if damaged:
-                reasons.append(f"store entry damaged: {damaged}")
+            if problem:
+                reasons.append(problem)
             if records and records[0].key == key:  # inputs and code are those of the last time
                 reasons = reasons or [_unfinished(step, records[0])]
             elif last is not None:
@@ -99,11 +99,12 @@ class PlanGraph:
 
 
 def _find(step: Step, key: str | None) -> tuple[Entry | None, str]:
-    """The entry of a key in this store or the shared one, and its damaged file in this store."""
+    """The entry of a key in this store or the shared one, and why this store's cannot be used."""
     if key is None:
         return None, ""
-    entry, damaged = store.inspect(step.name, key)
-    return entry or store.find_shared(step.name, key), damaged
+    entry, problem = store.inspect(step.name, key)
+    shared = store.find_shared(step.name, key) if entry is None and step.shared else None
+    return entry or shared, problem
 
 
 def _last_entry(step: Step, records: list[TaskRecord]) -> Entry | None:

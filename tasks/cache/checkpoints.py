@@ -1,7 +1,7 @@
 """Checkpoints of trainings in progress: one file per key, written atomically, verified before use.
 
 A checkpoint is ``store/checkpoints/<task>-<key>/epoch-<n>-<sha256>.safetensors``. Its name
-contains the digest of its content, so every changed bit is noticed.
+contains the digest of its content, so every changed bit is noticed. Its header says its format.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.cache import store
-from tasks.system.files import flush, sha256_of
+from tasks.system.files import flush, regular_file_size, sha256_of
 from tasks.system.folders import study_home
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 SUFFIX = ".safetensors"
+# Raise it when a checkpoint has other content for the same key. Those of format 1 do not name it.
+FORMAT = 2
 
 
 def folder_of(task: str, key: str) -> Path:
@@ -31,7 +33,7 @@ def remove(task: str, key: str) -> None:
 
 
 def _newest(folder: Path) -> Path | None:
-    return max(folder.glob(f"epoch-*{SUFFIX}"), default=None)
+    return max(folder.glob(f"epoch-{'[0-9]' * 6}-*{SUFFIX}"), default=None)
 
 
 def newest_epoch(task: str, key: str) -> int | None:
@@ -41,18 +43,41 @@ def newest_epoch(task: str, key: str) -> int | None:
 
 
 def verify_checkpoints(task: str, key: str) -> Path:
-    """Move damaged checkpoints to quarantine with a warning; returns the folder to resume from.
+    """Set checkpoints aside that cannot be used, with a warning; returns the folder to resume from.
 
     Call it with the key locked.
     """
     folder = folder_of(task, key)
     for path in folder.glob("*"):
-        sha256 = path.name.removesuffix(SUFFIX).rpartition("-")[2]
-        if path.suffix != SUFFIX:
+        if path.suffix != SUFFIX and regular_file_size(path) is not None:
             path.unlink()  # incomplete: its process was killed
-        elif sha256_of(path) != sha256:
-            store.quarantine(path, f"checkpoint damaged: {path.name[:18]}... of {task}/{key[:12]}")
+        elif problem := _problem(path):
+            store.quarantine(path, f"{problem}: {path.name[:18]}... of {task}/{key[:12]}")
     return folder
+
+
+def _problem(path: Path) -> str:
+    """Why a checkpoint cannot be used; empty if it can."""
+    sha256 = path.name.removesuffix(SUFFIX).rpartition("-")[2]
+    if regular_file_size(path) is None or sha256_of(path) != sha256:
+        return "checkpoint damaged"
+    try:
+        written = _format_of(path)
+    except Exception:  # one that something else wrote under a name that fits
+        return "checkpoint damaged"
+    if written > FORMAT:
+        return f"checkpoint of format {written}, and this version reads formats up to {FORMAT}"
+    return ""
+
+
+def _format_of(path: Path) -> int:
+    """The format of a checkpoint. Raises an error of any kind for another file."""
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
+        metadata = file.metadata()
+    json.loads(metadata["data"])
+    return int(metadata.get("format", 1))
 
 
 class CheckpointFolder:
@@ -67,7 +92,11 @@ class CheckpointFolder:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / "epoch.tmp"
-        save_file(snapshot.tensors, temporary, {"data": json.dumps(snapshot.data)})
+        save_file(
+            snapshot.tensors,
+            temporary,
+            {"format": str(FORMAT), "data": json.dumps(snapshot.data)},
+        )
         flush(temporary)
         name = f"epoch-{snapshot.epoch:06d}-{sha256_of(temporary)}{SUFFIX}"
         temporary.rename(self.folder / name)

@@ -1,15 +1,28 @@
 """One finished task in the store: its manifest and its files."""
 
 import json
+import re
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tasks.cache import signatures
 from tasks.cache.canonical import JsonObject, digest
-from tasks.system.files import flush, sha256_of
+from tasks.system.files import flush, regular_file_size, sha256_of
 from tasks.system.folders import study_home
 
 MANIFEST = "manifest.json"
+# Of a manifest. Raise it when versions that read the present one could not use a new manifest; a
+# field that they may ignore needs no new format. Manifests of format 1 do not name their format.
+FORMAT = 2
+LARGEST_MANIFEST = 32 << 20  # bytes
+LARGEST_FILE = 4 << 30  # bytes, of a file whose size the manifest does not say
+NAME_OF_FOLDER = r"^[A-Za-z0-9_]{1,64}$"
+NAME_OF_FILE = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"
+
+
+class UnusableEntryError(ValueError):
+    """Why an entry in a store cannot be used."""
 
 
 class Entry(BaseModel):
@@ -17,19 +30,21 @@ class Entry(BaseModel):
 
     ``identity`` is what distinguishes it from others of its step; entries of versions before 0.2
     have none. ``code`` is the digest of each definition by ``module:name``, ``files`` the SHA-256
-    of each file by relative name, ``seconds`` the time that the computation took.
+    of each file by relative name, ``seconds`` the time that the computation took. ``sizes`` holds
+    the bytes of each file; entries of format 1 have none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
-    task: str
-    key: str
+    task: str = Field(pattern=NAME_OF_FOLDER)
+    key: str = Field(pattern=NAME_OF_FOLDER)
     name: str
     identity: JsonObject = {}
     inputs: JsonObject
     code: dict[str, str]
     result: JsonObject
     files: dict[str, str]
+    sizes: dict[str, int] = {}
     seconds: float
     provenance: JsonObject
 
@@ -39,6 +54,8 @@ class Entry(BaseModel):
         for name in files:
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 raise ValueError(f"{name!r} is outside the entry")
+            if name == MANIFEST or not re.fullmatch(NAME_OF_FILE, name):
+                raise ValueError(f"{name!r} is no name of a file in an entry")
         return files
 
     @property
@@ -64,25 +81,55 @@ def entry_folder(task: str, key: str) -> Path:
     return study_home() / "store" / task / key
 
 
-def read_manifest(text: str | bytes, task: str, key: str) -> Entry | None:
-    """The entry in a manifest; None if the manifest is damaged or of another task or key."""
+def read_manifest(text: bytes, task: str, key: str, *, signed: bool = False) -> Entry:
+    """The entry in a manifest.
+
+    Raises UnusableEntryError for a manifest that is damaged, of another task or key, of a newer
+    format, or, if it must be ``signed``, not signed with this machine's STUDY_STORE_KEY.
+    """
     try:
         manifest = json.loads(text)
+        written = manifest.get("format", 1)
+        if isinstance(written, int) and written > FORMAT:
+            raise UnusableEntryError(
+                f"store entry of format {written}, and this version reads formats up to {FORMAT}"
+            )
+        # of the text as it is: another version's entry may have other fields
+        sha256 = digest(manifest["entry"])
         entry = Entry.model_validate(manifest["entry"])
-        # of the text as it is: another version's entry may lack fields that have defaults now
-        intact = manifest["sha256"] == digest(manifest["entry"])
-    except (ValueError, KeyError, TypeError):
-        return None
-    return entry if intact and (entry.task, entry.key) == (task, key) else None
+    except UnusableEntryError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise _damaged(MANIFEST) from None
+    if (manifest.get("sha256"), entry.task, entry.key) != (sha256, task, key):
+        raise _damaged(MANIFEST)
+    if signed and not signatures.is_accepted(sha256, manifest.get("signature")):
+        raise UnusableEntryError(f"store entry not signed with this {signatures.VARIABLE}")
+    return entry
 
 
-def find_damage(entry: Entry, folder: Path) -> str:
-    """The name of the first file that is damaged or missing; empty if all are intact."""
+def check_files(entry: Entry, folder: Path) -> None:
+    """Raise UnusableEntryError unless every file of the entry is in the folder and intact.
+
+    A file of another size, or that is no regular file, is not read.
+    """
     for name, sha256 in entry.files.items():
         path = folder / name
-        if not path.is_file() or sha256_of(path) != sha256:
-            return name
-    return ""
+        size = regular_file_size(path)
+        expected = entry.sizes.get(name, size)
+        if size is None or size != expected or size > largest_size(entry, name):
+            raise _damaged(name)
+        if sha256_of(path) != sha256:
+            raise _damaged(name)
+
+
+def largest_size(entry: Entry, name: str) -> int:
+    """The most bytes that a file of this entry may have."""
+    return entry.sizes.get(name, LARGEST_FILE)
+
+
+def _damaged(name: str) -> UnusableEntryError:
+    return UnusableEntryError(f"store entry damaged: {name}")
 
 
 def files_in(folder: Path) -> dict[str, str]:
@@ -91,12 +138,22 @@ def files_in(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
 
 
+def sizes_in(folder: Path) -> dict[str, int]:
+    """The size in bytes of every file below a folder, by relative name, sorted."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+
+
 def write_manifest(folder: Path, entry: Entry) -> None:
     """Flush an entry's files to the disk, then write its manifest beside them, durably."""
     for name in entry.files:
         flush(folder / name)
     content = entry.model_dump(mode="json")
-    manifest = {"entry": content, "sha256": digest(content)}
+    sha256 = digest(content)
+    manifest = {"format": FORMAT, "entry": content, "sha256": sha256}
+    signature = signatures.sign(sha256)
+    if signature:
+        manifest["signature"] = signature
     path = folder / MANIFEST
     path.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     flush(path)

@@ -2,19 +2,24 @@
 
 It holds the same entries as the store of one machine. A machine copies from it what its own store
 lacks, and copies to it what it computes. The manifest of an entry is copied last, so an entry with
-a manifest is complete.
+a manifest is complete. What is read here may be written by anyone: every read has a limit, and only
+regular files are read.
 """
 
+import os
+import shutil
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from models.specs import ConfigError
+from tasks.cache import signatures
 from tasks.system.addresses import without_credentials
+from tasks.system.files import UnusableFileError, open_regular_file, read_regular_file
 from tasks.system.folders import shared_store_address
 
 if TYPE_CHECKING:
@@ -26,6 +31,80 @@ PAUSE_AFTER_FAILURE_SECONDS = 300.0  # an attempt may take minutes to fail
 _paused_until: dict[tuple[str, Use], float] = {}  # by address, on the monotonic clock
 
 
+class SharedEntry(Protocol):
+    """The place of one entry in the shared store. Every method raises errors of its file system."""
+
+    def read(self, name: str, limit: int) -> bytes:
+        """The content of a file of at most ``limit`` bytes."""
+
+    def get(self, name: str, target: Path, limit: int) -> None:
+        """Copy a file of at most ``limit`` bytes to a path here."""
+
+    def put(self, name: str, source: Path) -> None:
+        """Copy a file from here. It replaces whatever has its name."""
+
+
+class EntryInFolder(NamedTuple):
+    """An entry in a folder that others can write to; links in it are not followed."""
+
+    root: Path
+    folder: Path
+
+    def read(self, name: str, limit: int) -> bytes:
+        """The content of a file of at most ``limit`` bytes."""
+        return read_regular_file(self._path(name), limit, follow_links=False)
+
+    def get(self, name: str, target: Path, limit: int) -> None:
+        """Copy a file of at most ``limit`` bytes to a path here."""
+        with (
+            open_regular_file(self._path(name), limit, follow_links=False) as source,
+            target.open("wb") as copy,
+        ):
+            shutil.copyfileobj(source, copy)
+
+    def put(self, name: str, source: Path) -> None:
+        """Copy a file from here. It replaces whatever has its name."""
+        path = self._path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+        try:
+            shutil.copyfile(source, temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.parent.resolve().is_relative_to(self.root.resolve()):
+            raise UnusableFileError(f"{path.parent} is a link to a place outside STUDY_STORE")
+        return path
+
+
+class EntryAtAddress(NamedTuple):
+    """An entry in a store that is no folder, such as a bucket."""
+
+    system: "AbstractFileSystem"
+    address: str
+
+    def read(self, name: str, limit: int) -> bytes:
+        """The content of a file of at most ``limit`` bytes."""
+        content = bytes(self.system.cat_file(f"{self.address}/{name}", start=0, end=limit + 1))
+        if len(content) > limit:
+            raise UnusableFileError(f"{name} is larger than {limit:,} bytes")
+        return content
+
+    def get(self, name: str, target: Path, limit: int) -> None:
+        """Copy a file of at most ``limit`` bytes to a path here."""
+        size = self.system.size(f"{self.address}/{name}")
+        if size is None or size > limit:
+            raise UnusableFileError(f"{name} is larger than {limit:,} bytes")
+        self.system.get_file(f"{self.address}/{name}", str(target))
+
+    def put(self, name: str, source: Path) -> None:
+        """Copy a file from here. It replaces whatever has its name."""
+        self.system.put_file(str(source), f"{self.address}/{name}")
+
+
 @cache
 def _open(address: str) -> "tuple[AbstractFileSystem, str]":
     import fsspec
@@ -35,7 +114,8 @@ def _open(address: str) -> "tuple[AbstractFileSystem, str]":
 
 
 def check() -> None:
-    """Raise ConfigError if STUDY_STORE is set and cannot be used."""
+    """Raise ConfigError if STUDY_STORE is set and cannot be used, or STUDY_STORE_KEY is short."""
+    signatures.check()
     address = shared_store_address()
     if not address:
         return
@@ -51,13 +131,15 @@ def check() -> None:
         ) from None
 
 
-def _location(task: str, key: str, use: Use) -> "tuple[AbstractFileSystem, str] | None":
-    """The file system and path of an entry; None without STUDY_STORE or during a pause."""
+def _find(task: str, key: str, use: Use) -> SharedEntry | None:
+    """The place of an entry; None without STUDY_STORE or during a pause."""
     address = shared_store_address()
     if not address or time.monotonic() < _paused_until.get((address, use), 0):
         return None
     system, root = _open(address)
-    return system, f"{root}/{task}/{key}"
+    if "file" in system.protocol:
+        return EntryInFolder(Path(root), Path(root, task, key))
+    return EntryAtAddress(system, f"{root}/{task}/{key}")
 
 
 @contextmanager
@@ -66,33 +148,36 @@ def _warn_and_pause(use: Use, problem: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # each file system has its own
-        if not isinstance(error, FileNotFoundError):  # that one comes at once and needs no pause
+        # these concern one entry, and come at once
+        if not isinstance(error, FileNotFoundError | UnusableFileError):
             pause_ends = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS
             _paused_until[shared_store_address(), use] = pause_ends
         warnings.warn(f"{problem}: {_one_line(error)}", stacklevel=4)
 
 
-def read(task: str, key: str, name: str) -> bytes | None:
-    """The content of a small file of an entry; None if there is none.
+def read(task: str, key: str, name: str, limit: int) -> bytes | None:
+    """The content of a file of an entry, of at most ``limit`` bytes; None if there is none.
 
-    None with a warning if the shared store cannot be read.
+    None with a warning if it cannot be read.
     """
     with _warn_and_pause("read", "STUDY_STORE cannot be read"), suppress(FileNotFoundError):
-        location = _location(task, key, "read")
-        return None if location is None else bytes(location[0].cat_file(f"{location[1]}/{name}"))
+        shared = _find(task, key, "read")
+        return None if shared is None else shared.read(name, limit)
     return None
 
 
-def download(task: str, key: str, names: list[str], folder: Path) -> bool:
-    """Copy files of an entry into a folder; whether that was done. An error becomes a warning."""
+def download(task: str, key: str, limits: Mapping[str, int], folder: Path) -> bool:
+    """Copy files of an entry into a folder; whether that was done. An error becomes a warning.
+
+    ``limits`` gives the files by name, each with the largest size in bytes that is copied.
+    """
     with _warn_and_pause("read", "STUDY_STORE cannot be read"):
-        location = _location(task, key, "read")
-        if location is None:
+        shared = _find(task, key, "read")
+        if shared is None:
             return False
-        system, source = location
-        for name in names:
+        for name, limit in limits.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            system.get_file(f"{source}/{name}", str(folder / name))
+            shared.get(name, folder / name, limit)
         return True
     return False
 
@@ -100,14 +185,10 @@ def download(task: str, key: str, names: list[str], folder: Path) -> bool:
 def upload(task: str, key: str, names: list[str], folder: Path) -> None:
     """Copy an entry's files to the shared store, in this order; an error becomes a warning."""
     with _warn_and_pause("write", f"{task}/{key[:12]} is not in STUDY_STORE"):
-        location = _location(task, key, "write")
-        if location is None:
-            return
-        system, target = location
-        for name in names:
-            if system.protocol[0] == "file":  # others have no folders: it would make a bucket
-                system.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
-            system.put_file(str(folder / name), f"{target}/{name}")
+        shared = _find(task, key, "write")
+        for name in names if shared else []:
+            assert shared is not None
+            shared.put(name, folder / name)
 
 
 def _one_line(error: Exception) -> str:

@@ -38,6 +38,8 @@ class Step:
     also takes ``checkpoints``, a folder from which it continues after a kill. With a ``kind`` every
     entry has its own MLflow run with that tag; ``logs_to`` names the input whose run receives the
     entry's metrics and figures. ``settings`` maps inputs to the configuration keys they come from.
+    Entries of a step that is not ``shared`` hold files that could run code for whoever opens them:
+    they are computed on the machine of the invocation and never copied between machines.
     """
 
     compute: Compute
@@ -46,6 +48,7 @@ class Step:
     logs_to: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
     resumable: bool = False
+    shared: bool = True
 
     def __post_init__(self) -> None:
         takes = "checkpoints" in inspect.signature(self.compute).parameters

@@ -2,7 +2,8 @@
 
 An entry is files and a manifest with the SHA-256 of each. It is written in a temporary folder and
 renamed into place. Every read verifies it; a damaged entry moves to quarantine and is computed
-again. An entry that this store lacks is copied from the shared store, if that has it.
+again. An entry that this store lacks is copied from the shared store, if that has it and all of its
+files are of kinds that cannot run code.
 """
 
 import errno
@@ -18,45 +19,52 @@ from filelock import FileLock
 
 from tasks.cache import shared_store
 from tasks.cache.entry import (
+    LARGEST_FILE,
+    LARGEST_MANIFEST,
     MANIFEST,
     Entry,
+    UnusableEntryError,
+    check_files,
     entry_folder,
-    find_damage,
+    largest_size,
     read_manifest,
     write_manifest,
 )
-from tasks.system.files import flush
+from tasks.cache.foreign_files import ForeignFileError, can_be_shared, check_format
+from tasks.system.files import flush, read_regular_file
 from tasks.system.folders import study_home
 from tasks.system.locks import try_lock
 
 
 def inspect(task: str, key: str) -> tuple[Entry | None, str]:
-    """The verified entry, or None and the name of its damaged or missing file.
+    """The verified entry, or None and why it cannot be used.
 
-    None and an empty name if there is no entry. Changes nothing, and ignores the shared store.
+    None and an empty text if there is no entry. Changes nothing, and ignores the shared store.
     """
     folder = entry_folder(task, key)
     if not folder.is_dir():
         return None, ""
     try:
-        entry = read_manifest((folder / MANIFEST).read_bytes(), task, key)
+        text = read_regular_file(folder / MANIFEST, LARGEST_MANIFEST, follow_links=False)
+        entry = read_manifest(text, task, key)
+        check_files(entry, folder)
     except OSError:
-        entry = None
-    if entry is None:
-        return None, MANIFEST
-    damaged = find_damage(entry, folder)
-    return (None, damaged) if damaged else (entry, "")
+        return None, f"store entry damaged: {MANIFEST}"
+    except UnusableEntryError as error:
+        return None, str(error)
+    return entry, ""
 
 
-def load(task: str, key: str) -> Entry | None:
+def load(task: str, key: str, *, shared: bool = True) -> Entry | None:
     """The verified entry, or None. It is copied here if only the shared store has it.
 
-    A damaged entry moves to ``store/quarantine/`` with a warning.
+    An entry that cannot be used moves to ``store/quarantine/`` with a warning. Unless ``shared``
+    the shared store is not asked.
     """
-    entry, damaged = inspect(task, key)
-    if damaged:
-        quarantine(entry_folder(task, key), f"store entry damaged: {damaged} of {task}/{key[:12]}")
-    return entry or _copy_from_shared_store(task, key)
+    entry, problem = inspect(task, key)
+    if problem:
+        quarantine(entry_folder(task, key), f"{problem} of {task}/{key[:12]}")
+    return entry or (_copy_from_shared_store(task, key) if shared else None)
 
 
 def ensure_local(entry: Entry) -> Entry:
@@ -81,9 +89,23 @@ def missing_entry_error(entry: Entry) -> FileNotFoundError:
 
 
 def find_shared(task: str, key: str) -> Entry | None:
-    """The entry in the shared store's manifest, or None. Its files are neither read nor copied."""
-    text = shared_store.read(task, key, MANIFEST)
-    return None if text is None else read_manifest(text, task, key)
+    """The entry in the shared store's manifest, or None. Its files are neither read nor copied.
+
+    A warning says why an entry cannot be used.
+    """
+    text = shared_store.read(task, key, MANIFEST, LARGEST_MANIFEST)
+    if text is None:
+        return None
+    try:
+        entry = read_manifest(text, task, key, signed=True)
+    except UnusableEntryError as error:
+        _warn_of_shared(task, key, error)
+        return None
+    return entry if can_be_shared(entry.files) else None
+
+
+def _warn_of_shared(task: str, key: str, error: Exception) -> None:
+    warnings.warn(f"STUDY_STORE: {error} of {task}/{key[:12]}; it is computed again", stacklevel=3)
 
 
 def _copy_from_shared_store(task: str, key: str) -> Entry | None:
@@ -96,12 +118,15 @@ def _copy_from_shared_store(task: str, key: str) -> Entry | None:
     with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary) / key
         folder.mkdir()
-        if not shared_store.download(task, key, list(entry.files), folder):
+        limits = {name: min(largest_size(entry, name), LARGEST_FILE) for name in entry.files}
+        if not shared_store.download(task, key, limits, folder):
             return None
-        damaged = find_damage(entry, folder)
-        if damaged:
-            place = f"{damaged} of {task}/{key[:12]}"
-            warnings.warn(f"STUDY_STORE: {place} is damaged; it is computed again", stacklevel=2)
+        try:
+            check_files(entry, folder)
+            for name in entry.files:
+                check_format(folder / name)
+        except (UnusableEntryError, ForeignFileError) as error:
+            _warn_of_shared(task, key, error)
             return None
         try:
             _move_into_place(folder, entry)
@@ -162,7 +187,8 @@ def publish(folder: Path, entry: Entry) -> None:
     Raises OSError if they cannot be written to this store. Errors of the shared store only warn.
     """
     _move_into_place(folder, entry)
-    shared_store.upload(entry.task, entry.key, [*entry.files, MANIFEST], entry.folder)
+    if can_be_shared(entry.files) and all(s <= LARGEST_FILE for s in entry.sizes.values()):
+        shared_store.upload(entry.task, entry.key, [*entry.files, MANIFEST], entry.folder)
 
 
 def _move_into_place(folder: Path, entry: Entry) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tasks.artifacts.worker import Event
 from tasks.cache import checkpoints, store
-from tasks.cache.entry import Entry, files_in
+from tasks.cache.entry import Entry, files_in, sizes_in
 from tasks.cache.identity import Identity, task_name
 from tasks.cache.nested import leaves
 from tasks.cache.provenance import provenance
@@ -54,7 +54,7 @@ def perform(step: Step, identity: Identity, inputs: Inputs) -> tuple[Entry, bool
     session.log.task(job.name, task=step.name, key=job.key)
     with session.stacks.lock_stack(job.name) as peers, store.locked(step.name, job.key):
         forced = job.name in session.forced
-        entry = None if forced else store.load(step.name, job.key)
+        entry = None if forced else _stored(step, job)
         if entry is not None or forced:
             checkpoints.remove(step.name, job.key)  # of an earlier computation
         if entry is None:
@@ -69,6 +69,14 @@ def perform(step: Step, identity: Identity, inputs: Inputs) -> tuple[Entry, bool
         if job.run is not None:
             session.tracker.log_entry(job.run, entry)
     return entry, job.name not in session.computed
+
+
+def _stored(step: Step, job: Job) -> Entry | None:
+    """The stored entry of a job, with the job's name: another study may have computed it."""
+    entry = store.load(step.name, job.key, shared=step.shared)
+    if entry is None:
+        return None
+    return entry.model_copy(update={"name": job.name, "identity": dict(job.identity)})
 
 
 @contextmanager
@@ -91,7 +99,7 @@ def _lock_uncomputed_peers(step: Step, first: Job, peers: list[Peer]) -> Iterato
             free = locks.enter_context(store.try_locked(step.name, job.key))
             forced = job.name in session.forced
             same = checkpoints.newest_epoch(step.name, job.key) == epoch
-            if free and same and (forced or store.load(step.name, job.key) is None):
+            if free and same and (forced or _stored(step, job) is None):
                 session.display.begin(job.name)
                 jobs.append(job)
         yield jobs
@@ -170,6 +178,7 @@ def _publish(step: Step, job: Job, folder: Path, result: Result, seconds: float)
         code=step.code,
         result=result,
         files=files_in(folder),
+        sizes=sizes_in(folder),
         seconds=seconds,
         provenance=dict(provenance()),
     )

@@ -45,4 +45,4 @@ def _classifier(model: Entry) -> dict[str, Part]:
     return {"classifier": (load_classifier(model), IMAGE_SHAPE, (n_classes,))}
 
 
-package = Step(package_model, "package", logs_to="model")
+package = Step(package_model, "package", logs_to="model", shared=False)

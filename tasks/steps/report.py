@@ -3,4 +3,4 @@
 from tasks.cache.step import Step
 from tasks.reporting.report import write_report
 
-report = Step(write_report, "report", settings={"config": "", "failures": "failures"})
+report = Step(write_report, "report", settings={"config": "", "failures": "failures"}, shared=False)

@@ -4,28 +4,67 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
+
+
+class UnusableFileError(OSError):
+    """A file that is not read: it is no regular file, too large, or a link."""
+
+
+@contextmanager
+def open_regular_file(
+    path: Path, limit: int, *, follow_links: bool = True
+) -> Iterator[BufferedReader]:
+    """Open a regular file of at most ``limit`` bytes to read it. Never waits for a named pipe.
+
+    Raises UnusableFileError for a file of another kind, a larger one, and a link unless links are
+    followed; OSError for one that cannot be opened.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.ENXIO}:  # a link; a socket
+            raise
+        raise UnusableFileError(error.errno, "is not a regular file", str(path)) from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnusableFileError(errno.EINVAL, "is not a regular file", str(path))
+        if status.st_size > limit:
+            raise _too_large(path, limit)
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
 
 
 def read_regular_file(path: Path, limit: int, *, follow_links: bool = True) -> bytes:
     """The content of a regular file of at most ``limit`` bytes.
 
-    Never waits for a named pipe, and never reads more than the limit. Raises OSError for a file of
-    another kind, a larger one, one that cannot be read, and a link unless links are followed.
+    Raises as ``open_regular_file``, also for a file that grows beyond the limit meanwhile.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
-    descriptor = os.open(path, flags)
+    with open_regular_file(path, limit, follow_links=follow_links) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise _too_large(path, limit)
+    return content
+
+
+def _too_large(path: Path, limit: int) -> UnusableFileError:
+    return UnusableFileError(errno.EFBIG, f"is larger than {limit:,} bytes", str(path))
+
+
+def regular_file_size(path: Path) -> int | None:
+    """The size in bytes of a regular file; None for anything else, also a link to one."""
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file", str(path))
-        with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(limit + 1) if status.st_size <= limit else b""
-        if status.st_size > limit or len(content) > limit:
-            raise OSError(errno.EFBIG, f"is larger than {limit:,} bytes", str(path))
-        return content
-    finally:
-        os.close(descriptor)
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def sha256_of(path: Path) -> str:

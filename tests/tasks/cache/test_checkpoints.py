@@ -1,11 +1,15 @@
+import hashlib
+import json
+import os
 import random
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from models.training.snapshots import Snapshot
 from tasks.cache import checkpoints
-from tasks.cache.checkpoints import CheckpointFolder, folder_of, verify_checkpoints
+from tasks.cache.checkpoints import FORMAT, CheckpointFolder, folder_of, verify_checkpoints
 
 
 def snapshot(epoch=3):
@@ -93,3 +97,53 @@ def test_a_checkpoint_cut_at_any_kilobyte_is_noticed(folder):
 def test_removal_leaves_nothing(folder):
     checkpoints.remove("train", "abc")
     assert not folder.exists()
+
+
+def rename_to_fit(path):
+    """Give a checkpoint the name that fits its content, as something else may do."""
+    name = f"epoch-000003-{hashlib.sha256(path.read_bytes()).hexdigest()}.safetensors"
+    return path.rename(path.with_name(name))
+
+
+def of_format(folder, number):
+    path = only(folder)
+    data = json.dumps(snapshot().data)
+    metadata = {"data": data} if number is None else {"data": data, "format": str(number)}
+    save_file(snapshot().tensors, path, metadata)
+    rename_to_fit(path)
+
+
+def test_a_checkpoint_of_format_1_is_read(folder):
+    of_format(folder, None)
+    assert CheckpointFolder(verify_checkpoints("train", "abc")).load().data == snapshot().data
+
+
+def test_a_checkpoint_of_a_newer_format_is_set_aside_with_the_true_reason(folder):
+    of_format(folder, FORMAT + 1)
+    with pytest.warns(UserWarning, match=f"checkpoint of format {FORMAT + 1}, and this version"):
+        assert CheckpointFolder(verify_checkpoints("train", "abc")).load() is None
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x05N.", b"no checkpoint"])
+def test_something_else_under_a_name_that_fits_is_set_aside(folder, content):
+    only(folder).write_bytes(content)
+    rename_to_fit(only(folder))
+    with pytest.warns(UserWarning, match="checkpoint damaged"):
+        assert CheckpointFolder(verify_checkpoints("train", "abc")).load() is None
+
+
+def test_tensors_without_the_data_of_a_snapshot_are_set_aside(folder):
+    save_file(snapshot().tensors, only(folder))
+    rename_to_fit(only(folder))
+    with pytest.warns(UserWarning, match="checkpoint damaged"):
+        assert CheckpointFolder(verify_checkpoints("train", "abc")).load() is None
+
+
+@pytest.mark.parametrize("name", ["{}", "loose", "epoch-x-y.safetensors"])
+def test_a_pipe_is_set_aside_without_waiting(folder, name):
+    path = only(folder)
+    path.unlink()
+    os.mkfifo(path.with_name(name.format(path.name)))
+    with pytest.warns(UserWarning, match="checkpoint damaged"):
+        assert CheckpointFolder(verify_checkpoints("train", "abc")).load() is None
+    assert checkpoints.newest_epoch("train", "abc") is None

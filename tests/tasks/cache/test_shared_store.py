@@ -1,16 +1,47 @@
-"""Two machines, each with its own store, and a shared store."""
+"""Two machines, each with its own store, and a shared store that anyone can write to."""
 
 import json
+import os
 import re
+import time
 
+import numpy as np
 import pytest
+from PIL import Image
+from safetensors.numpy import save_file
 
-from tasks.cache import store
+from models.specs import ConfigError
+from tasks.cache import shared_store, store
 from tasks.cache.canonical import digest
-from tasks.cache.entry import MANIFEST, Entry, entry_folder
-from tests.tasks.cache.test_store import publish
+from tasks.cache.entry import FORMAT, MANIFEST, Entry, entry_folder, files_in, sizes_in
+from tasks.cache.signatures import SHORTEST_KEY
 
 KEY = "abc"
+WEIGHTS = "weights.safetensors"
+
+
+def publish(write=None, task="train"):
+    """Publish an entry with weights, a spec, a picture, and what ``write(folder)`` writes."""
+    with store.workspace(task, KEY) as folder:
+        save_file({"weight": np.ones((3, 4), np.float32)}, folder / WEIGHTS)
+        (folder / "spec.json").write_text('{"depth": 2}')
+        Image.new("L", (4, 4)).save(folder / "picture.png")
+        if write is not None:
+            write(folder)
+        entry = Entry(
+            task=task,
+            key=KEY,
+            name="train[x]",
+            inputs={"spec": {"depth": 2}},
+            code={"models.autoencoder:Decoder": "d"},
+            result={"loss": 0.5},
+            files=files_in(folder),
+            sizes=sizes_in(folder),
+            seconds=1.0,
+            provenance={},
+        )
+        store.publish(folder, entry)
+    return entry
 
 
 @pytest.fixture
@@ -30,6 +61,24 @@ def move(tmp_path, monkeypatch):
     return to
 
 
+def seal(folder):
+    """Make the manifest of a shared entry fit its files, as whoever can write there may do."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    content = manifest["entry"]
+    (folder / MANIFEST).unlink()
+    content |= {"files": files_in(folder), "sizes": sizes_in(folder)}
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"sha256": digest(content)}))
+
+
+def refused(problem):
+    """Assert that the entry is not taken, at once and with this warning."""
+    started = time.monotonic()
+    with pytest.warns(UserWarning, match=re.escape(problem)):
+        assert store.load("train", KEY) is None
+    assert time.monotonic() - started < 5
+    assert not entry_folder("train", KEY).exists()
+
+
 def test_an_entry_of_one_machine_is_loaded_on_another(shared, move):
     entry = publish()
     move("there")
@@ -39,28 +88,37 @@ def test_an_entry_of_one_machine_is_loaded_on_another(shared, move):
     assert store.inspect("train", KEY) == (entry, "")
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", MANIFEST])
-def test_a_damaged_entry_of_the_shared_store_is_not_loaded(shared, move, name, recwarn):
+@pytest.mark.parametrize("name", [WEIGHTS, MANIFEST])
+def test_a_damaged_entry_of_the_shared_store_is_not_loaded(shared, move, name):
     publish()
     content = bytearray((shared / name).read_bytes())
     content[len(content) // 2] ^= 1
     (shared / name).write_bytes(content)
     move("there")
-    assert store.load("train", KEY) is None
-    assert not entry_folder("train", KEY).exists()
+    refused("is computed again")
 
 
-@pytest.mark.parametrize("name", ["../../escaped", "/tmp/escaped", "a/../../escaped"])
-def test_a_manifest_names_no_file_outside_its_entry(shared, move, name):
+@pytest.mark.parametrize(
+    "name", ["../../escaped", "/tmp/escaped", "a/../../escaped", MANIFEST, "a\0b", "", ".", "a//b"]
+)
+def test_a_manifest_names_only_files_in_its_entry(shared, move, name):
     entry = publish()
     (shared.parent / "escaped").write_bytes(b"code")
     forged = entry.model_dump(mode="json") | {"files": {name: "0" * 64}}
-    sealed = {"entry": forged, "sha256": digest(forged)}
+    sealed = {"format": FORMAT, "entry": forged, "sha256": digest(forged)}
     (shared / MANIFEST).write_text(json.dumps(sealed))
-    with pytest.raises(ValueError, match="outside"):
+    with pytest.raises(ValueError, match=r"outside the entry|no name of a file"):
         Entry.model_validate(forged)
     move("there")
-    assert store.load("train", KEY) is None
+    refused(f"store entry damaged: {MANIFEST} of train/abc")
+
+
+@pytest.mark.parametrize("field", ["task", "key"])
+@pytest.mark.parametrize("value", ["..", "a/b", "", "/tmp", "a\n"])
+def test_an_entry_names_no_folder_outside_its_store(field, value):
+    entry = publish()
+    with pytest.raises(ValueError, match="should match pattern"):
+        Entry.model_validate(entry.model_dump() | {field: value})
 
 
 def test_an_entry_of_another_key_is_not_loaded(shared, move):
@@ -68,7 +126,8 @@ def test_an_entry_of_another_key_is_not_loaded(shared, move):
     other = "f" * 64
     shared.rename(shared.parent / other)
     move("there")
-    assert store.load("train", other) is None
+    with pytest.warns(UserWarning, match=f"damaged: {MANIFEST} of train/ffff"):
+        assert store.load("train", other) is None
 
 
 def test_a_shared_store_that_cannot_be_written_costs_a_warning(shared, move, tmp_path):
@@ -86,3 +145,159 @@ def test_an_entry_in_neither_store_is_an_error(shared, move):
     move("there")
     with pytest.raises(FileNotFoundError, match=r"^train\[x\] is not in .*; set STUDY_HOME .* or"):
         store.ensure_local(entry)
+
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize("name", ["index.html", "curve.svg", "MLmodel", "model.pt2", "code.py"])
+def test_what_could_run_code_is_neither_copied_to_the_shared_store_nor_from_it(shared, move, name):
+    publish(lambda folder: (folder / name).write_text(SCRIPT))
+    assert not shared.exists()
+    move("elsewhere")
+    publish()
+    (shared / name).write_text(SCRIPT)
+    seal(shared)
+    move("there")
+    assert store.find_shared("train", KEY) is None
+    assert store.load("train", KEY) is None
+    assert not entry_folder("train", KEY).exists()
+
+
+def test_a_step_that_is_not_shared_takes_nothing_from_the_shared_store(shared, move):
+    publish()
+    move("there")
+    assert store.load("train", KEY, shared=False) is None
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "spec.json", "picture.png"])
+@pytest.mark.parametrize("content", [SCRIPT.encode(), b"", b"[" * 100_000, b"\x80\x05N."])
+def test_a_file_has_the_format_that_its_name_says(shared, move, name, content):
+    publish()
+    (shared / name).write_bytes(content)
+    seal(shared)
+    move("there")
+    refused(f"{name} is no {name.partition('.')[2]} file of train/abc")
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, MANIFEST])
+@pytest.mark.parametrize("kind", ["pipe", "link", "device", "folder", "huge"])
+def test_only_regular_files_of_the_expected_size_are_read(shared, move, tmp_path, name, kind):
+    publish()
+    path = shared / name
+    content = path.read_bytes()
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        (tmp_path / "linked").write_bytes(content)
+        path.symlink_to(tmp_path / "linked")
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+        os.truncate(path, 10 << 30)
+    move("there")
+    refused("larger than" if kind == "huge" else "is not a regular file")
+    assert sum(f.stat().st_size for f in tmp_path.glob("there/**/*") if f.is_file()) < 1e6
+    # one bad entry must not stop the use of the others
+    assert shared_store.read("train", KEY, "spec.json", 100) == b'{"depth": 2}'
+
+
+def test_a_declared_size_has_a_limit(shared, move, monkeypatch):
+    publish()
+    monkeypatch.setattr(store, "LARGEST_FILE", 100)
+    move("there")
+    refused("larger than 100 bytes")
+    publish()  # and what is larger is not copied there
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_a_link_in_the_shared_store_is_not_written_through(shared, move, tmp_path, place):
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / WEIGHTS).write_text("mine")
+    if place == "file":
+        shared.mkdir(parents=True)
+        (shared / WEIGHTS).symlink_to(private / WEIGHTS)
+        publish()
+    else:
+        shared.parent.mkdir(parents=True)
+        shared.symlink_to(private)
+        with pytest.warns(UserWarning, match="is a link to a place outside STUDY_STORE"):
+            publish()
+    assert (private / WEIGHTS).read_text() == "mine"
+    assert [path.name for path in private.iterdir()] == [WEIGHTS]
+
+
+def test_an_entry_of_a_newer_format_is_not_taken(shared, move):
+    publish()
+    manifest = json.loads((shared / MANIFEST).read_text()) | {"format": FORMAT + 1}
+    (shared / MANIFEST).write_text(json.dumps(manifest))
+    move("there")
+    refused(f"store entry of format {FORMAT + 1}, and this version reads formats up to {FORMAT}")
+
+
+KEY_OF_TEAM, KEY_OF_OTHERS = "k" * SHORTEST_KEY, "o" * SHORTEST_KEY
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader", "taken"),
+    [
+        ("", "", True),
+        (KEY_OF_TEAM, "", True),
+        (KEY_OF_TEAM, KEY_OF_TEAM, True),
+        ("", KEY_OF_TEAM, False),
+        (KEY_OF_OTHERS, KEY_OF_TEAM, False),
+    ],
+)
+def test_with_a_key_only_entries_signed_with_it_are_taken(
+    shared, move, monkeypatch, writer, reader, taken
+):
+    monkeypatch.setenv("STUDY_STORE_KEY", writer)
+    entry = publish()
+    assert KEY_OF_TEAM not in (shared / MANIFEST).read_text()
+    monkeypatch.setenv("STUDY_STORE_KEY", reader)
+    move("there")
+    if taken:
+        assert store.load("train", KEY) == entry
+    else:
+        refused("store entry not signed with this STUDY_STORE_KEY")
+        assert store.load("train", KEY, shared=False) is None
+
+
+def test_a_signature_belongs_to_one_content(shared, move, monkeypatch):
+    monkeypatch.setenv("STUDY_STORE_KEY", KEY_OF_TEAM)
+    publish()
+    save_file({"weight": np.zeros((3, 4), np.float32)}, shared / WEIGHTS)
+    seal(shared)  # keeps the signature
+    move("there")
+    refused("not signed with this STUDY_STORE_KEY")
+
+
+def test_own_entries_are_kept_when_a_key_is_set(move, monkeypatch):
+    entry = publish()
+    monkeypatch.setenv("STUDY_STORE_KEY", KEY_OF_TEAM)
+    assert store.load("train", KEY) == entry
+
+
+def test_a_key_that_can_be_guessed_is_refused(monkeypatch):
+    monkeypatch.setenv("STUDY_STORE_KEY", "secret")
+    with pytest.raises(ConfigError, match=r"^STUDY_STORE_KEY has 6 characters and needs 16") as e:
+        shared_store.check()
+    assert "secret" not in str(e.value)
+
+
+def test_a_store_at_an_address_has_the_same_limits(move, monkeypatch):
+    monkeypatch.setenv("STUDY_STORE", "memory://team")
+    entry = publish()
+    assert shared_store.read("train", KEY, "spec.json", 100) == b'{"depth": 2}'
+    with pytest.warns(UserWarning, match="larger than 5 bytes"):
+        assert shared_store.read("train", KEY, "spec.json", 5) is None
+    move("there")
+    assert store.load("train", KEY) == entry
+    monkeypatch.setattr(store, "LARGEST_FILE", 100)
+    move("elsewhere")
+    refused("larger than 100 bytes")

@@ -1,7 +1,11 @@
+import json
+import os
+
 import pytest
 
 from tasks.cache import store
-from tasks.cache.entry import MANIFEST, Entry, files_in
+from tasks.cache.canonical import digest
+from tasks.cache.entry import FORMAT, MANIFEST, Entry, files_in, sizes_in
 
 
 def publish(content=b"weights"):
@@ -15,6 +19,7 @@ def publish(content=b"weights"):
             code={"models.autoencoder:Decoder": "d"},
             result={"loss": 0.5},
             files=files_in(folder),
+            sizes=sizes_in(folder),
             seconds=1.0,
             provenance={},
         )
@@ -89,3 +94,64 @@ def test_a_failed_workspace_leaves_nothing(home):
     with pytest.raises(ZeroDivisionError), store.workspace("train", "abc") as folder:
         (folder / str(1 / 0)).write_bytes(b"x")
     assert list((home / "store" / "tmp").iterdir()) == []
+
+
+def rewrite(change):
+    """Publish an entry, then change its manifest and seal it again, as another version may do."""
+    entry = publish()
+    manifest = json.loads(entry.path(MANIFEST).read_text())
+    change(manifest)
+    manifest["sha256"] = digest(manifest["entry"])
+    entry.path(MANIFEST).write_text(json.dumps(manifest))
+    return entry
+
+
+def test_an_entry_of_format_1_is_read():
+    def before_formats(manifest):
+        del manifest["format"], manifest["entry"]["sizes"], manifest["entry"]["identity"]
+
+    entry = rewrite(before_formats)
+    assert store.load("train", "abc") == entry.model_copy(update={"sizes": {}})
+
+
+def test_a_field_that_another_version_added_is_ignored():
+    entry = rewrite(lambda manifest: manifest["entry"].update(colour="red"))
+    assert store.load("train", "abc") == entry
+
+
+def test_an_entry_of_a_newer_format_is_set_aside_with_the_true_reason(home):
+    newer = rewrite(lambda manifest: manifest.update(format=FORMAT + 1))
+    reason = f"store entry of format {FORMAT + 1}, and this version reads formats up to {FORMAT}"
+    assert store.inspect("train", "abc") == (None, reason)
+    with pytest.warns(UserWarning, match=f"^{reason} of train/abc; moved to .*computed again"):
+        assert store.load("train", "abc") is None
+    assert not newer.folder.exists()
+    (kept,) = (home / "store" / "quarantine").iterdir()
+    assert (kept / "weights.safetensors").read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("format", [1, FORMAT])
+@pytest.mark.parametrize("name", ["weights.safetensors", MANIFEST])
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "huge"])
+def test_only_regular_files_of_the_right_size_are_read(tmp_path, name, kind, format):
+    entry = rewrite(lambda manifest: manifest["entry"].update(sizes={}) if format == 1 else None)
+    path = entry.path(name)
+    content = path.read_bytes()
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        (tmp_path / "linked").write_bytes(content)
+        path.symlink_to(tmp_path / "linked")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+        os.truncate(path, 10 << 30)
+    assert store.inspect("train", "abc") == (None, f"store entry damaged: {name}")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "null", "[]", '{"entry": 3}', '{"format": "x"}'])
+def test_a_manifest_of_any_content_is_damage(text):
+    publish().path(MANIFEST).write_text(text)
+    assert store.inspect("train", "abc") == (None, f"store entry damaged: {MANIFEST}")

@@ -1,0 +1,58 @@
+"""Which files may be taken from a shared store: kinds that cannot run code, in their true format.
+
+Weights and tensors are safetensors, numbers are JSON, pictures are PNG. Web pages, drawings that
+may hold scripts, and saved models are never taken: every machine makes its own.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tasks.system.files import read_regular_file
+
+LARGEST_JSON = 32 << 20  # bytes
+LARGEST_IMAGE = 50_000_000  # pixels
+
+
+class ForeignFileError(ValueError):
+    """Why a file is not taken from a shared store."""
+
+
+def can_be_shared(names: Iterable[str]) -> bool:
+    """Whether files with these names are all of kinds that a shared store may hold."""
+    return all(Path(name).suffix in CHECKS for name in names)
+
+
+def check_format(path: Path) -> None:
+    """Raise ForeignFileError unless the file has the format that its name says."""
+    try:
+        CHECKS[path.suffix](path)
+    except Exception as error:  # the parsers raise errors of many kinds
+        raise ForeignFileError(f"{path.name} is no {path.suffix[1:]} file") from error
+
+
+def _check_safetensors(path: Path) -> None:
+    from safetensors import safe_open
+
+    with safe_open(path, "np"):
+        pass
+
+
+def _check_json(path: Path) -> None:
+    json.loads(read_regular_file(path, LARGEST_JSON))
+
+
+def _check_png(path: Path) -> None:
+    from PIL import Image
+
+    with Image.open(path, formats=["PNG"]) as image:
+        if image.width * image.height > LARGEST_IMAGE:
+            raise ValueError(f"it has {image.width} x {image.height} pixels")
+        image.verify()
+
+
+CHECKS: dict[str, Callable[[Path], None]] = {
+    ".json": _check_json,
+    ".png": _check_png,
+    ".safetensors": _check_safetensors,
+}
