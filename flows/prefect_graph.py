@@ -3,13 +3,12 @@
 import re
 from asyncio import CancelledError
 from threading import Event
-from typing import Any
 
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Crashed
-from prefect.task_runners import TaskRunner
 
+from flows.lifecycle.task_runners import Runners
 from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, task_name
 from tasks.cache.step import Step
@@ -21,6 +20,7 @@ RECORD_SECONDS = 10.0  # for the display and the record to show that a task ende
 OUTCOME_OF_STATE = {"Cached": "cached", "NotReady": "skipped"}  # other states are done or failed
 CLEAR_ERRORS = (  # their messages are clear without the name of the class
     "CodeChangedError",
+    "ConfigError",
     "DatasetError",
     "DivergedError",
     "WorkerDiedError",
@@ -30,8 +30,8 @@ CLEAR_ERRORS = (  # their messages are clear without the name of the class
 class PrefectGraph:
     """Submits tasks to Prefect; the display and the record show how each ends."""
 
-    def __init__(self, session: InvocationSession, runner: TaskRunner[Any]):
-        self.session, self.runner = session, runner
+    def __init__(self, session: InvocationSession, runners: Runners):
+        self.session, self.runners = session, runners
         self.futures: dict[str, PrefectFuture[OpaqueEntry]] = {}
         self.groups: dict[str, list[str]] = {}
         self._finished: dict[str, Event] = {}
@@ -42,8 +42,10 @@ class PrefectGraph:
         """Submit one task. Its inputs may hold futures of upstream tasks."""
         name = task_name(step.name, identity)
         self.session.stacks.add(step, identity, inputs)
-        task = prefect_task(step, self.session.workers.dask_context)
-        future: PrefectFuture[OpaqueEntry] = self.runner.submit(
+        context = self.session.workers.dask_context if step.shared else None
+        runner = self.runners.shared if step.shared else self.runners.here
+        task = prefect_task(step, context)
+        future: PrefectFuture[OpaqueEntry] = runner.submit(
             task.with_options(task_run_name=name),
             parameters={"inputs": wrap_entries(inputs), "identity": identity},
         )

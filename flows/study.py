@@ -11,7 +11,7 @@ from prefect.states import Completed, Failed
 
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.lifecycle.recovery import close_crashed_invocations
-from flows.lifecycle.task_runners import open_runner
+from flows.lifecycle.task_runners import open_runners
 from flows.prefect_graph import PrefectGraph, reason
 from flows.sections import study_parameters, submit_report, submit_sections
 from tasks.execution.invocations import InvocationLog
@@ -64,10 +64,10 @@ def _open_graph(
     """Open a graph whose tasks run where the study says, in a session of their own."""
     stack_size = config.runner.stack_size
     with (
-        open_runner(config.runner, log.id, forced) as (runner, workers),
+        open_runners(config.runner, log.id, forced) as (runners, workers),
         open_session(workers, tracker, log, forced, stack_size) as session,
     ):
-        yield PrefectGraph(session, runner)
+        yield PrefectGraph(session, runners)
 
 
 def _submit(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, ...]) -> None:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flows.configuration.study_config import RunnerConfig
@@ -22,34 +22,42 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 
 
+class Runners(NamedTuple):
+    """Where Prefect runs tasks: those of shared steps, and those of others on this machine."""
+
+    shared: "TaskRunner[Any]"
+    here: "TaskRunner[Any]"
+
+
 @contextmanager
-def open_runner(
+def open_runners(
     config: RunnerConfig, invocation: str, forced: set[str]
-) -> Iterator[tuple["TaskRunner[Any]", "InvocationWorkers"]]:
-    """Open the task runner and the workers of an invocation.
+) -> Iterator[tuple[Runners, "InvocationWorkers"]]:
+    """Open the task runners and the workers of an invocation.
 
     ``forced`` names the tasks to compute although they are in the store.
     """
-    threads, device = config.threads_per_task, config.device
-    if config.kind == "local":
-        from prefect.task_runners import ThreadPoolTaskRunner
+    from prefect.task_runners import ThreadPoolTaskRunner
 
-        workers = take_workers(config.tasks_at_once, threads, device)
-        threads_here: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=config.tasks_at_once)
+    threads, device = config.threads_per_task, config.device
+    here = take_workers(config.tasks_at_once, threads, device)
+    threads_here: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=config.tasks_at_once)
+    if config.kind == "local":
         with threads_here as runner:
-            yield runner, workers
+            yield Runners(runner, runner), here
         return
     from prefect_dask.task_runners import DaskTaskRunner
 
     from tasks.execution.dask_workers import DaskWorkers
 
-    with DaskTaskRunner(address=config.address) as cluster:
+    with DaskTaskRunner(address=config.address) as cluster, threads_here as runner:
         if not cluster.client.scheduler_info()["workers"]:
             warnings.warn(
                 f"the Dask cluster has no workers; start: dask worker {config.address}",
                 stacklevel=2,
             )
-        yield cluster, DaskWorkers(cluster.client, invocation, forced, threads, device)
+        workers = DaskWorkers(cluster.client, invocation, forced, threads, device, here)
+        yield Runners(cluster, runner), workers
 
 
 def check_cluster(config: RunnerConfig) -> None:

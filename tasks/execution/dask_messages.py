@@ -1,21 +1,31 @@
 """Messages from a task on a Dask worker to the invocation, sent as events of the cluster.
 
 A message is ``{"part": "display", "do": "epoch", "arguments": [...], "named": {...}}``: one call of
-a method of a part of the session. Only the calls in ``ALLOWED_CALLS`` are sent, and only these are
-made.
+a method of a part of the session. Every peer of the cluster can send messages, so only the calls in
+``ALLOWED_CALLS`` are made, with arguments of these types.
 """
 
 from collections.abc import Callable
-from typing import TypedDict
+from functools import cache
+from typing import Any, TypedDict
 
+from pydantic import TypeAdapter
+
+from tasks.artifacts.worker import Event
 from tasks.cache.entry import Entry
+from tasks.execution.invocations import TaskRecord
 from tasks.execution.session import Session
 from tasks.tracking.run_plan import RunPlan
 
-ALLOWED_CALLS = {
-    "display": {"begin", "epoch", "warn"},
-    "tracker": {"begin", "log_epoch", "log_entry", "fail"},
-    "log": {"task"},
+ALLOWED_CALLS: dict[str, dict[str, tuple[Any, ...]]] = {
+    "display": {"begin": (str,), "epoch": (str, Event), "warn": (str,)},
+    "tracker": {
+        "begin": (RunPlan,),
+        "log_epoch": (RunPlan, Event),
+        "log_entry": (RunPlan, Entry),
+        "fail": (RunPlan, str),
+    },
+    "log": {"task": (str,)},  # and the fields of a TaskRecord by name
 }
 
 
@@ -40,8 +50,13 @@ class Relay:
 
 
 def _sender(part: str, do: str, send: Send) -> Callable[..., None]:
+    types = ALLOWED_CALLS[part][do]
+
     def call(*arguments: object, **named: object) -> None:
-        encoded = [_encode(one) for one in arguments]
+        encoded = [
+            _adapter(kind).dump_python(value, mode="json")
+            for kind, value in zip(types, arguments, strict=True)
+        ]
         send({"part": part, "do": do, "arguments": encoded, "named": named})
 
     return call
@@ -50,27 +65,28 @@ def _sender(part: str, do: str, send: Send) -> Callable[..., None]:
 def make_call(session: Session, message: Message) -> None:
     """Make the call of a message on the invocation's session.
 
-    Raises ValueError for a call that is not allowed; KeyError or TypeError for a message in
-    another form.
+    Raises ValueError for a call that is not allowed or has other arguments; KeyError or TypeError
+    for a message in another form.
     """
     part, do = message["part"], message["do"]
-    if do not in ALLOWED_CALLS.get(part, ()):
+    types = ALLOWED_CALLS.get(part, {}).get(do)
+    if types is None:
         raise ValueError(f"a Dask worker called {part}.{do}, which tasks must not call")
-    arguments = [_decode(one) for one in message["arguments"]]
-    getattr(getattr(session, part), do)(*arguments, **message["named"])
+    named = message["named"]
+    if part == "log":
+        unknown = named.keys() - TaskRecord.model_fields
+        TaskRecord.model_validate(named)
+    else:
+        unknown = set(named)
+    if unknown:
+        raise ValueError(f"a Dask worker called {part}.{do} with the argument {min(unknown)!r}")
+    arguments = [
+        _adapter(kind).validate_python(value)
+        for kind, value in zip(types, message["arguments"], strict=True)
+    ]
+    getattr(getattr(session, part), do)(*arguments, **named)
 
 
-def _encode(value: object) -> object:
-    if isinstance(value, RunPlan):
-        return {"run plan": value._asdict()}
-    if isinstance(value, Entry):
-        return {"entry": value.model_dump(mode="json")}
-    return value
-
-
-def _decode(value: object) -> object:
-    if isinstance(value, dict) and value.keys() == {"run plan"}:
-        return RunPlan(**value["run plan"])
-    if isinstance(value, dict) and value.keys() == {"entry"}:
-        return Entry.model_validate(value["entry"])
-    return value
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -13,7 +13,9 @@ from functools import cache
 from threading import Lock
 from typing import TextIO, cast
 
+from models.specs import ConfigError
 from tasks.artifacts.worker import Event, Listener, configure_worker
+from tasks.cache import signatures
 from tasks.cache.code_digest import snapshot_code
 from tasks.cache.step import Step
 from tasks.execution.dask_messages import Message, Relay
@@ -42,10 +44,12 @@ class DaskContext:
     """What a task needs to know of its invocation.
 
     ``folders`` holds a value for each folder variable that the worker does not set. ``forced``
-    names the tasks to compute although they are in the store.
+    names the tasks to compute although they are in the store. ``signature`` is that of the
+    invocation's id with the key of the shared store; None without a key.
     """
 
     invocation: str
+    signature: str | None
     folders: dict[str, str]
     forced: frozenset[str]
     threads: int
@@ -55,12 +59,18 @@ class DaskContext:
     def session(self, step: Step, code: dict[str, str]) -> Iterator[None]:
         """Open a session for one task on this worker.
 
-        Raises CodeChangedError if the worker runs other code than the invocation.
+        Raises CodeChangedError if the worker runs other code than the invocation, ConfigError if
+        its entries would be refused for their signature.
         """
         from distributed import get_worker
 
         worker = get_worker()
         _check_code(worker.address, step, code)
+        if signatures.sign(self.invocation) != self.signature:
+            raise ConfigError(
+                f"the Dask worker {worker.address} has another {signatures.VARIABLE} than this "
+                "study; set the same there and restart it"
+            )
 
         def send(message: Message) -> None:
             worker.log_event(self.invocation, message)

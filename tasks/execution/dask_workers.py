@@ -6,9 +6,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tasks.artifacts.worker import Listener
+from tasks.cache import signatures
 from tasks.execution.dask_messages import Message, make_call
 from tasks.execution.dask_task import DaskContext
 from tasks.execution.session import InvocationSession
+from tasks.execution.worker_processes import WorkerProcesses
 from tasks.execution.workers import Returned
 from tasks.system.folders import folder_variables
 from tasks.system.hardware import Device
@@ -18,18 +20,33 @@ if TYPE_CHECKING:
 
 
 class DaskWorkers:
-    """Receives the messages of tasks on the cluster, and stops the tasks."""
+    """Receives the messages of tasks on the cluster, and stops the tasks.
+
+    ``here`` computes the tasks of steps that are not shared, on the machine of the invocation.
+    """
 
     def __init__(
-        self, client: "Client", invocation: str, forced: set[str], threads: int, device: Device
+        self,
+        client: "Client",
+        invocation: str,
+        forced: set[str],
+        threads: int,
+        device: Device,
+        here: WorkerProcesses,
     ):
         from distributed import Event
 
         self.dask_context = DaskContext(
-            invocation, folder_variables(), frozenset(forced), threads, device
+            invocation,
+            signatures.sign(invocation),
+            folder_variables(),
+            frozenset(forced),
+            threads,
+            device,
         )
         self.stopped = False
         self._client, self._stop = client, Event(invocation, client=client)
+        self._here = here
 
     def run(
         self,
@@ -37,18 +54,21 @@ class DaskWorkers:
         arguments: Mapping[str, object],
         on_event: Listener,
     ) -> Returned:
-        """Never called: every task of the invocation runs on the cluster."""
-        raise AssertionError("tasks of an invocation on Dask run on the cluster")
+        """Compute a task that does not run on the cluster. Raises as WorkerProcesses."""
+        return self._here.run(function, arguments, on_event)
 
     def listen(self, session: InvocationSession) -> None:
         """Make the calls on the session that the tasks send."""
 
         def receive(event: tuple[float, Message]) -> None:
+            if self.stopped:  # a message may overtake the end of the subscription
+                return
             try:
                 _, message = event  # the first is the time
                 make_call(session, message)
-            except (KeyError, TypeError, ValueError) as error:
-                warnings.warn(f"a message of the Dask cluster was ignored: {error}", stacklevel=2)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                why = " ".join(str(error).split())
+                warnings.warn(f"a message of the Dask cluster was ignored: {why}", stacklevel=2)
 
         self._client.subscribe_topic(self.dask_context.invocation, receive)
 
@@ -59,3 +79,4 @@ class DaskWorkers:
             with suppress(Exception):  # the cluster may be gone
                 self._client.unsubscribe_topic(self.dask_context.invocation)
                 self._stop.set()
+            self._here.stop()

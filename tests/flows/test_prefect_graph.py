@@ -6,6 +6,7 @@ import pytest
 from prefect.states import Completed, Failed, Pending
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.lifecycle.task_runners import Runners
 from flows.prefect_graph import PrefectGraph, final_state, reason
 from models.training.loop import DivergedError
 from tasks.cache.step import Step
@@ -37,7 +38,7 @@ def session():
 @pytest.fixture
 def graph(session):
     with prefect_offline(), task_session(session), ThreadPoolTaskRunner(max_workers=2) as runner:
-        yield PrefectGraph(session, runner)
+        yield PrefectGraph(session, Runners(runner, runner))
 
 
 def test_tasks_get_the_entries_of_those_before_them(graph, session):

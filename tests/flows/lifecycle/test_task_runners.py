@@ -5,7 +5,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.configuration.study_config import RunnerConfig
 from flows.lifecycle import task_runners
-from flows.lifecycle.task_runners import check_cluster, open_runner
+from flows.lifecycle.task_runners import check_cluster, open_runners
 from models.specs import ConfigError
 from tasks.execution.worker_processes import WorkerProcesses
 
@@ -23,9 +23,10 @@ def dask(address):
 
 def test_here_threads_submit_to_as_many_worker_processes():
     config = RunnerConfig(width=3, threads=2, device="cpu")
-    with open_runner(config, "invocation", set()) as (runner, workers):
-        assert isinstance(runner, ThreadPoolTaskRunner)
-        assert runner._max_workers == 3
+    with open_runners(config, "invocation", set()) as (runners, workers):
+        assert runners.here is runners.shared
+        assert isinstance(runners.here, ThreadPoolTaskRunner)
+        assert runners.here._max_workers == 3
         assert isinstance(workers, WorkerProcesses)
         assert (workers._free.qsize(), workers._threads, workers._device) == (3, 2, "cpu")
         assert workers.dask_context is None

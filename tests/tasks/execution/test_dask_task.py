@@ -3,6 +3,8 @@ import warnings
 import pytest
 from distributed import Event
 
+from models.specs import ConfigError
+from tasks.cache import signatures
 from tasks.cache.step import Step
 from tasks.execution import dask_task
 from tasks.execution.dask_task import DaskContext
@@ -45,8 +47,8 @@ def without_torch(monkeypatch):
     listeners.clear()
 
 
-def context_of(name, forced=()):
-    return DaskContext(name, FOLDERS, frozenset(forced), 1, "cpu")
+def context_of(name, forced=(), signature=None):
+    return DaskContext(name, signature, FOLDERS, frozenset(forced), 1, "cpu")
 
 
 def on_worker(client, context, function, code=None):
@@ -83,6 +85,14 @@ def test_a_worker_with_other_code_is_refused_by_its_address(dask_client):
         on_worker(dask_client, context_of("code"), study_home, {"models.specs:Value": "other"})
 
 
+def test_a_worker_whose_entries_would_be_refused_is_refused(dask_client, monkeypatch):
+    with pytest.raises(ConfigError, match=r"worker inproc://\S+ has another STUDY_STORE_KEY"):
+        on_worker(dask_client, context_of("key", signature="0" * 64), study_home)
+    monkeypatch.setenv("STUDY_STORE_KEY", "k" * 32)
+    context = context_of("key", signature=signatures.sign("key"))
+    assert on_worker(dask_client, context, study_home)
+
+
 def test_what_a_task_reports_is_sent_to_the_invocation(dask_client, without_torch):
     def task():
         entry, _ = perform(step, {"subject": "x"}, {"number": 1})
@@ -100,7 +110,7 @@ def test_what_a_task_reports_is_sent_to_the_invocation(dask_client, without_torc
         ("display", "epoch"),
         ("display", "warn"),
     ]
-    assert messages[3]["arguments"][1] == {"entry": entry.model_dump(mode="json")}
+    assert messages[3]["arguments"][1] == entry.model_dump(mode="json")
     assert messages[-1]["arguments"] == ["from http://host"]
 
 

@@ -1,3 +1,4 @@
+import os
 import warnings
 
 import pytest
@@ -5,13 +6,16 @@ from distributed import Event
 
 from tasks.execution.dask_task import DaskContext
 from tasks.execution.dask_workers import DaskWorkers
+from tasks.execution.worker_processes import WorkerProcesses
+from tasks.execution.workers import WorkerDiedError
 from tasks.system.polling import wait_until
 from tests.tasks.execution.sessions import recorded_session
 
 
 @pytest.fixture
 def workers(dask_client, request):
-    found = DaskWorkers(dask_client, request.node.name, {"train[x]"}, 2, "cpu")
+    here = WorkerProcesses(1, 1, "cpu")
+    found = DaskWorkers(dask_client, request.node.name, {"train[x]"}, 2, "cpu", here)
     yield found
     found.stop()
 
@@ -38,8 +42,14 @@ def test_tasks_get_what_the_invocation_decides(workers, home):
     assert isinstance(context, DaskContext)
     assert context.folders["STUDY_HOME"] == str(home)
     assert (context.forced, context.threads, context.device) == ({"train[x]"}, 2, "cpu")
-    with pytest.raises(AssertionError, match="run on the cluster"):
-        workers.run(print, {}, print)
+    assert context.signature is None
+
+
+def test_what_is_not_shared_is_computed_in_processes_here(workers):
+    assert workers.run(os.getppid, {}, print) not in {os.getpid(), None}
+    workers.stop()
+    with pytest.raises(WorkerDiedError, match="stopped"):
+        workers.run(os.getppid, {}, print)
 
 
 def test_messages_of_tasks_become_calls_on_the_session(workers, dask_client):
