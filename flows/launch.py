@@ -113,8 +113,8 @@ def _warm_up(config: StudyConfig, sections: tuple[Section, ...]) -> None:
 
     runner = config.runner
     with suppress(Exception):  # the run fails in the same way, and reports it
-        plan = make_plan(config, sections) if runner.kind == "local" else []
-        if any(task.action == "run" for task in plan):
+        tasks = make_plan(config, sections).tasks if runner.kind == "local" else []
+        if any(task.action == "run" for task in tasks):
             workers = WorkerProcesses(runner.tasks_at_once, runner.threads_per_task, runner.device)
             prestart_workers(workers)
         importlib.import_module("tasks.tracking.writer")  # MLflow takes a second

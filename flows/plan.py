@@ -23,7 +23,8 @@ from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, task_name
 from tasks.cache.module_code import ROOT
 from tasks.cache.nested import leaves, map_leaves
-from tasks.cache.step import Inputs, Step
+from tasks.cache.provenance import mixed_releases, provenance
+from tasks.cache.step import VERSIONS, Inputs, Step
 from tasks.datasets.dataset import DatasetError
 from tasks.execution.invocations import TaskRecord, invocations
 
@@ -37,6 +38,13 @@ class PlannedTask(BaseModel):
     action: Literal["cached", "run"]
     reasons: list[str] = []
     seconds: float | None = None
+
+
+class Plan(BaseModel):
+    """Every task of a study, and what else to know before it is run."""
+
+    tasks: list[PlannedTask]
+    notes: list[str] = []
 
 
 @dataclass
@@ -89,7 +97,16 @@ class PlanGraph:
         self.groups.setdefault(group or step.name, []).append(node)
         return node
 
-    def tasks(self) -> list[PlannedTask]:
+    def plan(self) -> Plan:
+        """The tasks in the order in which they were submitted."""
+        here = provenance()
+        computed_with = {
+            group: [node.entry.provenance if node.entry else here for node in nodes]
+            for group, nodes in self.groups.items()
+        }
+        return Plan(tasks=self._tasks(), notes=list(mixed_releases(computed_with)))
+
+    def _tasks(self) -> list[PlannedTask]:
         """Every task. A task that never ran gets the mean time of others of its step."""
         for node in self.nodes:
             past = self._past_seconds.get(node.step)
@@ -158,15 +175,14 @@ def _unfinished(step: Step, record: TaskRecord) -> str:
 def _changes(step: Step, inputs: Inputs, last: Entry, submitted: Inputs) -> list[str]:
     """One line for each difference of inputs and code from those of the last entry."""
     found: list[str] = []
+    settings = step.settings | {VERSIONS: VERSIONS}
     now, before = step.inputs_as_json(inputs), last.inputs
     for name in (name for name in now | before if now.get(name) != before.get(name)):
         nodes = _nodes(submitted.get(name))
-        if name in step.settings:
+        if name in settings:
             found += [
                 f"{key} {json.dumps(old)} -> {json.dumps(new)}"
-                for key, old, new in differences(
-                    before.get(name), now.get(name), step.settings[name]
-                )
+                for key, old, new in differences(before.get(name), now.get(name), settings[name])
             ]
         elif all(node.entry for node in nodes):
             names = [node.planned.name for node in nodes][:3]
@@ -197,8 +213,8 @@ def _shown(part: str) -> str:
     return part_file(part).relative_to(ROOT).as_posix()
 
 
-def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> list[PlannedTask]:
-    """Every task of these sections in the order of the diagram.
+def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> Plan:
+    """What these sections would run, in the order of the diagram.
 
     Raises ConfigError if a user's own images cannot be read.
     """
@@ -208,4 +224,4 @@ def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> list[Planne
     except DatasetError as error:
         raise ConfigError(str(error)) from None
     submit_report(graph, config, sections, dict(graph.groups), [])
-    return graph.tasks()
+    return graph.plan()

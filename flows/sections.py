@@ -6,7 +6,7 @@ to a graph that only looks them up in the store.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from flows.configuration.grid import (
     AutoencoderTask,
@@ -19,7 +19,8 @@ from flows.configuration.load import command_of
 from flows.configuration.study_config import Section, StudyConfig
 from flows.configuration.training_cost import training_cost, transfer_cost
 from tasks.cache.identity import Identity
-from tasks.cache.step import Step
+from tasks.cache.provenance import releases_in_keys
+from tasks.cache.step import VERSIONS, Step
 from tasks.datasets.contents import labels_in, source_fingerprint
 from tasks.steps.correlate import correlate
 from tasks.steps.data import data
@@ -48,6 +49,20 @@ class Graph(Protocol[Node_co]):
         """Take one task of a step. Its group is the step's name unless one is given."""
 
 
+class GraphWithVersions(Generic[Node]):
+    """Passes tasks on with the releases of libraries in their keys."""
+
+    def __init__(self, graph: Graph[Node]):
+        self._graph = graph
+
+    def submit(
+        self, step: Step, identity: Identity, group: str | None = None, **inputs: object
+    ) -> Node:
+        """Take one task of a step. Its group is the step's name unless one is given."""
+        versions = {VERSIONS: releases_in_keys()}
+        return self._graph.submit(step, identity, group, **inputs, **versions)
+
+
 def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section, str]:
     """The sections that this dataset does not allow, and why."""
     if set(sections).isdisjoint(NEED_LABELS):
@@ -59,6 +74,8 @@ def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section
 
 def submit_sections(graph: Graph[Node], config: StudyConfig, sections: tuple[Section, ...]) -> None:
     """Submit every task of these sections, except the sections that the dataset does not allow."""
+    if config.versions_in_key:
+        graph = GraphWithVersions(graph)
     if "theory" in sections:
         graph.submit(theory, {"subject": "exercises"})
     without = {"theory", *left_out(config, sections)}

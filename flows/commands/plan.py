@@ -10,7 +10,7 @@ from flows.commands.options import Overrides, Sections, StudyArgument, chosen_se
 from flows.configuration.load import load_config
 
 if TYPE_CHECKING:
-    from flows.plan import PlannedTask
+    from flows.plan import Plan, PlannedTask
 
 SHOWN_REASONS = 3
 
@@ -28,20 +28,21 @@ def plan(
     from flows.plan import make_plan
 
     config = load_config(study, overrides)
-    planned = make_plan(config, chosen_sections(section))
+    found = make_plan(config, chosen_sections(section))
     if as_json:
-        typer.echo(plan_json(planned))
+        typer.echo(plan_json(found))
     else:
-        print_plan(planned, config.runner.tasks_at_once)
-    if check and any(task.action == "run" for task in planned):
+        print_plan(found, config.runner.tasks_at_once)
+    if check and any(task.action == "run" for task in found.tasks):
         sys.exit(1)
 
 
-def print_plan(planned: "list[PlannedTask]", width: int) -> None:
-    """Print one line per task, and how long those that would run may take, ``width`` at once."""
+def print_plan(plan: "Plan", width: int) -> None:
+    """Print the tasks, how long those that would run may take, ``width`` at once, and notes."""
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True, markup=False)
+    planned = plan.tasks
     for task in planned:
         console.print(_line(task))
     waiting = sum(task.action == "run" for task in planned)
@@ -51,6 +52,8 @@ def print_plan(planned: "list[PlannedTask]", width: int) -> None:
         text += f": about {total:.0f} s of computing, {total / width:.0f} s with {width} at once"
         text += f", and {unknown} tasks that were never timed" if unknown else ""
     console.print(text)
+    for note in plan.notes:
+        console.print(f"note: {note}")
 
 
 def _line(task: "PlannedTask") -> str:
@@ -71,8 +74,8 @@ def totals(planned: "list[PlannedTask]") -> tuple[float, int]:
     return sum(value or 0 for value in seconds), seconds.count(None)
 
 
-def plan_json(planned: "list[PlannedTask]") -> str:
+def plan_json(plan: "Plan") -> str:
     """The plan as JSON, for other programs."""
-    total, unknown = totals(planned)
-    tasks = [task.model_dump() for task in planned]
-    return json.dumps({"tasks": tasks, "seconds": total, "without_estimate": unknown}, indent=1)
+    total, unknown = totals(plan.tasks)
+    content = plan.model_dump() | {"seconds": total, "without_estimate": unknown}
+    return json.dumps(content, indent=1)

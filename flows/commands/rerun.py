@@ -58,7 +58,7 @@ def matching_tasks(
 
     if not patterns:
         return []  # without patterns no plan is needed, which would read the whole store
-    names = [task.name for task in make_plan(config, sections)]
+    names = [task.name for task in make_plan(config, sections).tasks]
     chosen: dict[str, None] = {}
     for pattern in patterns:
         expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")

@@ -192,6 +192,11 @@ class StudyConfig(Value):
         TransferConfig(), description="Classifiers that use the encoder of an autoencoder."
     )
     runner: RunnerConfig = Field(RunnerConfig(), description="Where tasks are computed.")
+    versions_in_key: bool = Field(
+        False,
+        description="Whether torch's release (2.15 of 2.15.1) is in every key, so that another "
+        "release computes everything again; plan and report name mixed releases either way.",
+    )
 
     @model_validator(mode="after")
     def _no_repetitions(self) -> Self:

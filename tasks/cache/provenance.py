@@ -2,12 +2,15 @@
 
 import platform
 import subprocess
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 LIBRARIES = ("latent-study", "torch", "torchvision", "numpy", "prefect", "mlflow")
+COMPUTES = "torch"  # the library whose release can change results
 
 
 class Provenance(TypedDict):
@@ -30,6 +33,32 @@ def provenance() -> Provenance:
         "commit": _commit(),
         "versions": {name: version(name) for name in LIBRARIES},
     }
+
+
+def release(full_version: str) -> str:
+    """The part of a version that can change results: ``2.15`` of ``2.15.1+cpu``."""
+    return ".".join(full_version.split(".")[:2])
+
+
+def releases_in_keys() -> dict[str, str]:
+    """What is in the keys of a study that asks for it: the release of each library by name."""
+    return {COMPUTES: release(version(COMPUTES))}
+
+
+def mixed_releases(computed_with: Mapping[str, Iterable[Mapping[str, Any]]]) -> Iterator[str]:
+    """A sentence for each group whose results come from several releases of torch.
+
+    ``computed_with`` holds the provenance of each result, by group.
+    """
+    for group, of_group in computed_with.items():
+        versions = [found.get("versions", {}).get(COMPUTES) for found in of_group]
+        counts = Counter(release(one) for one in versions if one)
+        if len(counts) > 1:
+            parts = [f"{count} with {COMPUTES} {one}" for one, count in sorted(counts.items())]
+            yield (
+                f"{group}: {', '.join(parts)}; results of different releases may differ, and "
+                "versions_in_key=true computes each again with the present one"
+            )
 
 
 def _processor() -> str:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from tasks.cache.canonical import Json, JsonObject, digest, to_json
 from tasks.cache.code_digest import code_digest, code_parts
 
+# An input of any step that is part of the key only; see ``provenance.releases_in_keys``.
+VERSIONS = "versions"
 Compute = Callable[..., Any]
 Inputs = dict[str, object]  # by parameter: plain values, frozen models, entries, lists of these
 Result = JsonObject
@@ -70,12 +72,16 @@ class Step:
     def arguments(self, members: Sequence[Member]) -> Inputs:
         """The arguments of ``compute`` for one member. Raises ValueError for more members."""
         (only,) = members
-        arguments = only.inputs | {"folder": only.folder}
+        arguments = _computed_from(only.inputs) | {"folder": only.folder}
         return arguments | {"checkpoints": only.checkpoints} if self.resumable else arguments
 
     def results(self, returned: Any) -> Sequence[Result | Exception]:
         """The results of the members, taken from what ``compute`` returned."""
         return [returned]
+
+
+def _computed_from(inputs: Inputs) -> Inputs:
+    return {name: value for name, value in inputs.items() if name != VERSIONS}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -96,7 +102,7 @@ class SeedStackStep(Step):
         }
         if self.resumable:
             own["checkpoints"] = [member.checkpoints for member in members]
-        return members[0].inputs | own
+        return _computed_from(members[0].inputs) | own
 
     def results(self, returned: Any) -> Sequence[Result | Exception]:
         """The results of the members, taken from what ``compute`` returned."""

@@ -12,9 +12,9 @@ from tasks.cache import checkpoints, store
 from tasks.cache.entry import Entry, files_in, sizes_in
 from tasks.cache.identity import Identity, task_name
 from tasks.cache.nested import leaves
-from tasks.cache.provenance import provenance
-from tasks.cache.step import Inputs, Member, Result, SeedStackStep, Step
-from tasks.execution.exact_code import compute_exactly
+from tasks.cache.provenance import provenance, releases_in_keys
+from tasks.cache.step import VERSIONS, Inputs, Member, Result, SeedStackStep, Step
+from tasks.execution.exact_code import CodeChangedError, compute_exactly
 from tasks.execution.seed_stacks import Peer
 from tasks.execution.session import TaskCall, current_session
 from tasks.execution.workers import WorkerDiedError
@@ -46,9 +46,11 @@ def perform(step: Step, identity: Identity, inputs: Inputs) -> tuple[Entry, bool
     or this invocation forces it. A lock keeps other processes from computing the same key at the
     same time.
 
-    Raises what the computation raises, or WorkerDiedError.
+    Raises what the computation raises, or WorkerDiedError; CodeChangedError if the key names other
+    releases of libraries than this process has.
     """
     session = current_session()
+    _check_releases(inputs)
     job = Job.of(step, identity, inputs)
     session.task_calls[job.key] = TaskCall(step, identity, inputs)
     session.log.task(job.name, task=step.name, key=job.key)
@@ -69,6 +71,12 @@ def perform(step: Step, identity: Identity, inputs: Inputs) -> tuple[Entry, bool
         if job.run is not None:
             session.tracker.log_entry(job.run, entry)
     return entry, job.name not in session.computed
+
+
+def _check_releases(inputs: Inputs) -> None:
+    wanted, found = inputs.get(VERSIONS), releases_in_keys()
+    if wanted not in (None, found):
+        raise CodeChangedError(f"this worker has {found} and the study {wanted}; install the same")
 
 
 def _stored(step: Step, job: Job) -> Entry | None:

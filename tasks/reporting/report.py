@@ -9,6 +9,7 @@ from tasks.analysis.claims import judge_claims
 from tasks.analysis.summaries import headline_metrics, summaries
 from tasks.analysis.tables import Config, Groups, make_tables
 from tasks.cache.canonical import JsonObject
+from tasks.cache.provenance import mixed_releases
 from tasks.reporting.page import PAGE, pictured_seed, render
 
 
@@ -51,6 +52,9 @@ def write_report(
         folder=folder,
         mean_image_loss=groups["pca"][0].result["test_loss"][0] if groups.get("pca") else None,
         provenance=provenance_summary(groups),
+        mixed_releases=list(
+            mixed_releases({name: [e.provenance for e in group] for name, group in groups.items()})
+        ),
     )
     (folder / PAGE).write_text(page, encoding="utf-8")
     found = [verdict.model_dump(mode="json") for verdict in verdicts]

@@ -131,7 +131,8 @@ def test_workers_start_early_if_a_task_will_run(monkeypatch, action, started):
     workers = []
     monkeypatch.setattr(worker_processes, "prestart_workers", workers.append)
     monkeypatch.setattr(
-        "flows.plan.make_plan", lambda *_: [SimpleNamespace(action=a) for a in ("cached", action)]
+        "flows.plan.make_plan",
+        lambda *_: SimpleNamespace(tasks=[SimpleNamespace(action=a) for a in ("cached", action)]),
     )
     launch._warm_up(CONFIG, SECTIONS)
     assert len(workers) == started

@@ -6,9 +6,10 @@ import pytest
 from flows.commands.plan import totals
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
-from flows.plan import code_changes, make_plan
+from flows.plan import PlanGraph, code_changes, make_plan
 from tasks.cache import store
 from tasks.cache.entry import Entry, files_in
+from tasks.cache.provenance import releases_in_keys
 from tasks.execution.invocations import InvocationLog
 from tasks.steps.theory import theory
 
@@ -19,7 +20,7 @@ def config():
 
 
 def test_without_a_store_everything_would_run_in_the_order_of_the_diagram(config):
-    plan = make_plan(config, SECTIONS)
+    plan = make_plan(config, SECTIONS).tasks
     assert len(plan) == 43
     assert all(task.action == "run" for task in plan)
     assert plan[0].reasons == ["never run"]
@@ -64,13 +65,14 @@ def test_code_that_moved_is_one_reason():
     assert list(code_changes(before, {"models.specs:Value": "2"})) == [moved]
 
 
-def finish(key, code):
+def finish(key, code, inputs=(), torch="2.15.0"):
     """An entry of the theory step, and the record of a run that computed it."""
-    described = {"task": "theory", "key": key, "name": "theory[exercises]", "inputs": {}}
+    described = {"task": "theory", "key": key, "name": "theory[exercises]", "inputs": dict(inputs)}
+    described["provenance"] = {"versions": {"torch": torch}}
     with store.locked("theory", key), store.workspace("theory", key) as folder:
         (folder / "numbers.json").write_text("{}")
         files = files_in(folder)
-        entry = Entry(code=code, result={}, files=files, seconds=1, provenance={}, **described)
+        entry = Entry(code=code, result={}, files=files, seconds=1, **described)
         store.publish(folder, entry)
     log = InvocationLog("smoke", {}, ["theory"])
     log.task(entry.name, task="theory", key=key, outcome="done")
@@ -81,6 +83,25 @@ def finish(key, code):
 def test_damage_is_the_only_reason_where_nothing_changed(config):
     finish("earlier", {"models.specs:Value": "of another version"})
     entry = finish(theory.key({}), theory.code)
-    assert make_plan(config, ("theory",))[0].action == "cached"
+    assert make_plan(config, ("theory",)).tasks[0].action == "cached"
     entry.path("numbers.json").write_text("[]")
-    assert make_plan(config, ("theory",))[0].reasons == ["store entry damaged: numbers.json"]
+    assert make_plan(config, ("theory",)).tasks[0].reasons == ["store entry damaged: numbers.json"]
+
+
+def test_another_release_in_the_key_is_the_reason(monkeypatch):
+    before = {"versions": {"torch": "1.13"}}
+    finish(theory.key(before), theory.code, before)
+    config = load_config("smoke", ["versions_in_key=true"])
+    release = releases_in_keys()["torch"]
+    planned = make_plan(config, ("theory",))
+    assert planned.tasks[0].reasons == [f'versions.torch "1.13" -> "{release}"']
+    assert planned.notes == []
+
+
+def test_a_plan_says_which_results_come_from_several_releases(config, monkeypatch):
+    graph = PlanGraph("smoke")
+    for subject in ("one", "two"):
+        graph.submit(theory, {"subject": subject}, versions={"torch": subject})
+    graph.nodes[0].entry = finish("earlier", {}, torch="1.13.1")
+    (note,) = graph.plan().notes
+    assert note.startswith("theory: 1 with torch 1.13, 1 with torch ")

@@ -114,3 +114,10 @@ def test_sections_that_need_labels_are_left_out_without_them(tmp_path):
     assert set(left_out(config, SECTIONS)) == {"interpolation", "transfer"}
     kinds = {name.partition("[")[0] for name in submitted(*own)}
     assert kinds == {"data", "train", "pca", "package", "evaluate", "correlate", "theory"}
+
+
+def test_a_study_may_have_the_release_of_torch_in_every_key():
+    assert not any("versions" in given for given in submitted().values())
+    asked = submitted("versions_in_key=true")
+    assert asked.keys() == submitted().keys()
+    assert all(given["versions"].keys() == {"torch"} for given in asked.values())

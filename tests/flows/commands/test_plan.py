@@ -3,7 +3,7 @@ import json
 import pytest
 
 from flows.commands.plan import plan, plan_json, print_plan
-from flows.plan import PlannedTask
+from flows.plan import Plan, PlannedTask
 
 TASKS = [
     PlannedTask(name="data[digits]", action="cached", seconds=9),
@@ -17,25 +17,27 @@ def planned(monkeypatch):
     """Replaces the tasks of every plan."""
 
     def replace(tasks):
-        monkeypatch.setattr("flows.plan.make_plan", lambda config, sections: tasks)
+        monkeypatch.setattr("flows.plan.make_plan", lambda config, sections: Plan(tasks=tasks))
 
     return replace
 
 
 def test_a_plan_is_a_line_for_each_task_and_a_sum(capsys):
-    print_plan(TASKS, width=2)
+    print_plan(Plan(tasks=TASKS, notes=["releases are mixed"]), width=2)
     assert capsys.readouterr().out.splitlines() == [
         "cached            data[digits]",
         "run       60.0 s  train[a]: training.epochs 5 -> 10",
         "run          ? s  train[b]: a; b; c; and 2 more",
         "1 cached, 2 to run: about 60 s of computing, 30 s with 2 at once, "
         "and 1 tasks that were never timed",
+        "note: releases are mixed",
     ]
 
 
 def test_other_programs_get_every_reason_and_the_sum():
-    plan = json.loads(plan_json(TASKS))
+    plan = json.loads(plan_json(Plan(tasks=TASKS)))
     assert (plan["seconds"], plan["without_estimate"]) == (60.0, 1)
+    assert plan["notes"] == []
     assert plan["tasks"][2] == {
         "name": "train[b]",
         "action": "run",

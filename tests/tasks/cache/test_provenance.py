@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from tasks.cache.code_digest import code_parts
 from tasks.cache.module_code import ROOT
-from tasks.cache.provenance import LIBRARIES, provenance
+from tasks.cache.provenance import LIBRARIES, mixed_releases, provenance, releases_in_keys
 
 
 def test_versions_and_machine_are_recorded_as_json():
@@ -35,3 +35,26 @@ def test_provenance_is_in_no_key():
     parts = code_parts("tasks.steps.train", "train_models")
     assert parts
     assert not [name for name in parts if name.startswith("tasks.cache.provenance")]
+
+
+def with_torch(*versions):
+    return [{"versions": {"torch": one}} for one in versions]
+
+
+def test_results_of_several_releases_are_named_with_their_numbers():
+    groups = {
+        "train": with_torch("2.14.0", "2.15.0+cpu", "2.15.1"),
+        "evaluate": with_torch("2.15.0", "2.15.1+cu130"),
+        "transfer": with_torch("2.9.1", "2.10.0"),
+        "data": [{}],
+    }
+    train, transfer = mixed_releases(groups)
+    assert train.startswith("train: 1 with torch 2.14, 2 with torch 2.15; results of different")
+    assert "versions_in_key=true" in train
+    assert transfer.startswith("transfer: 1 with torch 2.10, 1 with torch 2.9;")
+
+
+def test_the_release_in_a_key_is_that_of_torch_without_its_patch():
+    (torch,) = releases_in_keys().values()
+    assert version("torch").startswith(f"{torch}.")
+    assert torch.count(".") == 1

@@ -93,3 +93,14 @@ def test_a_step_declares_that_it_resumes():
         Step(keeps_checkpoints, "wrong")
     with pytest.raises(AssertionError, match="resumable"):
         Step(lambda folder: {}, "wrong", resumable=True)
+
+
+@pytest.mark.parametrize("step", [train, transfer])
+def test_releases_are_part_of_the_key_and_not_of_the_computation(step, tmp_path):
+    key = step.key(inputs())
+    with_release = inputs(versions={"torch": "2.15"})
+    assert step.key(with_release) != key
+    assert step.key(inputs(versions={"torch": "2.16"})) not in {key, step.key(with_release)}
+    arguments = step.arguments([Member(with_release, tmp_path, tmp_path)])
+    assert "versions" not in arguments
+    assert step.arguments([Member(inputs(), tmp_path, tmp_path)]) == arguments

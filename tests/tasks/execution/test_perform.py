@@ -4,7 +4,9 @@ import pytest
 
 from models.specs import TrainingRecipe
 from tasks.cache import store
+from tasks.cache.provenance import releases_in_keys
 from tasks.cache.step import SeedStackStep, Step
+from tasks.execution.exact_code import CodeChangedError
 from tasks.execution.perform import perform
 from tasks.execution.session import task_session
 from tasks.execution.workers import WorkerDiedError
@@ -152,3 +154,21 @@ def test_a_seed_that_diverges_fails_alone():
         with pytest.raises(ValueError, match="diverged"):
             perform(stack_step, {"seed": 9}, inputs[9])
     assert computed == [[0, 9], [9]]
+
+
+def test_an_entry_gets_the_name_that_this_study_gives_it():
+    with task_session(recorded_session()):
+        perform(add_one_step, {"subject": "other study"}, {"number": 1})
+        entry, cached = perform(add_one_step, IDENTITY, {"number": 1})
+    assert (entry.name, entry.identity, cached) == ("add_one[x]", IDENTITY, True)
+    assert entry.sizes == {"number.txt": 1}
+
+
+def test_a_worker_with_another_release_computes_nothing():
+    versions = {"torch": "1.13"}
+    with task_session(recorded_session()):
+        with pytest.raises(CodeChangedError, match=r"this worker has .* and the study .*1\.13"):
+            perform(add_one_step, IDENTITY, {"number": 1, "versions": versions})
+        assert computed == []
+        perform(add_one_step, IDENTITY, {"number": 1, "versions": releases_in_keys()})
+    assert computed == [1]
