@@ -20,6 +20,7 @@ ELSEWHERE = {
     "AWS_ACCESS_KEY_ID": "someone",
     "AWS_SECRET_ACCESS_KEY": CANARY,
     "AWS_SESSION_TOKEN": CANARY,
+    "STUDY_STORE_KEY": CANARY,
     "STUDY_MIRROR": f"http://someone:{CANARY}@127.0.0.1:9/files",
 }
 
