@@ -23,6 +23,7 @@ CLEAR_ERRORS = (  # their messages are clear without the name of the class
     "ConfigError",
     "DatasetError",
     "DivergedError",
+    "UnusableEntryError",
     "WorkerDiedError",
 )
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from models.specs import ModelSpec
-from tasks.cache.entry import Entry
+from tasks.cache.entry import Entry, loading
 
 if TYPE_CHECKING:
     from models.networks.autoencoder import Autoencoder
@@ -13,11 +13,15 @@ WEIGHTS = "weights.safetensors"
 
 
 def load_autoencoder(entry: Entry) -> "Autoencoder":
-    """The trained autoencoder in an entry of step ``train``, on the CPU, in evaluation mode."""
+    """The trained autoencoder in an entry of step ``train``, on the CPU, in evaluation mode.
+
+    Raises UnusableEntryError if its weights do not fit its architecture.
+    """
     from safetensors.torch import load_file
 
     from models.networks.autoencoder import Autoencoder
 
-    model = Autoencoder(ModelSpec(**entry.result["spec"]))
-    model.load_state_dict(load_file(entry.path(WEIGHTS)))
+    with loading(entry):
+        model = Autoencoder(ModelSpec(**entry.result["spec"]))
+        model.load_state_dict(load_file(entry.path(WEIGHTS)))
     return model.eval()

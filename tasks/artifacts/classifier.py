@@ -4,19 +4,23 @@ from typing import TYPE_CHECKING
 
 from models.specs import ModelSpec
 from tasks.artifacts.autoencoder import WEIGHTS
-from tasks.cache.entry import Entry
+from tasks.cache.entry import Entry, loading
 
 if TYPE_CHECKING:
     from models.networks.classifier import Classifier
 
 
 def load_classifier(entry: Entry) -> "Classifier":
-    """The trained classifier in an entry of step ``transfer``, on the CPU, in evaluation mode."""
+    """The trained classifier in an entry of step ``transfer``, on the CPU, in evaluation mode.
+
+    Raises UnusableEntryError if its weights do not fit its architecture.
+    """
     from safetensors.torch import load_file
 
     from models.networks.classifier import Classifier
 
-    spec, n_classes = ModelSpec(**entry.result["architecture"]), len(entry.result["confusion"])
-    classifier = Classifier(spec, n_classes)
-    classifier.load_state_dict(load_file(entry.path(WEIGHTS)))
+    with loading(entry):
+        spec, n_classes = ModelSpec(**entry.result["architecture"]), len(entry.result["confusion"])
+        classifier = Classifier(spec, n_classes)
+        classifier.load_state_dict(load_file(entry.path(WEIGHTS)))
     return classifier.eval()

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from tasks.cache.entry import Entry
+from tasks.cache.entry import Entry, loading
 from tasks.datasets.dataset import Dataset
 
 DATASET_FILE = "dataset.safetensors"
@@ -12,9 +12,12 @@ DATASET_FILE = "dataset.safetensors"
 def load_dataset(entry: Entry) -> Dataset:
     """The tensors of a prepared dataset.
 
+    Raises UnusableEntryError if the entry holds something else.
+
     Trap: do not change them. A process reads the file once, and its tasks share the tensors.
     """
-    return _load(entry.path(DATASET_FILE), entry.fingerprint)
+    with loading(entry):
+        return _load(entry.path(DATASET_FILE), entry.fingerprint)
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.cache.entry import Entry
+from tasks.cache.entry import Entry, loading
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,11 @@ def save_walks(folder: Path, walks: "dict[str, Tensor]") -> None:
 
 
 def load_walks(entry: Entry) -> "dict[str, Tensor]":
-    """The walks in an entry of step ``interpolate``."""
+    """The walks in an entry of step ``interpolate``.
+
+    Raises UnusableEntryError if the entry holds something else.
+    """
     from safetensors.torch import load_file
 
-    return load_file(entry.path(WALKS))
+    with loading(entry):
+        return load_file(entry.path(WALKS))

@@ -2,9 +2,12 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from safetensors import SafetensorError
 
 from tasks.cache import signatures
 from tasks.cache.canonical import JsonObject, digest
@@ -130,6 +133,18 @@ def largest_size(entry: Entry, name: str) -> int:
 
 def _damaged(name: str) -> UnusableEntryError:
     return UnusableEntryError(f"store entry damaged: {name}")
+
+
+@contextmanager
+def loading(entry: Entry) -> Iterator[None]:
+    """Raise UnusableEntryError, with what to do, if the content of an intact entry does not fit."""
+    try:
+        yield
+    except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError) as error:
+        raise UnusableEntryError(
+            f"{entry.name} holds something else than its step writes; delete {entry.folder} and "
+            "run it again"
+        ) from error
 
 
 def files_in(folder: Path) -> dict[str, str]:
