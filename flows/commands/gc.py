@@ -47,13 +47,18 @@ def kept_keys(keep: int) -> set[str]:
     """Keys used by each study since its ``keep``-th last completed invocation, including that.
 
     Only completed invocations are counted, since others may have failed early. Raises ConfigError
-    while a study is running, since it may use any entry.
+    while a study is running, since it may use any entry, and for a record that cannot be read.
     """
-    from tasks.execution.invocations import invocations
+    from tasks.execution.invocations import UnreadableRecord, records
 
     kept: set[str] = set()
     seen: Counter[str] = Counter()
-    for found in invocations():
+    for found in records():
+        if isinstance(found, UnreadableRecord):
+            raise ConfigError(
+                f"{found}, so what that run uses is not known; delete this file if its results may "
+                "go, otherwise run study gc with the version that wrote it"
+            )
         if found.state == "RUNNING":
             raise ConfigError(
                 f"study {found.study} is running; run study gc again when it has ended"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.options import StudyArgument
-from flows.configuration.load import load_config
+from flows.configuration.load import load_config, recorded_config
 from flows.configuration.study_config import StudyConfig
 from models.specs import ConfigError, TrainingRecipe
 from tasks.system.folders import report_path, study_home
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tasks.execution.invocations import Invocation
     from tasks.reporting.comparison import ComparedStudy
 
+SHOWN_RUNS = 4
+
 
 def report(
     study: StudyArgument = "digits",
@@ -25,7 +27,7 @@ def report(
         tuple[str, str] | None,
         typer.Option(
             metavar="A B",
-            help="Compare two studies, or two runs by the names in `study status`.",
+            help="Compare two studies, or two runs by their names in `study status`.",
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
@@ -60,7 +62,7 @@ def _compared_study(name: str) -> "ComparedStudy":
     from tasks.reporting.comparison import ComparedStudy
 
     found = _find_invocation(name)
-    config = StudyConfig.model_validate(found.config)
+    config = recorded_config(found.config, found.short_id, found.study)
     groups: dict[str, list[Entry]] = {}
     for record in found.tasks.values():
         entry = store.load(record.task, record.key) if record.key else None
@@ -75,20 +77,36 @@ def _group(entry: "Entry", config: StudyConfig) -> str:
     """The group of an entry in its study.
 
     An autoencoder with another recipe than the study's is trained as in the written study, for the
-    transfer section, and has a group of its own.
+    transfer section, and has a group of its own. Raises ConfigError for a recipe of another
+    version.
     """
     if entry.task != "train":
         return entry.task
-    recipe = TrainingRecipe(**entry.result["recipe"])
+    try:
+        recipe = TrainingRecipe.model_validate(entry.result["recipe"])
+    except (KeyError, ValueError):
+        raise ConfigError(
+            f"{entry.name}: its recipe is of another version of this project; train it again"
+        ) from None
     return "train" if recipe == config.recipe(recipe.seed) else "reported_encoder"
 
 
 def _find_invocation(name: str) -> "Invocation":
-    """The invocation with this short id, or the newest ended one of the study with this name."""
-    from tasks.execution.invocations import invocations
+    """The newest ended invocation of the study with this name, or the one whose id starts with it.
 
-    for found in invocations():
-        trained = any(one.task == "train" and one.outcome for one in found.tasks.values())
-        if found.short_id == name or (found.study == name and found.ended and trained):
+    Raises ConfigError for the name of none or of several.
+    """
+    from tasks.execution.invocations import UnreadableRecord, invocations, records_named
+
+    for found in invocations(name):
+        if found.ended and any(one.task == "train" and one.outcome for one in found.tasks.values()):
             return found
-    raise ConfigError(f"{name!r}: no study or run has this name; list them with: study status")
+    named = records_named(name) if name else []
+    if not named:
+        raise ConfigError(f"{name!r}: no study or run has this name; list them with: study status")
+    if len(named) > 1:
+        ids = [found.id for found in named[:SHOWN_RUNS]] + (["..."] if named[SHOWN_RUNS:] else [])
+        raise ConfigError(f"{name!r}: several runs have this name: {', '.join(ids)}")
+    if isinstance(named[0], UnreadableRecord):
+        raise ConfigError(f"{name!r}: the record {named[0]}")
+    return named[0]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flows.configuration.load import recorded_config
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from models.specs import ConfigError
 
@@ -35,16 +36,24 @@ def rerun(
 def latest_invocation(study: str | None) -> tuple[StudyConfig, tuple[Section, ...]]:
     """The configuration and sections of the latest invocation, of one study or of any.
 
-    Raises ConfigError if there is none.
+    Raises ConfigError if there is none, or if this version cannot read it.
     """
-    from tasks.execution.invocations import invocations
+    from tasks.execution.invocations import UnreadableRecord, records
 
-    found = next(invocations(study), None)
+    found = next(records(study), None)
     if found is None:
         name = f"study {study!r}" if study else "study"
         raise ConfigError(f"no {name} has run here yet; start one with: study run")
+    if isinstance(found, UnreadableRecord):
+        raise ConfigError(f"the latest run: {found}; start again with: study run")
+    unknown = [section for section in found.sections if section not in SECTIONS]
+    if unknown:
+        raise ConfigError(
+            f"run {found.short_id}: section {unknown[0]!r} is of another version of this project; "
+            f"start again with: study run {found.study}"
+        )
     sections = tuple(section for section in SECTIONS if section in found.sections)
-    return StudyConfig.model_validate(found.config), sections
+    return recorded_config(found.config, found.short_id, found.study), sections
 
 
 def matching_tasks(

@@ -38,9 +38,12 @@ def print_status(study: str | None = None) -> None:
     if not found:
         console.print("no study has run here yet; start one with: study run")
         return
-    table = Table("study", "run", "minutes", "state", *OUTCOME_COLUMNS, box=None, pad_edge=False)
+    table = Table(
+        "study", "run (UTC)", "minutes", "state", *OUTCOME_COLUMNS, box=None, pad_edge=False
+    )
     for invocation in found:
-        minutes = f"{(invocation.ended - invocation.started) / 60:.1f}" if invocation.ended else ""
+        seconds = invocation.duration
+        minutes = "" if seconds is None else f"{seconds / 60:.1f}"
         counts = [str(invocation.count(outcome)) for outcome in OUTCOME_COLUMNS]
         row = (invocation.study, invocation.short_id, minutes, invocation.state)
         table.add_row(*row, *counts)

@@ -11,10 +11,11 @@ from pydantic_core import ErrorDetails
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from models.specs import ConfigError
 from tasks.cache.canonical import differences
-from tasks.system.validation import dotted_key, plain_message
+from tasks.system.validation import cut, dotted_key, plain_message, shown
 from tasks.system.yaml_files import parse_yaml, read_yaml
 
 SHIPPED = Path(__file__).parent / "studies"
+SHOWN_MISTAKES = 20
 
 
 def shipped_studies() -> list[str]:
@@ -51,8 +52,25 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
     try:
         return StudyConfig.model_validate(content)
     except ValidationError as error:
-        lines = dict.fromkeys(_explain(item) for item in _first_of_each_key(error.errors()))
-        raise ConfigError("\n".join(lines)) from None
+        lines = _explain_all(error)
+        more = [f"and {len(lines) - SHOWN_MISTAKES} more"] if len(lines) > SHOWN_MISTAKES else []
+        raise ConfigError("\n".join(lines[:SHOWN_MISTAKES] + more)) from None
+
+
+def recorded_config(config: dict[str, object], run: str, study: str) -> StudyConfig:
+    """The configuration in the record of a run, which another version may have made.
+
+    Raises ConfigError with one line if this version does not accept it.
+    """
+    try:
+        return StudyConfig.model_validate(config)
+    except ValidationError as error:
+        first, *others = _explain_all(error)
+        more = f" (and {len(others)} more)" if others else ""
+        raise ConfigError(
+            f"run {run}: its settings are of another version of this project: {first}{more}; "
+            f"start again with: study run {study}"
+        ) from None
 
 
 def command_of(config: StudyConfig, sections: tuple[Section, ...]) -> str:
@@ -82,16 +100,16 @@ def _override(content: dict[str, object], override: str) -> None:
     """Set one dotted key to a value in YAML. Raises ConfigError."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
-        raise ConfigError(f"--set {override!r}: expected key=value, like training.epochs=2")
+        raise ConfigError(f"--set {shown(override)}: expected key=value, like training.epochs=2")
     try:
         value = parse_yaml(text)
-    except ValueError:
-        raise ConfigError(f"--set {override!r}: {text!r} is not a YAML value") from None
+    except ValueError as error:
+        raise ConfigError(f"--set {shown(override)}: not a YAML value: {error}") from None
     *parents, last = key.split(".")
     for parent in parents:
         inner = content.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override!r}: {parent!r} holds a value, not keys")
+            raise ConfigError(f"--set {shown(override)}: {parent!r} holds a value, not keys")
         content = inner
     content[last] = value
 
@@ -109,14 +127,19 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
 
 def _first_of_each_key(errors: list[ErrorDetails]) -> list[ErrorDetails]:
     """One error per mistake, without errors inside a wrong value or that follow from it."""
-    kept: list[ErrorDetails] = []
+    kept: dict[str, ErrorDetails] = {}
     for error in sorted(errors, key=lambda error: error["type"] == "too_short"):
         key = dotted_key(error)
-        if not any(key == dotted_key(other) for other in kept) and not (
-            error["type"] == "too_short" and any(dotted_key(o).startswith(key) for o in kept)
+        if key not in kept and not (
+            error["type"] == "too_short" and any(known.startswith(key) for known in kept)
         ):
-            kept.append(error)
-    return kept
+            kept[key] = error
+    return list(kept.values())
+
+
+def _explain_all(error: ValidationError) -> list[str]:
+    """One line for each mistake."""
+    return list(dict.fromkeys(map(_explain, _first_of_each_key(error.errors()))))
 
 
 def _explain(error: ErrorDetails) -> str:
@@ -126,7 +149,9 @@ def _explain(error: ErrorDetails) -> str:
         known = _known_keys(location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        return f"{key}: unknown key; {hint}allowed here: {', '.join(known)}"
+        *parents, last = map(str, location)
+        unknown = ".".join([*parents, last if last.isidentifier() else repr(last)])
+        return f"{cut(unknown)}: unknown key; {hint}allowed here: {', '.join(known)}"
     message = plain_message(error)
     if not key or message.startswith(f"{key}."):  # it already names the keys that it compares
         return message
@@ -135,4 +160,4 @@ def _explain(error: ErrorDetails) -> str:
         message += ", or 'all'"
     if key == "name":
         message = "should be " + str(StudyConfig.model_fields["name"].description).lower()
-    return f"{key}: {error['input']!r} is not allowed: {message}"
+    return f"{key}: {shown(error['input'])} is not allowed: {message}"

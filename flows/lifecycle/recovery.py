@@ -40,9 +40,10 @@ def close_crashed_invocations() -> None:
 
 
 def _mark_crashed(client: SyncPrefectClient, found: Invocation) -> None:
-    if found.flow_run_id is None:
+    try:
+        identifier = UUID(found.flow_run_id)
+    except (TypeError, ValueError):  # it has none, or its record is damaged
         return
-    identifier = UUID(found.flow_run_id)
     state: State = Crashed(message=DIED)
     with suppress(ObjectNotFound):
         known = client.read_flow_run(identifier).state

@@ -5,20 +5,22 @@ a kill loses at most the line that was being written. An invocation holds a lock
 lives; if the lock of an unfinished invocation is free, its process died.
 """
 
-import secrets
 import time
+import warnings
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.system import json_lines
 from tasks.system.folders import study_home
-from tasks.system.locks import try_lock
+from tasks.system.invocation_names import begins_with, begun, in_order, new_name, short_name
+from tasks.system.locks import invocation_lock, try_lock
+from tasks.system.validation import cut, dotted_key, plain_message
 
+FORMAT = 2  # of a record; one without a format is of format 1, whose names hold the local time
 DIED = "its process ended without an explanation"  # killed, or the machine went down
 State = Literal["RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
 
@@ -35,16 +37,22 @@ class TaskRecord(BaseModel):
 
 
 class Invocation(BaseModel):
-    """One invocation of a study. Times are seconds since 1970."""
+    """One invocation of a study.
 
-    model_config = ConfigDict(frozen=True)
+    ``started`` and ``ended`` are seconds since 1970, ``started`` at least a microsecond after that
+    of every earlier one. ``seconds`` is how long it took by a clock that nobody sets.
+    """
 
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    format: int = Field(1, strict=True, ge=1)
     id: str
     study: str
     config: dict[str, object]
     sections: list[str]
-    started: float
+    started: float = Field(ge=0, lt=2e11)
     ended: float | None = None
+    seconds: float | None = None
     state: State = "RUNNING"
     message: str = ""
     flow_run_id: str | None = None
@@ -52,8 +60,15 @@ class Invocation(BaseModel):
 
     @property
     def short_id(self) -> str:
-        """When it started, to the second: the name that users give to commands."""
-        return self.id[: len("YYYYmmdd-HHMMSS")]
+        """When it started, in UTC to the second: the name that users give to commands."""
+        return short_name(int(self.started * 1_000_000))
+
+    @property
+    def duration(self) -> float | None:
+        """How many seconds it took; None if that is not known, as after a kill."""
+        if self.seconds is not None or self.format > 1 or self.ended is None:
+            return self.seconds
+        return self.ended - self.started if self.ended >= self.started else None
 
     def count(self, outcome: str) -> int:
         """The number of tasks with this outcome."""
@@ -87,13 +102,22 @@ class InvocationLog:
     """Writes the record of the running invocation."""
 
     def __init__(self, study: str, config: dict[str, object], sections: list[str]):
-        started = time.time()
-        begun = datetime.fromtimestamp(started).strftime("%Y%m%d-%H%M%S-%f")
-        self.id = f"{begun}-{study}-{secrets.token_hex(2)}"
+        """Raises OSError if the record cannot be written; then there is none."""
+        self._clock = time.monotonic()
         _folder().mkdir(parents=True, exist_ok=True)
-        self._process_lock = _lock(self.id)
-        self._process_lock.acquire()
-        self.note(id=self.id, study=study, config=config, sections=sections, started=started)
+        with invocation_lock():  # so that no two begin at the same time
+            newest = max(map(begun, _records()), default=0)
+            now = max(time.time_ns() // 1000, newest + 1)  # the clock may have been set back
+            self.id = new_name(study, now)
+            self._process_lock = _lock(self.id)
+            self._process_lock.acquire()
+            try:
+                known = {"study": study, "config": config, "sections": sections}
+                self.note(format=FORMAT, id=self.id, **known, started=now / 1_000_000)
+            except OSError:
+                _path(self.id).unlink(missing_ok=True)
+                self._release()
+                raise
 
     def note(self, **fields: object) -> None:
         """Add to the record."""
@@ -105,21 +129,60 @@ class InvocationLog:
 
     def end(self, state: State, message: str) -> None:
         """Close the record."""
-        self.note(state=state, message=message, ended=time.time())
+        seconds = time.monotonic() - self._clock
+        self.note(state=state, message=message, ended=time.time(), seconds=seconds)
+        self._release()
+
+    def _release(self) -> None:
         self._process_lock.release()
         Path(self._process_lock.lock_file).unlink(missing_ok=True)
 
 
-def _read(path: Path) -> Invocation | None:
+class UnreadableRecord(NamedTuple):
+    """A record that this version cannot read, and why."""
+
+    path: Path
+    reason: str
+
+    @property
+    def id(self) -> str:
+        """The id of its invocation."""
+        return self.path.stem
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.reason}"
+
+
+def _records() -> list[Path]:
+    return list(_folder().glob("*.jsonl"))
+
+
+def _read(path: Path) -> Invocation | UnreadableRecord:
     merged: dict[str, Any] = {"tasks": {}}
     try:
         for fields in json_lines.read(path):
-            for name, task in fields.pop("tasks", {}).items():
-                merged["tasks"].setdefault(name, {}).update(task)
+            tasks = fields.pop("tasks", {})
             merged.update(fields)
-        return Invocation.model_validate(merged)
-    except (OSError, ValueError):
-        return None
+            for name, task in tasks.items():
+                merged["tasks"].setdefault(name, {}).update(task)
+        if _is_newer(merged.get("format")):
+            return UnreadableRecord(path, "was written by a newer version of this project")
+        # the file's name, which others use: a copy under another name is another invocation
+        return Invocation.model_validate(merged | {"id": path.stem})
+    except ValidationError as error:
+        first = error.errors()[0]
+        why = f"{dotted_key(first)}: {plain_message(first)}"
+    except OSError as error:
+        why = str(error.strerror)
+    except UnicodeDecodeError:
+        why = "not UTF-8"
+    except (AttributeError, TypeError):
+        why = "tasks: should hold keys and values"
+    return UnreadableRecord(path, f"is damaged ({cut(why)})")
+
+
+def _is_newer(number: object) -> bool:
+    return isinstance(number, int) and number > FORMAT
 
 
 def _alive(identifier: str) -> bool:
@@ -127,10 +190,10 @@ def _alive(identifier: str) -> bool:
         return not free
 
 
-def _current(path: Path) -> Invocation | None:
+def _current(path: Path) -> Invocation | UnreadableRecord:
     """The record with its present state: CRASHED if its process died."""
     found = _read(path)
-    if found is None or found.ended is not None:
+    if isinstance(found, UnreadableRecord) or found.ended is not None:
         return found
     alive = _alive(found.id)
     if alive or found.state == "RUNNING":
@@ -138,14 +201,31 @@ def _current(path: Path) -> Invocation | None:
     return found
 
 
-def invocations(study: str | None = None) -> Iterator[Invocation]:
-    """Every invocation of one study or of all, newest first; CRASHED if its process died."""
-    for path in sorted(_folder().glob("*.jsonl"), reverse=True):
-        if study is not None and f"-{study}-" not in path.name:
-            continue
+def records(study: str | None = None) -> Iterator[Invocation | UnreadableRecord]:
+    """Every invocation of one study or of all, newest first; CRASHED if its process died.
+
+    A record that this version cannot read is among those of every study that its name may mean.
+    """
+    paths = [path for path in _records() if study is None or f"-{study}-" in path.name]
+    for path in reversed(in_order(paths)):
         found = _current(path)
-        if found is not None and study in (None, found.study):
+        if isinstance(found, UnreadableRecord) or study in (None, found.study):
             yield found
+
+
+def invocations(study: str | None = None) -> Iterator[Invocation]:
+    """As ``records``, but a record that cannot be read is left out, and a warning says so."""
+    for found in records(study):
+        if isinstance(found, Invocation):
+            yield found
+        else:
+            warnings.warn(f"{found}; it is left out", stacklevel=2)
+
+
+def records_named(start: str) -> list[Invocation | UnreadableRecord]:
+    """The invocations whose name, or time in UTC, begins with this text, newest first."""
+    found = [path for path in _records() if begins_with(path, start)]
+    return [_current(path) for path in reversed(in_order(found))]
 
 
 def open_invocations() -> Iterator[Invocation]:
@@ -153,9 +233,10 @@ def open_invocations() -> Iterator[Invocation]:
 
     Each still has its lock file, so no other record is read.
     """
-    for path in sorted(_folder().glob("*.lock")):
-        found = _current(path.with_suffix(".jsonl"))
-        if found is not None and found.ended is None:
+    paths = [path.with_suffix(".jsonl") for path in _folder().glob("*.lock")]
+    for path in in_order(paths):
+        found = _current(path)
+        if isinstance(found, Invocation) and found.ended is None:
             yield found
 
 

@@ -21,6 +21,11 @@ def mlflow_entry_lock() -> FileLock:
     return FileLock(study_home() / "mlflow-entry.lock")
 
 
+def invocation_lock() -> FileLock:
+    """The lock for naming a new invocation, so that each begins after all others."""
+    return FileLock(study_home() / "invocations.lock")
+
+
 @contextmanager
 def try_lock(lock: FileLock) -> Iterator[bool]:
     """Acquire a lock without waiting; yields whether that succeeded, releases it at the end."""

@@ -1,5 +1,6 @@
 """pydantic's errors in the words of this project."""
 
+import reprlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,20 @@ PLAIN_WORDS = {
     "model_attributes_type": "should hold keys and values",
     "missing": "should be a pair, like [3, 5]",
 }
+
+SHOWN_CHARACTERS = 100
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = SHOWN_CHARACTERS
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: long ones are cut in the middle, and so are nested ones."""
+    return _short.repr(value)
+
+
+def cut(text: str) -> str:
+    """The start of a text as an error shows it."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
 def plain_message(error: "ErrorDetails") -> str:

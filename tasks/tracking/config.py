@@ -61,7 +61,7 @@ def mlflow_config() -> MlflowConfig:
 def _read_config() -> MlflowConfig:
     for folder in (Path.cwd(), PROJECT):
         path = folder / "mlflow.yaml"
-        if path.is_file():
+        if os.path.lexists(path):  # a folder or a broken link of this name is refused
             try:
                 return MlflowConfig.model_validate(read_yaml(path, "file") or {})
             except ValidationError as error:

@@ -4,7 +4,7 @@ An operation is written to the spool before it is tried, and the spool is remove
 operations are in MLflow, so neither an outage nor a kill loses any. Events by epoch are not in the
 spool: the finished entry holds the whole history, and ``log_entry`` logs what is missing of it. A
 process holds a lock for as long as it writes to a spool: one that is not locked was left by an
-invocation that ended.
+invocation that ended. The first line holds the format.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,16 @@ from filelock import FileLock
 from tasks.cache.canonical import JsonObject
 from tasks.system import json_lines
 from tasks.system.folders import study_home
+from tasks.system.invocation_names import in_order
 from tasks.system.locks import try_lock
 
 Operation = JsonObject  # its name in ``do``, the time in milliseconds in ``at``, and arguments
+
+FORMAT = 2  # of a spool; one without a format is of format 1, which has no line for it
+
+
+class SpoolError(Exception):
+    """A spool that this version cannot log as a whole; the message is one line."""
 
 
 def _folder() -> Path:
@@ -57,11 +64,30 @@ class Spool:
 
     def add(self, operation: Operation) -> None:
         """Append one operation."""
+        if not self.path.exists():
+            json_lines.append(self.path, {"format": FORMAT})
         json_lines.append(self.path, operation)
 
     def read(self) -> list[Operation]:
-        """All operations. A line that a kill cut off is left out; it was never tried."""
-        return list(json_lines.read(self.path))
+        """All operations. A line that a kill cut off is left out; it was never tried.
+
+        Raises SpoolError for a spool of a newer version, and for what is not a spool.
+        """
+        operations = []
+        try:
+            for line in json_lines.read(self.path):
+                if "do" in line or "format" not in line:
+                    operations.append(line)
+                elif not isinstance(line["format"], int) or line["format"] > FORMAT:
+                    raise SpoolError(
+                        f"{self.path} was written by a newer version of this project; it is kept "
+                        "for that version"
+                    )
+        except OSError as error:
+            raise SpoolError(f"{self.path} {error.strerror}; delete it") from None
+        except UnicodeDecodeError:
+            raise SpoolError(f"{self.path} is damaged (not UTF-8); delete it") from None
+        return operations
 
     def remove(self) -> None:
         """Delete the file, because all of its operations are in MLflow."""
@@ -70,4 +96,4 @@ class Spool:
 
 def existing_spools() -> list[Spool]:
     """Every spool with operations, oldest first; some may belong to running invocations."""
-    return [Spool(path.stem) for path in sorted(_folder().glob("*.jsonl"))]
+    return [Spool(path.stem) for path in in_order(_folder().glob("*.jsonl"))]

@@ -4,7 +4,6 @@ An operation may be repeated, in this process or another, and logs nothing twice
 their tags, and a repeated metric has the same time and value as before, so MLflow drops it.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -71,9 +70,12 @@ class Writer:
     def apply(self, operation: Operation) -> None:
         """Carry out one operation: the one named in ``do``, with the other items as arguments.
 
-        Raises KeyError if there is no such operation.
+        Raises LookupError if there is no such operation, and TypeError for other arguments than it
+        has: a newer version may have written it.
         """
-        carry_out = self._operations[operation["do"]]
+        carry_out = self._operations.get(operation["do"])
+        if carry_out is None:
+            raise LookupError("there is no such operation")
         arguments = {name: value for name, value in operation.items() if name != "do"}
         if "plan" in arguments:
             arguments["plan"] = RunPlan(**arguments["plan"])
@@ -123,7 +125,7 @@ class Writer:
         parent = self.parent_id
         if parent is None:
             tags = {KIND_TAG: "study", STUDY_TAG: self.study, INVOCATION_TAG: self.invocation}
-            name = f"{self.study} {local_time(at)}"
+            name = f"{self.study} {self.invocation[: len('YYYYmmdd-HHMMSS')]}"  # as study status
             run = self.client.create_run(self.experiment_id, at, tags=tags | source, run_name=name)
             parent = self.runs.parent_id = run.info.run_id
         self.client.log_batch(parent, params=as_parameters(parameters))
@@ -196,11 +198,6 @@ def start_system_monitor(run_id: str) -> "SystemMetricsMonitor":
     monitor = SystemMetricsMonitor(run_id)
     monitor.start()
     return monitor
-
-
-def local_time(milliseconds: int) -> str:
-    """Local date and time of a Unix time in milliseconds, like ``2026-01-31 12:00:00``."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))
 
 
 def verdict_metrics(verdicts: Iterable[JsonObject]) -> dict[str, float]:

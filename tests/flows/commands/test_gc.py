@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from flows.commands.gc import gc, unused
@@ -76,3 +78,24 @@ def test_nothing_is_collected_while_a_study_runs(filled):
         gc(1, yes=True)
     log.end("COMPLETED", "")
     assert "d" not in names(unused(1))
+
+
+@pytest.mark.parametrize("content", ['{"format": 99}', "", '{"id": '])
+def test_nothing_is_collected_while_a_record_cannot_be_read(filled, home, content):
+    record = min((home / "invocations").glob("*.jsonl"))
+    record.write_text(content)
+    for yes in (False, True):
+        with pytest.raises(ConfigError) as caught:
+            gc(1, yes=yes)
+        assert str(caught.value).startswith(f"{record} ")
+        assert "\n" not in str(caught.value)
+    assert names((filled / "train").iterdir()) == {"a", "b", "c", "d", "other"}
+    record.unlink()
+    assert names(unused(1)) == {"a", "b", "d"}
+
+
+def test_the_newer_run_is_kept_when_the_clock_was_set_back(filled, monkeypatch):
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)  # in 2001
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    invoke("smoke", "d").end("COMPLETED", "")
+    assert names(unused(1)) == {"a", "b", "c"}

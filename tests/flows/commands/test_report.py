@@ -1,3 +1,4 @@
+import time
 import webbrowser
 
 import pytest
@@ -8,6 +9,7 @@ from models.specs import ConfigError
 from tasks.cache import store
 from tasks.cache.entry import Entry
 from tasks.execution.invocations import InvocationLog
+from tasks.system import json_lines
 from tasks.system.folders import report_path
 
 CONFIG = load_config("smoke")
@@ -24,13 +26,13 @@ def trained(key, recipe):
 
 
 def run(*keys, outcome="done", end=True):
-    """An invocation of the study that trained these keys; its short id."""
+    """An invocation of the study that trained these keys; its id."""
     log = InvocationLog("smoke", CONFIG.model_dump(mode="json"), [])
     for key in keys:
         log.task(f"train[{key}]", task="train", key=key, outcome=outcome)
     if end:
         log.end("COMPLETED", "")
-    return log.id[: len("20260102-030405")]
+    return log.id
 
 
 def test_the_path_of_a_report_is_printed_and_opened_on_request(capsys, monkeypatch):
@@ -56,7 +58,8 @@ def test_a_study_is_its_newest_invocation_that_trained_and_ended():
     run("b", end=False)
     found = _find_invocation("smoke")
     assert list(found.tasks) == ["train[a]"]
-    assert _find_invocation(oldest).study == "smoke"
+    assert _find_invocation(oldest).id == oldest
+    assert _find_invocation(oldest[: len("20260102-030405-000000")]).id == oldest
 
 
 def test_an_unknown_name_and_a_store_without_models_are_refused():
@@ -75,3 +78,41 @@ def test_an_encoder_trained_as_reported_is_no_model_of_the_study():
     run("r", "o")
     compared = _compared_study("smoke")
     assert compared.groups == {"reported_encoder": [reported], "train": [own]}
+
+
+def test_the_start_of_an_id_names_a_run_unless_several_have_it(monkeypatch):
+    seconds = iter([1_796_040_000, 1_796_040_000, 1_796_040_001])
+    monkeypatch.setattr(time, "time_ns", lambda: next(seconds) * 10**9)
+    first, second, third = run(), run(), run()
+    assert _find_invocation("20261130-120001").id == third
+    with pytest.raises(ConfigError) as caught:
+        _find_invocation("20261130-120000")
+    assert str(caught.value) == (
+        f"'20261130-120000': several runs have this name: {second}, {first}"
+    )
+    with pytest.raises(ConfigError, match="'': no study or run has this name"):
+        _find_invocation("")
+
+
+def test_a_run_of_another_version_is_refused_in_one_line(home):
+    name = run("a")
+    (record,) = (home / "invocations").glob("*.jsonl")
+    json_lines.append(record, {"config": {"name": "smoke", "momentum": 0.9}})
+    with pytest.raises(ConfigError) as caught:
+        compare_reports(name, "smoke")
+    assert str(caught.value) == (
+        f"run {name[:15]}: its settings are of another version of this project: momentum: unknown "
+        "key; allowed here: name, dataset, latent_dims, depths, depth_latent_dim, seeds, training, "
+        "interpolation, transfer, runner; start again with: study run smoke"
+    )
+    json_lines.append(record, {"format": 99})
+    with pytest.raises(ConfigError, match=r"the record /.*jsonl was written by a newer version"):
+        compare_reports(name, name)
+
+
+def test_a_model_with_a_recipe_of_another_version_is_refused_in_one_line():
+    made = trained("o", CONFIG.recipe(0))
+    other = made.model_copy(update={"result": {"recipe": made.result["recipe"] | {"momentum": 1}}})
+    for entry in (other, made.model_copy(update={"result": {}})):
+        with pytest.raises(ConfigError, match=r"^train\[o\]: its recipe is of another version"):
+            _group(entry, CONFIG)

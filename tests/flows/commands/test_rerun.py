@@ -5,6 +5,7 @@ from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
 from models.specs import ConfigError
 from tasks.execution.invocations import InvocationLog
+from tasks.system import json_lines
 
 CONFIG = load_config("smoke")
 
@@ -53,3 +54,29 @@ def test_a_rerun_launches_the_latest_invocation_and_forces_the_chosen_tasks(monk
     rerun()
     rerun("smoke", task=["theory*"])
     assert launched == [(("theory",), []), (("theory",), ["theory[exercises]"])]
+
+
+def record_of(study, home):
+    (record,) = (home / "invocations").glob(f"*-{study}-*.jsonl")
+    return record
+
+
+def test_settings_and_sections_of_another_version_are_refused_in_one_line(home):
+    run_before("smoke", "theory")
+    json_lines.append(record_of("smoke", home), {"sections": ["dreams"]})
+    with pytest.raises(ConfigError, match=r"^run \d{8}-\d{6}: section 'dreams' is of another ver"):
+        latest_invocation(None)
+    config = {"name": "smoke", "depths": [9]}
+    json_lines.append(record_of("smoke", home), {"sections": ["theory"], "config": config})
+    with pytest.raises(ConfigError, match=r"^run [^\n]*: depths\.0: 9 is[^\n]*study run smoke$"):
+        latest_invocation(None)
+
+
+@pytest.mark.parametrize("content", ['{"format": 99}', "7"])
+def test_an_older_run_does_not_take_the_place_of_a_latest_one_that_cannot_be_read(home, content):
+    run_before("other", "theory")
+    run_before("smoke", "theory")
+    record_of("smoke", home).write_text(content)
+    with pytest.raises(ConfigError, match=r"^the latest run: /[^\n]*-smoke-[^\n]*study run$"):
+        latest_invocation(None)
+    assert latest_invocation("other")[1] == ("theory",)

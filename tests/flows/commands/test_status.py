@@ -1,4 +1,5 @@
 import re
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from flows.commands.status import (
 )
 from models.specs import ConfigError
 from tasks.execution.invocations import InvocationLog
+from tasks.system import json_lines
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def run(study, state="COMPLETED", message="", **outcomes):
         for number in range(count):
             log.task(f"{outcome}[{number}]", outcome=outcome, reason=f"because of {number}")
     log.end(state, message)
-    return log.id[:15]
+    return log.id
 
 
 def test_before_the_first_run_the_first_command_is_named(shown):
@@ -44,10 +46,10 @@ def test_every_run_is_a_line_with_its_counts_the_newest_first(shown):
     first = run("smoke", done=2, cached=1)
     second = run("mnist", done=3)
     header, *rows = shown()
-    assert header.split() == ["study", "run", "minutes", "state", *OUTCOME_COLUMNS]
+    assert header.split() == ["study", "run", "(UTC)", "minutes", "state", *OUTCOME_COLUMNS]
     assert [row.split() for row in rows] == [
-        ["mnist", second, "0.0", "COMPLETED", "3", "0", "0", "0"],
-        ["smoke", first, "0.0", "COMPLETED", "2", "1", "0", "0"],
+        ["mnist", second[:15], "0.0", "COMPLETED", "3", "0", "0", "0"],
+        ["smoke", first[:15], "0.0", "COMPLETED", "2", "1", "0", "0"],
     ]
     assert [row.split()[0] for row in shown("smoke")] == ["study", "smoke"]
 
@@ -79,3 +81,23 @@ def test_only_the_latest_runs_are_shown(shown):
         run("smoke")
     rows = [line for line in shown() if re.match("smoke", line)]
     assert len(rows) == SHOWN_INVOCATIONS
+
+
+def test_a_run_in_which_the_clock_was_set_back_took_no_time_below_zero(shown, home, monkeypatch):
+    log = InvocationLog("smoke", {}, [])
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    log.end("COMPLETED", "")
+    assert shown("smoke")[1].split()[2:4] == ["0.0", "COMPLETED"]
+    (record,) = (home / "invocations").glob("*.jsonl")
+    json_lines.append(record, {"format": 1, "seconds": None})  # as before there was this number
+    assert shown("smoke")[1].split()[2:3] == ["COMPLETED"]
+
+
+def test_a_record_that_cannot_be_read_is_said_in_one_line(shown, home):
+    run("smoke")
+    newer = run("smoke")
+    (record,) = (home / "invocations").glob(f"{newer}*.jsonl")
+    json_lines.append(record, {"format": 99})
+    message = rf"^{record} was written by a newer version of this project; it is left out$"
+    with pytest.warns(match=message):
+        assert len(shown()) == 2

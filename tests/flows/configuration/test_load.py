@@ -1,8 +1,10 @@
+import re
 import shlex
+import time
 
 import pytest
 
-from flows.configuration.load import command_of, load_config, shipped_studies
+from flows.configuration.load import command_of, load_config, recorded_config, shipped_studies
 from flows.configuration.study_config import SECTIONS
 from models.specs import ConfigError
 
@@ -107,3 +109,52 @@ def test_a_relative_path_starts_at_the_study_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     override = ["dataset.path=here"]
     assert load_config(str(path), override).dataset.path == str(tmp_path / "here")
+
+
+def test_many_mistakes_are_cut_and_take_no_time(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"latent_dims: [{'wrong, ' * 4_000}]")
+    started = time.process_time()
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    assert time.process_time() - started < 5
+    assert len(str(caught.value).splitlines()) == 21
+    assert str(caught.value).endswith("\nand 3980 more")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seeds=" + "[" * 5_000, "more than 30 levels"),
+        ("training.epochs=&a [*a]", "the anchor 'a' is inside itself"),
+        ("name=" + "x" * 50_000, "should be letters, digits"),
+        ("training" + ".a" * 2_000 + "=1", "training.a: unknown key"),
+        ("depths=[" + "[" * 20 + "]" * 20 + "]", "depths.0: "),
+        ("y" * 50_000 + "=1", "unknown key"),
+        (r'dataset={name: folder, path: "a\0b"}', "NUL"),
+    ],
+)
+def test_an_override_of_any_size_is_refused_in_one_short_line(override, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_config("smoke", [override])
+    assert re.fullmatch(r"[^\n]{1,300}", str(caught.value))
+
+
+def test_an_unknown_key_that_is_no_word_is_named(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("training: {my key: 1}")
+    with pytest.raises(ConfigError, match=r"^training\.'my key': unknown key; allowed here: epoch"):
+        load_config(str(path))
+
+
+def test_settings_of_another_version_are_one_line_with_the_run_and_what_to_do():
+    config = load_config("smoke").model_dump(mode="json")
+    assert recorded_config(config, "R", "smoke") == load_config("smoke")
+    config["training"]["momentum"] = 0.9
+    config["depths"] = [7]
+    message = (
+        r"^run R: its settings are of another version of this project: depths\.0: 7 is not "
+        r"allowed: [^\n]* \(and 1 more\); start again with: study run smoke$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        recorded_config(config, "R", "smoke")

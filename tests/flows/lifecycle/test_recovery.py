@@ -110,7 +110,7 @@ def test_a_flow_run_that_ended_keeps_its_state(prefect, killed, state, marked):
     assert (flow_run in prefect.states) is marked
 
 
-@pytest.mark.parametrize("flow_run", [None, "5c3052a5-0180-4ff3-848e-bbaa69d62b99"])
+@pytest.mark.parametrize("flow_run", [None, "no id", "5c3052a5-0180-4ff3-848e-bbaa69d62b99"])
 def test_a_flow_run_that_no_server_knows_is_passed_over(prefect, killed, flow_run):
     died = dead(flow_run)
     close_crashed_invocations()

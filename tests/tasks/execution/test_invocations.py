@@ -1,10 +1,26 @@
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
 from tasks.execution.invocations import (
     DIED,
+    FORMAT,
     InvocationLog,
+    UnreadableRecord,
     close_invocation,
     invocations,
     open_invocations,
+    records,
+    records_named,
 )
+from tasks.system import json_lines
 
 
 def begin(study="smoke"):
@@ -85,3 +101,118 @@ def test_open_invocations_are_those_without_an_end(home):
     close_invocation(found["dead"])
     running.end("COMPLETED", "")
     assert [invocation.study for invocation in open_invocations()] == ["cut-off"]
+
+
+def test_names_are_in_utc_in_every_timezone(home):
+    code = (
+        "from tasks.execution.invocations import InvocationLog\n"
+        "log = InvocationLog('smoke', {}, []); log.end('COMPLETED', ''); print(log.id)"
+    )
+    made = []
+    for zone in ("Asia/Tokyo", "America/Los_Angeles", "Asia/Tokyo"):
+        variables = {**os.environ, "TZ": zone}
+        command = [sys.executable, "-c", code]
+        made.append(subprocess.check_output(command, env=variables, text=True).strip())
+    assert [found.id for found in invocations()] == made[::-1]
+    now = datetime.now(UTC)
+    for name in made:
+        begun = datetime.strptime(name[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+        assert abs((now - begun).total_seconds()) < 60
+
+
+def test_an_invocation_comes_after_all_others_also_when_the_clock_was_set_back(monkeypatch):
+    clock = iter([1_796_040_000, 1_796_036_400, 1_796_036_400, 1_796_040_001])
+    monkeypatch.setattr(time, "time_ns", lambda: next(clock) * 10**9)
+    logs = [begin() for _ in range(4)]
+    made = [log.id for log in logs]
+    assert [found.id for found in invocations()] == made[::-1]
+    assert [found.id for found in open_invocations()] == made
+    assert [name[:22] for name in made] == [
+        "20261130-120000-000000",
+        "20261130-120000-000001",
+        "20261130-120000-000002",
+        "20261130-120001-000000",
+    ]
+    found = next(invocations())
+    assert (found.short_id, found.started) == ("20261130-120001", 1_796_040_001)
+
+
+def test_invocations_that_begin_together_all_have_their_time():
+    with ThreadPoolExecutor(8) as pool:
+        made = [log.id for log in pool.map(lambda _: begin(), range(40))]
+    assert len({name[: len("20261130-120000-000000")] for name in made}) == 40
+
+
+OLD = {"study": "smoke", "config": {}, "sections": [], "state": "COMPLETED", "ended": 2e9}
+
+
+def test_records_with_local_names_are_read_and_ordered_by_their_start(home):
+    newest = begin()  # made in UTC
+    for name, started in (
+        ("20991231-235959-000000-smoke-aaaa", 1_700_000_000.5),  # names are later than times
+        ("20991231-000000-000000-smoke-bbbb", 1_700_003_600.25),
+    ):
+        json_lines.append(home / "invocations" / f"{name}.jsonl", OLD | {"started": started})
+    found = list(invocations("smoke"))
+    assert [one.id[-4:] for one in found] == [newest.id[-4:], "bbbb", "aaaa"]
+    assert [one.short_id for one in found[1:]] == ["20231114-231320", "20231114-221320"]
+    assert found[1].duration == 2e9 - 1_700_003_600.25
+    assert [one.id[-4:] for one in records_named("20231114-22")] == ["aaaa"]
+    assert [one.id[-4:] for one in records_named("20991231")] == ["bbbb", "aaaa"]
+
+
+def test_a_new_record_says_its_format_and_fields_of_another_version_do_no_harm(home):
+    log = begin()
+    log.note(colour="red")
+    log.task("train[x]", task="train", key="k", colour="red")
+    log.end("COMPLETED", "")
+    found = next(invocations())
+    assert (found.format, found.tasks["train[x]"].key) == (FORMAT, "k")
+    assert 0 <= found.duration < 60
+
+
+UNREADABLE = {
+    "newer": b'{"format": 99, "started": 1}',
+    "empty": b"",
+    "cut off": b'{"study": "smo',
+    "not UTF-8": b"\xff\xfe",
+    "nested": b"[" * 100_000,
+    "no tasks": b'{"study": "smoke", "tasks": 7}',
+    "a task that is none": b'{"study": "smoke", "tasks": {"a": 7}}',
+    "no settings": b'{"study": "smoke", "started": 1}',
+    "no time": json.dumps(OLD | {"started": float("nan")}).encode(),
+    "the end of time": json.dumps(OLD | {"started": 1e300}).encode(),
+    "no format": json.dumps(OLD | {"started": 1, "format": "x"}).encode(),
+    "format 0": json.dumps(OLD | {"started": 1, "format": 0}).encode(),
+    "pipe": None,
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_record_that_cannot_be_read_is_one_line_with_its_file(home, content):
+    begin().end("COMPLETED", "")
+    path = home / "invocations" / "20991231-235959-000000-smoke-aaaa.jsonl"
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content)
+    (found,) = [one for one in records("smoke") if isinstance(one, UnreadableRecord)]
+    newer = content == UNREADABLE["newer"]
+    reason = r"was written by a newer version of this project" if newer else r"is damaged \(.+\)"
+    assert re.fullmatch(rf"{path} {reason}", str(found))
+    with pytest.warns(match=rf"^{path} [^\n]*; it is left out$"):
+        assert len(list(invocations())) == 1
+    path.with_suffix(".lock").touch()
+    assert list(open_invocations()) == []
+    begin().end("COMPLETED", "")  # the next run is not kept from starting
+
+
+def test_a_record_that_cannot_be_written_leaves_nothing_behind(home, monkeypatch):
+    def full(path, record):
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(json_lines, "append", full)
+    with pytest.raises(OSError, match="No space left"):
+        begin()
+    assert list((home / "invocations").iterdir()) == []

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -40,3 +43,36 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
         list(json_lines.read(path))
     with pytest.raises(TypeError, match="not JSON serializable"):
         json_lines.append(path, {"value": object()})
+
+
+@pytest.mark.parametrize("line", [b"7", b"[1]", b'"text"', b"null", b"[" * 100_000, b"9" * 5_000])
+def test_a_line_that_is_no_record_is_skipped(tmp_path, line):
+    path = tmp_path / "records.jsonl"
+    json_lines.append(path, {"n": 1})
+    with path.open("ab") as file:
+        file.write(b"\n" + line)
+    json_lines.append(path, {"text": "\u2028"})
+    assert list(json_lines.read(path)) == [{"n": 1}, {"text": "\u2028"}]
+
+
+def test_what_is_no_file_of_records_is_an_error_at_once(tmp_path):
+    pipe, large = tmp_path / "pipe.jsonl", tmp_path / "large.jsonl"
+    os.mkfifo(pipe)
+    large.touch()
+    os.truncate(large, 10_000_000_000)
+    for path, words in ((pipe, "not a regular file"), (large, "larger than 100,000,000 bytes")):
+        with pytest.raises(OSError, match=words):
+            list(json_lines.read(path))
+
+
+def test_a_record_that_was_written_in_part_is_an_error(tmp_path):
+    path = tmp_path / "records.jsonl"
+    code = (
+        "import signal, sys; from pathlib import Path; from tasks.system import json_lines\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"json_lines.append(Path({str(path)!r}), {{'text': 'x' * 5_000}})"
+    )
+    command = ["prlimit", "--fsize=1000", sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "No space left on device" in result.stderr
+    assert path.stat().st_size == 1000

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError, field_validator
 
 from models.specs import Value
-from tasks.system.validation import dotted_key, plain_message
+from tasks.system.validation import cut, dotted_key, plain_message, shown
 
 
 class Inner(Value):
@@ -44,3 +44,16 @@ def test_a_message_of_pydantic_is_kept_or_said_in_plain_words():
 def test_a_key_has_positions_and_no_names_of_types():
     # pydantic's places are sizes.tuple[int, ...] and sizes.list[str].0
     assert {key for key, _ in errors({"sizes": [1, "a"]})} == {"training.sizes", "training.sizes.0"}
+
+
+def test_a_value_in_an_error_is_cut_if_it_is_long_or_nested():
+    nested = 1
+    for _ in range(5_000):
+        nested = [nested]
+    for value in ("x" * 10_000, 10**4_000, list(range(10_000)), {n: "x" for n in range(99)}):
+        assert "..." in shown(value)
+        assert len(shown(value)) < 120
+    assert shown(nested) == "[[[[[[[...]]]]]]]"
+    assert (shown("a\nb"), shown(True), shown([1, 2])) == (r"'a\nb'", "True", "[1, 2]")
+    assert cut("y" * 101) == "y" * 100 + "..."
+    assert cut("y" * 100) == "y" * 100

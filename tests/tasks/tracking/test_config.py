@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from models.specs import ConfigError
@@ -57,3 +59,19 @@ def test_an_address_that_ends_in_the_middle_of_a_password_is_refused(monkeypatch
     with pytest.raises(ConfigError, match=r"MLFLOW_TRACKING_URI.*%2F") as caught:
         tracking_uri()
     assert "me:" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "broken link"])
+def test_a_configuration_that_is_no_file_is_refused_and_not_passed_over(
+    tmp_path, monkeypatch, kind
+):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "mlflow.yaml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("nothing")
+    with pytest.raises(ConfigError, match=r"^cannot read the file '.*/mlflow\.yaml': "):
+        mlflow_config()

@@ -1,4 +1,9 @@
-from tasks.tracking.spool import Spool, existing_spools
+import os
+
+import pytest
+
+from tasks.system import json_lines
+from tasks.tracking.spool import FORMAT, Spool, SpoolError, existing_spools
 
 
 def test_operations_come_back_in_order_without_one_that_was_cut_off(home):
@@ -42,5 +47,37 @@ def test_spools_with_operations_are_found_oldest_first():
     for invocation in ("20260102-b", "20260101-a", "20260103-c"):
         spool = Spool(invocation)
         if "c" not in invocation:
-            spool.add({"do": "close"})
+            json_lines.append(spool.path, {"do": "close", "at": ord(invocation[-1])})
     assert [spool.invocation for spool in existing_spools()] == ["20260101-a", "20260102-b"]
+
+
+def test_the_first_line_holds_the_format_and_an_older_spool_has_none():
+    spool, old = Spool("new"), Spool("old")
+    spool.add({"do": "close"})
+    spool.add({"do": "close", "at": 1})
+    assert list(json_lines.read(spool.path)) == [
+        {"format": FORMAT},
+        {"do": "close"},
+        {"do": "close", "at": 1},
+    ]
+    json_lines.append(old.path, {"do": "close"})
+    assert old.read() == [{"do": "close"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"format": 99}\n{"do": "close"}', "was written by a newer version of this project"),
+        (b'{"format": "z"}\n{"do": "close"}', "was written by a newer version of this project"),
+        (b"\xff", r"is damaged \(not UTF-8\); delete it"),
+        (None, "is not a regular file; delete it"),
+    ],
+)
+def test_what_this_version_cannot_read_is_an_error_with_the_file(content, words):
+    spool = Spool("invocation")
+    if content is None:
+        os.mkfifo(spool.path)
+    else:
+        spool.path.write_bytes(content)
+    with pytest.raises(SpoolError, match=f"^{spool.path} {words}"):
+        spool.read()

@@ -1,8 +1,15 @@
+import os
+import re
+import time
+
 import pytest
 
 from tasks.cache import store
+from tasks.system import json_lines
 from tasks.tracking.client import KIND_TAG, TrackingError, connect, search_everywhere
-from tasks.tracking.tracker import Tracker, mark_dead, sync
+from tasks.tracking.spool import FORMAT, Spool
+from tasks.tracking.tracker import Tracker, log_spools, mark_dead, sync
+from tests.conftest import study_runs
 from tests.servers import TrackingServer
 from tests.tasks.tracking.conftest import ENTRY, HISTORY, PLAN, only_run
 
@@ -109,3 +116,77 @@ def test_runs_of_a_dead_process_are_closed_by_the_next(client):
     assert only_run(client).info.status == "KILLED"
     statuses = {r.info.status for r in search_everywhere(client, f"tags.`{KIND_TAG}` = 'study'")}
     assert statuses == {"KILLED", "RUNNING"}
+
+
+def left_by_a_dead_process(invocation="dead"):
+    """The spool of a process that started a study and was killed."""
+    dead = Tracker("once", invocation)
+    dead.start_study(STUDY)
+    assert dead.wait()
+    dead._spool.release()
+    mark_dead(invocation)
+    return dead._spool
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"do": "teleport", "at": 1},
+        {"do": "close", "reason": "an argument of a newer version"},
+        {"do": "fail", "at": 1, "plan": {"kind": "model", "colour": "red"}, "status": "FAILED"},
+        {"do": "log_entry", "at": 1, "plan": PLAN._asdict(), "entry": 7, "fingerprint": "f"},
+        {"do": ["close"]},
+        {"at": 1},
+    ],
+)
+def test_an_unknown_operation_is_one_line_and_the_rest_is_logged(client, operation):
+    spool = left_by_a_dead_process()
+    operations = spool.read()
+    spool.remove()
+    for one in (operation, *operations):
+        spool.add(one)
+    for _ in range(2):  # and nothing is logged twice
+        logged, (line,) = log_spools()
+        assert logged == 0
+        assert re.fullmatch(
+            rf"{spool.path} holds what this version cannot log, [^\n]*version", line
+        )
+        assert only_run(client, "study").info.status == "KILLED"
+    assert len(spool.read()) == len(operations) + 1
+    with pytest.warns(match="cannot log"):
+        assert sync() == 0
+
+
+def test_a_newer_spool_is_left_alone_and_others_are_logged(client, home):
+    newer = left_by_a_dead_process("20260101-newer")
+    json_lines.append(newer.path, {"format": FORMAT + 1})
+    before = newer.path.read_bytes()
+    pipe = home / "spool" / "20260102-pipe.jsonl"
+    os.mkfifo(pipe)
+    with pytest.warns(match="a newer version|not a regular file"):
+        left_by_a_dead_process("20260103-this")  # it logs the others first
+    logged, kept = log_spools()
+    assert logged == 1
+    assert {line.split()[0] for line in kept} == {str(newer.path), str(pipe)}
+    assert newer.path.read_bytes() == before
+    assert sorted(run.info.status for run in study_runs("once")) == ["KILLED", "RUNNING"]
+
+
+def test_operations_without_the_start_of_a_study_are_kept(client):
+    spool = Spool("invocation")
+    spool.add({"do": "close"})
+    assert log_spools() == (1, [])  # there is no run to close
+    spool.add({"do": "finish_study", "at": 1, "status": "FINISHED", "metrics": {}, "tags": {}})
+    logged, (line,) = log_spools()
+    assert (logged, "'finish_study' without a study" in line) == (0, True)
+    assert spool.path.exists()
+
+
+def test_times_do_not_go_back_with_the_clock(client, monkeypatch):
+    tracker = Tracker("once", "invocation")
+    tracker.start_study(STUDY)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: 1000.0)
+        tracker.finish_study("FINISHED", {}, {})
+    run = only_run(client, "study")
+    assert run.info.end_time >= run.info.start_time

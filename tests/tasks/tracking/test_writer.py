@@ -10,7 +10,7 @@ from tasks.cache.entry import Entry, files_in
 from tasks.reporting.page import PAGE
 from tasks.tracking.client import DESCRIPTION_TAG, INVOCATION_TAG, KIND_TAG, search_everywhere
 from tasks.tracking.run_plan import RunPlan
-from tasks.tracking.writer import Writer, local_time, verdict_metrics
+from tasks.tracking.writer import Writer, verdict_metrics
 
 PARAMETERS = {"name": "made", "training": {"epochs": 3}}
 START = {"do": "start_study", "at": 1000, "parameters": PARAMETERS, "source": {"mlflow.user": "me"}}
@@ -78,7 +78,7 @@ def test_a_repeated_start_opens_one_parent_run(client, writer):
     again.apply(START)
     parent = parent_of(client)
     assert again.parent_id == writer.parent_id == parent.info.run_id
-    assert parent.info.run_name == f"made {local_time(1000)}"
+    assert parent.info.run_name == "made invocation"
     assert parent.data.tags["mlflow.user"] == "me"
     assert parent.data.params == {"name": "made", "training": '{"epochs": 3}'}
     tags = client.get_experiment(parent.info.experiment_id).tags
@@ -156,8 +156,10 @@ def test_a_close_kills_what_is_open(client, writer):
 
 
 def test_an_unknown_operation_is_a_programming_error(writer):
-    with pytest.raises(KeyError, match="shout"):
+    with pytest.raises(LookupError, match="there is no such operation"):
         writer.apply({"do": "shout"})
+    with pytest.raises(TypeError, match="volume"):
+        writer.apply({"do": "close", "volume": 3})
 
 
 def test_an_address_names_server_experiment_and_run(writer, model):
