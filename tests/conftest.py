@@ -39,6 +39,16 @@ def environment(tmp_path_factory):
     return {**os.environ, "STUDY_HOME": str(home), "COLUMNS": "200"}
 
 
+@pytest.fixture(scope="session")
+def saved_once(tmp_path_factory):
+    """A folder with a small saved model, not to be changed."""
+    from tests.saved_models import make_saved_model
+
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    make_saved_model(folder)
+    return folder
+
+
 @pytest.fixture
 def study(environment, monkeypatch):
     monkeypatch.setenv("STUDY_HOME", environment["STUDY_HOME"])

@@ -20,7 +20,7 @@ from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.cache import store
 from tasks.system.folders import report_path
 from tasks.tracking.client import connect
-from tests.conftest import executed, model_runs, study_runs
+from tests.conftest import COMMAND, executed, model_runs, study_runs
 from tests.servers import end, free_port, start
 
 TRAIN = "train[depth=2, latent_dim=2, seed=0]"
@@ -157,13 +157,13 @@ def test_a_registered_encoder_is_served_and_gives_the_same_latents(study, enviro
     loaded = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
     latents = np.array(json.loads(loaded.stdout))
     assert latents == pytest.approx(in_process_latents(images), abs=1e-5)
-    with served(environment, "models:/latent-study-smoke-encoder@d5") as address:
+    with served(environment, "latent-study-smoke-encoder@d5") as address:
         body = json.dumps({"inputs": images.tolist()}).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{address}/invocations", body, headers)
         with urllib.request.urlopen(request, timeout=60) as response:
             answer = json.load(response)["predictions"]
-    assert np.array(answer) == pytest.approx(latents, abs=1e-5)
+    assert (np.array(answer) == latents).all()
 
 
 def in_process_latents(images):
@@ -177,17 +177,10 @@ def in_process_latents(images):
 
 @contextmanager
 def served(environment, model):
-    """A model behind ``mlflow models serve``; its address."""
+    """A model behind ``study serve-model``; its address."""
     address = f"http://127.0.0.1:{(port := free_port())}"
-    programs = str(Path(sys.executable).parent)
-    variables = {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{environment['STUDY_HOME']}/mlflow.db",
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "PATH": f"{programs}:{environment['PATH']}",
-    }
-    command = [f"{programs}/mlflow", "models", "serve", "-m", model]
-    command += ["--env-manager", "local", "--port", str(port)]
-    process = start(command, f"{address}/ping", environment | variables)
+    command = [*COMMAND, "serve-model", model, "--port", str(port)]
+    process = start(command, f"{address}/ping", environment)
     try:
         yield address
     finally:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # A file imports its own room and the rooms before it. A room is a folder or a file.
 ORDER = [
     "models.specs",
+    "models.exported",
     "models.networks",
     "models.objectives",
     "models.training",

@@ -15,6 +15,7 @@ from flows.commands.report import report
 from flows.commands.rerun import rerun
 from flows.commands.run import run
 from flows.commands.serve import serve
+from flows.commands.serve_model import serve_model
 from flows.commands.status import status
 from flows.commands.sync import sync
 from flows.commands.ui import ui
@@ -39,6 +40,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     report: "study report --compare mnist mnist-as-reported --open",
     export: r"study export 'train\[depth=2, latent_dim=20, seed=0]' --to exported",
     register: "study register mnist",
+    serve_model: "study serve-model latent-study-mnist-encoder@d20",
     sync: "study sync",
     ui: "study ui",
 }

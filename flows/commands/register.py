@@ -1,5 +1,6 @@
 """``study register``: registers the best models under names and aliases."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -19,7 +20,13 @@ def register(
             found = register_best(connect(), study)
     except LookupError as error:
         raise ConfigError(f"{error}; see: study status") from None
-    width = max(len(f"{one.name}@{one.alias}") for one in found)
-    for one in found:
+    width = max((len(f"{one.name}@{one.alias}") for one in found.registered), default=0)
+    for one in found.registered:
         name = f"models:/{f'{one.name}@{one.alias}':{width}}"
         typer.echo(f"{name}  version {one.version}, {one.metric} {one.value:.4g}, {one.run}")
+    for why in found.refused:
+        typer.echo(
+            f"study: {why}; not registered, `study run {study}` logs what is missing", err=True
+        )
+    if found.refused:
+        sys.exit(1)

@@ -1,4 +1,4 @@
-"""Starts Prefect and MLflow servers as child processes, and checks whether servers answer.
+"""Starts Prefect and MLflow servers as child processes, checks servers, and serves models.
 
 Imports ``models``, ``tasks`` and ``flows.configuration``.
 """

@@ -1,10 +1,10 @@
 """Trained networks as MLflow models: saved by a worker, logged to a run, registered, loaded.
 
-They are torch.export programs, so that loading one unpickles nothing.
+They are torch.export programs. Loading one runs nothing that its files hold, see
+``tasks.artifacts.saved_model``.
 """
 
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -22,17 +22,19 @@ from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
+from models.specs import ConfigError
+from tasks.artifacts.saved_model import SavedModel, load_saved_folder, load_saved_model
+from tasks.system.files import read_regular_file
 from tasks.system.locks import mlflow_lock
 from tasks.tracking.config import tracking_uri
 
 if TYPE_CHECKING:
-    from mlflow.pyfunc import PyFuncModel
     from torch import nn
-
 
 MODEL_FILE = "MLmodel"  # in every folder with a saved model
 DIGEST_TAG, VERSIONS_TAG = "study.digest", "mlflow.modelVersions"
 REQUIREMENTS = ("mlflow", "numpy", "torch")
+UNKNOWN_CODES = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 MODEL_METRICS = ("final_train_loss", "final_test_loss", "test_accuracy")
 
 
@@ -171,17 +173,47 @@ def delete_models(client: MlflowClient, run: Run) -> None:
         client.delete_logged_model(model_id)
 
 
-def load_model(name: str) -> "PyFuncModel":
-    """A registered model by ``NAME@ALIAS``; its ``predict`` takes and returns float32 arrays.
+def load_model(name: str) -> SavedModel:
+    """A registered model by ``NAME@ALIAS`` or ``NAME/VERSION``, checked and loaded.
 
-    Loading unpickles nothing. Raises mlflow.exceptions.MlflowException if there is no such model.
+    Its ``predict`` takes and returns float32 arrays. Nothing of its files is run: they are read as
+    data. Raises ConfigError if there is no such model, or its files are not those that
+    ``save_model`` writes.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import mlflow
-        import mlflow.pyfunc
+    client = MlflowClient(tracking_uri())
+    registered, at, alias = name.removeprefix("models:/").partition("@")
+    if not at:
+        registered, _, number = registered.partition("/")
+    try:
+        if at:
+            number = client.get_model_version_by_alias(registered, alias).version
+        location = client.get_model_version_download_uri(registered, str(number))
+    except MlflowException as error:
+        if error.error_code not in UNKNOWN_CODES:
+            raise
+        raise ConfigError(
+            f"no model {name!r} in MLflow; `study register` makes them, as NAME@ALIAS"
+        ) from None
+    return load_logged_files(name, location)
 
-    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    mlflow.set_tracking_uri(tracking_uri())
-    model: PyFuncModel = mlflow.pyfunc.load_model(f"models:/{name}")
-    return model
+
+def load_logged_files(name: str, location: str) -> SavedModel:
+    """The model whose files are at this address in the artifact store, checked and loaded.
+
+    ``name`` is for messages. Raises RefusedModelError if the files are missing or not those that
+    ``save_model`` writes.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+    store = get_artifact_repository(location, tracking_uri=tracking_uri())
+    if isinstance(store, LocalArtifactRepository):
+        return load_saved_folder(name, Path(store.artifact_dir))
+    listed = [one for folder in (None, "data") for one in store.list_artifacts(folder)]
+    sizes = {one.path: one.file_size or 0 for one in listed if one.path != "data"}
+    with tempfile.TemporaryDirectory() as temporary:
+
+        def read(file: str, limit: int) -> bytes:
+            return read_regular_file(Path(store.download_artifacts(file, temporary)), limit)
+
+        return load_saved_model(name, sizes, read)

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mlflow.entities import Run
+from mlflow.entities import LoggedModel, Run
 from mlflow.tracking import MlflowClient
 
+from tasks.artifacts.saved_model import RefusedModelError
 from tasks.tracking.client import KIND_TAG, STUDY_TAG, search_everywhere
 from tasks.tracking.config import mlflow_config
-from tasks.tracking.logged_models import models_of, register_model
+from tasks.tracking.logged_models import load_logged_files, models_of, register_model
 
 BEST = "best"
 
@@ -25,13 +26,21 @@ class RegisteredModel(NamedTuple):
     value: float
 
 
-def register_best(client: MlflowClient, study: str) -> list[RegisteredModel]:
+class Registration(NamedTuple):
+    """What was registered, and for each model that was not, why, in one line."""
+
+    registered: list[RegisteredModel]
+    refused: list[str]
+
+
+def register_best(client: MlflowClient, study: str) -> Registration:
     """Register the best models of every latent size, and the best of all, of a study's dataset.
 
     All finished runs on the same images count, whichever study logged them. Autoencoders are
     compared by test loss, classifiers by test accuracy. The best is chosen on the test set, so its
     value is optimistic. Names are ``PREFIX-STUDY-PART``, aliases ``d20`` for latent size 20, and
-    ``best``. Raises LookupError if there is nothing to register.
+    ``best``. A model whose files are missing, or not those of ``save_model``, is refused.
+    Raises LookupError if there is nothing to register.
     """
     finished = "attributes.status = 'FINISHED'"
     name = re.sub(r"[^\w.-]", "", study)  # MLflow's search conditions have no escapes
@@ -44,18 +53,29 @@ def register_best(client: MlflowClient, study: str) -> list[RegisteredModel]:
     models = search_everywhere(client, f"{same} AND tags.`{KIND_TAG}` = 'model'")
     classifiers = search_everywhere(client, f"{same} AND tags.`{KIND_TAG}` = 'transfer'")
     found = [
-        *_register(client, name, models, "final_test_loss", higher_is_better=False),
-        *_register(client, name, classifiers, "test_accuracy", higher_is_better=True),
+        *_best(client, models, "final_test_loss", higher_is_better=False),
+        *_best(client, classifiers, "test_accuracy", higher_is_better=True),
     ]
     if not found:
         raise LookupError(f"the runs of {study!r} have no models; run it again to log them")
-    return found
+    refused = _why_refused(found)
+    usable = [one for one in found if one.model.model_id not in refused]
+    return Registration([_register(client, name, one) for one in usable], [*refused.values()])
 
 
-def _register(
-    client: MlflowClient, study: str, runs: list[Run], metric: str, *, higher_is_better: bool
-) -> Iterator[RegisteredModel]:
-    """Register the models of the best run of each latent size, and of the best run of all."""
+class _Candidate(NamedTuple):
+    """A logged model that is the best under this alias, by its run's value of this metric."""
+
+    model: LoggedModel
+    alias: str
+    run: Run
+    metric: str
+
+
+def _best(
+    client: MlflowClient, runs: list[Run], metric: str, *, higher_is_better: bool
+) -> Iterator[_Candidate]:
+    """The models of the best run of each latent size, and of the best run of all."""
     sign = -1 if higher_is_better else 1
     usable = [run for run in runs if metric in run.data.metrics and models_of(run)]
     usable.sort(key=lambda run: sign * run.data.metrics[metric])
@@ -66,9 +86,24 @@ def _register(
     for alias, run in best.items():
         of_run = f"source_run_id = '{run.info.run_id}'"
         for model in client.search_logged_models([run.info.experiment_id], of_run):
-            parts = (mlflow_config().registered_model, study, model.name)
-            version = register_model(client, "-".join(parts), model, alias)
-            value = run.data.metrics[metric]
-            yield RegisteredModel(
-                version.name, str(version.version), alias, str(run.info.run_name), metric, value
-            )
+            yield _Candidate(model, alias, run, metric)
+
+
+def _why_refused(found: list[_Candidate]) -> dict[str, str]:
+    """Why models are not registered, by their ids; each model is checked once."""
+    models = {one.model.model_id: one for one in found}
+    refused = {}
+    for model_id, one in models.items():
+        try:
+            name = f"{one.model.name} of {one.run.info.run_name}"
+            load_logged_files(name, one.model.artifact_location)
+        except RefusedModelError as error:
+            refused[model_id] = str(error)
+    return refused
+
+
+def _register(client: MlflowClient, study: str, best: _Candidate) -> RegisteredModel:
+    name = "-".join((mlflow_config().registered_model, study, best.model.name))
+    version = register_model(client, name, best.model, best.alias)
+    run, value = str(best.run.info.run_name), best.run.data.metrics[best.metric]
+    return RegisteredModel(name, str(version.version), best.alias, run, best.metric, value)

@@ -68,7 +68,7 @@ def test_warnings_are_one_line_without_passwords(monkeypatch, capsys):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
 def test_a_command_has_a_help_with_an_example(command):
-    name = command.__name__
+    name = command.__name__.replace("_", "-")
     result = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "300"})
     assert result.exit_code == 0
     assert " ".join(command.__doc__.split("\n\n")[0].split()) in " ".join(result.output.split())

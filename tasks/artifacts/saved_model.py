@@ -1,0 +1,234 @@
+"""A network saved as an MLflow model: its files checked, its network loaded; none of it is run.
+
+MLflow's own loader obeys the folder: it imports the loader and the code that ``MLmodel`` names,
+unpickles, and evaluates texts. Here the files are data, and whatever ``save_model`` does not write
+is refused.
+"""
+
+import json
+import math
+import os
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.specs import ConfigError
+from tasks.system.files import read_regular_file
+from tasks.system.yaml_files import parse_yaml
+
+if TYPE_CHECKING:
+    from models.exported.program import Program
+
+DESCRIPTION = "MLmodel"
+ARCHIVE = "data/model.pt2"
+# the files that a saved model may have, and their largest sizes in bytes; only two are read
+SAVED_FILES = {
+    DESCRIPTION: 2**14,
+    ARCHIVE: 2**30,
+    "conda.yaml": 2**18,
+    "python_env.yaml": 2**18,
+    "requirements.txt": 2**18,
+    "input_example.json": 2**28,
+    "serving_input_example.json": 2**28,
+    "registered_model_meta": 2**18,  # by MLflow's own loader
+}
+FLAVORS: dict[str, dict[str, Any]] = {
+    "python_function": {
+        "config": {"device": "cpu"},
+        "data": "data",
+        "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+        "loader_module": "mlflow.pytorch",
+        "pickle_module_name": "mlflow.pytorch.pickle_module",
+    },
+    "pytorch": {"code": None, "model_data": "data"},
+}
+VERSIONS = {"python_function": "python_version", "pytorch": "pytorch_version"}
+MAX_VALUES = 2**26  # of one input or output
+MAX_BRACKETS, MAX_DEPTH = 200, 20  # of the description
+ReadFile = Callable[[str, int], bytes]  # of a file by name; OSError if it has more bytes than this
+
+
+class RefusedModelError(ConfigError):
+    """A saved model that is not loaded; the message names it and says what was found."""
+
+
+class SavedModel:
+    """A loaded network: it maps float32 (n, *inputs) to float32 (n, *outputs), on the CPU.
+
+    ``name`` is for messages; ``inputs`` and ``outputs`` are the shapes for one image.
+    """
+
+    def __init__(
+        self, name: str, inputs: tuple[int, ...], outputs: tuple[int, ...], program: "Program"
+    ):
+        self.name, self.inputs, self.outputs = name, inputs, outputs
+        self._program = program
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        """The outputs (n, *outputs), float32, for a batch (n, *inputs), float32.
+
+        Raises ValueError for another type or shape, and for a batch that the network cannot take.
+        """
+        import torch
+
+        from models.exported.schema import ProgramError
+
+        expected = f"float32 (n{''.join(f', {size}' for size in self.inputs)})"
+        if not isinstance(batch, np.ndarray):
+            raise ValueError(f"{self.name} takes an array {expected}, not {type(batch).__name__}")
+        if batch.dtype != np.float32 or batch.shape[1:] != self.inputs or not batch.ndim:
+            given = f"{batch.dtype} {batch.shape}"
+            raise ValueError(f"{self.name} takes an array {expected}, not {given}")
+        if not len(batch):
+            return np.zeros((0, *self.outputs), np.float32)
+        try:
+            result = self._program(torch.tensor(batch))  # a copy: it may be changed in place
+        except ProgramError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+        if result.dtype is not torch.float32 or result.shape != (len(batch), *self.outputs):
+            given = f"{result.dtype} {tuple(result.shape)}"
+            raise ValueError(f"{self.name} returned {given} for {len(batch)} images")
+        return result.detach().numpy().copy()
+
+
+def load_saved_model(name: str, sizes: Mapping[str, int], read: ReadFile) -> SavedModel:
+    """The network of a saved model, from the sizes of its files and a function that reads one.
+
+    ``name`` is for messages. Raises RefusedModelError unless the files are those that
+    ``save_model`` writes, and the network runs on a batch of zeros.
+    """
+    from models.exported.program import Program
+    from models.exported.schema import ProgramError
+
+    try:
+        _check_files(sizes)
+        inputs, outputs = _signature(read(DESCRIPTION, SAVED_FILES[DESCRIPTION]))
+        program = Program(read(ARCHIVE, SAVED_FILES[ARCHIVE]))
+        model = SavedModel(name, inputs, outputs, program)
+    except (ProgramError, _ForeignError) as error:
+        raise RefusedModelError(f"{name} is not loaded: {error}") from None
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise RefusedModelError(f"{name} is not loaded: its files cannot be read ({why})") from None
+    try:
+        model.predict(np.zeros((2, *inputs), np.float32))
+    except ValueError as error:
+        raise RefusedModelError(f"{name} is not loaded: {error}") from None
+    return model
+
+
+def load_saved_folder(name: str, folder: Path) -> SavedModel:
+    """The network of a saved model in a local folder.
+
+    Raises RefusedModelError as ``load_saved_model`` does, and for links and special files.
+    """
+
+    def read(file: str, limit: int) -> bytes:
+        return read_regular_file(folder / file, limit, follow_links=False)
+
+    try:
+        sizes = _sizes(folder)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise RefusedModelError(f"{name} is not loaded: its files cannot be read ({why})") from None
+    except _ForeignError as error:
+        raise RefusedModelError(f"{name} is not loaded: {error}") from None
+    return load_saved_model(name, sizes, read)
+
+
+class _ForeignError(ValueError):
+    """What ``save_model`` does not write."""
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """The sizes of the files in a folder by their names; of links and the like none is read."""
+    found = {}
+    for place in ("", "data/"):
+        with os.scandir(folder / place) as entries:
+            for entry in entries:
+                name, status = place + entry.name, entry.stat(follow_symlinks=False)
+                if name == "data" and stat.S_ISDIR(status.st_mode):
+                    continue
+                if not stat.S_ISREG(status.st_mode):
+                    raise _ForeignError(f"{name[:80]!r} is not a regular file")
+                found[name] = status.st_size
+                _check_file(name, status.st_size)
+    return found
+
+
+def _check_files(sizes: Mapping[str, int]) -> None:
+    for name, size in sizes.items():
+        _check_file(name, size)
+    for name in (DESCRIPTION, ARCHIVE):
+        if name not in sizes:
+            raise _ForeignError(f"its file {name!r} is missing")
+
+
+def _check_file(name: str, size: int) -> None:
+    if name not in SAVED_FILES:
+        raise _ForeignError(f"it has the file {name[:80]!r}, which no saved model has")
+    if size > SAVED_FILES[name]:
+        raise _ForeignError(f"its file {name!r} is larger than {SAVED_FILES[name]:,} bytes")
+
+
+def _signature(content: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shapes of one input and one output that ``MLmodel`` states, if it is one of ours."""
+    described = _plain_yaml(content)
+    if not isinstance(described, dict) or not isinstance(described.get("flavors"), dict):
+        raise _ForeignError(f"its file {DESCRIPTION!r} names no flavors")
+    _check_flavors(described["flavors"])
+    signature = described.get("signature")
+    if not isinstance(signature, dict) or signature.get("params"):
+        raise _ForeignError(f"its file {DESCRIPTION!r} has no signature of ours")
+    return _shape(signature.get("inputs")), _shape(signature.get("outputs"))
+
+
+def _plain_yaml(content: bytes) -> Any:
+    """The value of a small YAML text. Aliases, which can stand for any amount, are refused."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+
+    try:
+        text, depth = content.decode(), 0
+        if text.count("[") + text.count("{") > MAX_BRACKETS:  # the parser reads them ahead, slowly
+            raise ValueError("too many brackets")
+        for event in YAML(typ="safe", pure=True).parse(text):
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if depth > MAX_DEPTH or isinstance(event, AliasEvent):
+                raise ValueError("it is nested too deeply, or has aliases")
+        return parse_yaml(text)
+    except (ValueError, YAMLError, RecursionError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise _ForeignError(f"its file {DESCRIPTION!r} is not plain YAML ({why})") from None
+
+
+def _check_flavors(flavors: dict[str, Any]) -> None:
+    """Refuse an ``MLmodel`` that would have MLflow load anything but our archive."""
+    for name in sorted(flavors.keys() | FLAVORS.keys(), key=str):
+        expected, given = FLAVORS.get(name), flavors.get(name)
+        if expected is None or not isinstance(given, dict):
+            shown = str(name)[:80]
+            raise _ForeignError(f"the flavor {shown!r} in {DESCRIPTION!r} is missing or not ours")
+        for key in sorted((given.keys() | expected.keys()) - {VERSIONS[name]}, key=str):
+            if key not in given or given[key] != expected.get(key, NotImplemented):
+                found = f"{str(key)[:80]}: {str(given.get(key))[:80]!r}"
+                raise _ForeignError(f"the flavor {name!r} in {DESCRIPTION!r} has {found}")
+
+
+def _shape(text: Any) -> tuple[int, ...]:
+    """The shape for one image of a tensor that a signature describes as JSON."""
+    try:
+        (described,) = json.loads(text)
+        spec = described["tensor-spec"]
+        batch, *shape = spec["shape"]
+        is_ours = described["type"] == "tensor" and spec["dtype"] == "float32" and batch == -1
+    except (ValueError, TypeError, KeyError, RecursionError):
+        is_ours, shape = False, []
+    are_sizes = all(type(size) is int and size > 0 for size in shape)
+    if not is_ours or not are_sizes or math.prod(shape) > MAX_VALUES:
+        raise _ForeignError(f"its signature {str(text)[:80]!r} is not of float32 tensors")
+    return tuple(shape)

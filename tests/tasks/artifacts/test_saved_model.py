@@ -1,0 +1,191 @@
+"""What a folder may hold: nothing of it is run, and what is not ours is refused in one line."""
+
+import re
+import shutil
+import zipfile
+from time import perf_counter
+
+import numpy as np
+import pytest
+
+from models.specs import ConfigError
+from tasks.artifacts.saved_model import RefusedModelError, load_saved_folder
+from tests.saved_models import (
+    ARCHIVE,
+    ATTACKS,
+    INPUTS,
+    WEIGHTS,
+    members_of,
+    with_call,
+    with_graph,
+    with_json,
+    write_members,
+)
+
+
+@pytest.fixture
+def saved(saved_once, tmp_path):
+    """A folder with a saved model, to be changed."""
+    return shutil.copytree(saved_once, tmp_path / "model")
+
+
+@pytest.fixture
+def model(saved):
+    return load_saved_folder("encoder", saved)
+
+
+def refusal(folder):
+    """Why a folder is not loaded: one line that names the model."""
+    with pytest.raises(RefusedModelError) as error:
+        load_saved_folder("encoder@d5", folder)
+    text = str(error.value)
+    assert text.startswith("encoder@d5 is not loaded: ")
+    assert "\n" not in text
+    assert len(text) < 500
+    return text
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nothing_in_a_folder_is_run(name, saved, tmp_path):
+    attack, message = ATTACKS[name]
+    canary = tmp_path / "canary"
+    attack(saved, canary)
+    start = perf_counter()
+    if message is None:
+        assert load_saved_folder("m", saved).predict(np.zeros((2, *INPUTS), np.float32)).any()
+    else:
+        assert re.search(message, refusal(saved))
+    assert perf_counter() - start < 5
+    assert not canary.exists()
+
+
+def test_what_is_refused_is_a_mistake_of_the_user():
+    assert issubclass(RefusedModelError, ConfigError)
+
+
+@pytest.mark.parametrize("file", ["MLmodel", ARCHIVE])
+def test_a_missing_file_is_named(saved, file):
+    (saved / file).unlink()
+    assert refusal(saved).endswith(f"its file {file!r} is missing")
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    assert "its files cannot be read (No such file or directory)" in refusal(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("loader_module: mlflow.pytorch", "loader_module: os", "loader_module: 'os'"),
+        ("pickle_module_name: mlflow.pytorch", "pickle_module_name: x", "pickle_module_name"),
+        ("device: cpu", "device: cpu\n      other: 1", "config: "),
+        ("code: null", "code: code", "code: 'code'"),
+        ("model_data: data", "model_data: ..", "model_data: '..'"),
+        ("    data: data", "    data: /tmp", "data: '/tmp'"),
+        ("conda: conda.yaml", "conda: /tmp/x", "env: "),
+        ("flavors:", "flavours:", "names no flavors"),
+        ('"float32"', '"object"', "is not of float32 tensors"),
+        ("    6, 6]", "    6, 99999999]", "is not of float32 tensors"),
+        ("    6, 6]", "    7, 7]", "'torch.ops.aten.linear.default' fails: "),
+        ("    3]", "    4]", r"returned torch.float32 (2, 3) for 2 images"),
+    ],
+)
+def test_a_changed_description_is_refused(saved, old, new, message):
+    text = (saved / "MLmodel").read_text()
+    assert old in text
+    (saved / "MLmodel").write_text(text.replace(old, new))
+    assert message in refusal(saved)
+
+
+def test_a_model_that_mlflow_loaded_before_is_loaded(saved):
+    (saved / "registered_model_meta").write_text("model_name: encoder\n")
+    load_saved_folder("encoder", saved)
+
+
+def test_a_batch_of_another_type_or_shape_is_an_error_in_one_line(model):
+    expected = r"^encoder takes an array float32 \(n, 1, 6, 6\), not "
+    for batch, given in [
+        (np.zeros((2, *INPUTS)), r"float64 \(2, 1, 6, 6\)$"),
+        (np.zeros(INPUTS, np.float32), r"float32 \(1, 6, 6\)$"),
+        (np.float32(1), "float32$"),
+        ([[1.0]], "list$"),
+    ]:
+        with pytest.raises(ValueError, match=expected + given):
+            model.predict(batch)
+
+
+def test_a_batch_is_not_changed_and_results_are_new_arrays(model):
+    batch = np.random.default_rng(0).random((5, *INPUTS), dtype=np.float32)
+    before = batch.copy()
+    first = model.predict(batch)
+    assert (batch == before).all()
+    assert first.dtype == np.float32
+    again = first.copy()
+    first[:] = 0
+    assert (model.predict(batch) == again).all()
+    assert model.predict(batch[:0]).shape == (0, 3)
+
+
+def test_a_model_that_changes_its_weights_is_refused(saved):
+    weight = "p_4_weight"
+    with_call(
+        saved,
+        "torch.ops.aten.add_.Scalar",
+        ("self", "as_tensor", {"name": weight}),
+        ("other", "as_int", 1),
+    )
+    assert "it changes its own weights" in refusal(saved)
+
+
+def test_batch_norm_in_training_mode_is_refused(saved):
+    def change(graph):
+        for node in graph["nodes"]:
+            for one in node["inputs"]:
+                if one["name"] == "training":
+                    one["arg"] = {"as_bool": True}
+
+    with_graph(saved, change)
+    assert "'training' of 'torch.ops.aten.batch_norm.default' is not False" in refusal(saved)
+
+
+def test_weights_beyond_the_end_of_their_file_are_refused(saved):
+    def change(weights):
+        for one in weights["config"].values():
+            one["tensor_meta"]["storage_offset"] = {"as_int": 10**12}
+
+    with_json(saved, WEIGHTS, change)
+    assert "does not fit its file" in refusal(saved)
+
+
+def test_weights_that_stand_for_more_than_their_file_are_refused(saved):
+    def change(weights):
+        for one in weights["config"].values():
+            one["tensor_meta"]["sizes"] = [{"as_int": 10**9}]
+            one["tensor_meta"]["strides"] = [{"as_int": 0}]
+
+    with_json(saved, WEIGHTS, change)
+    assert "does not fit its file" in refusal(saved)
+
+
+def test_an_archive_of_another_kind_is_refused(saved):
+    members = members_of(saved)
+    write_members(saved, members.items(), zipfile.ZIP_DEFLATED)
+    assert "is compressed or encrypted" in refusal(saved)
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        write_members(saved, [*members.items(), next(iter(members.items()))])
+    assert "twice in its archive" in refusal(saved)
+    write_members(saved, [(f"model/data/weights/weight_{n}", b"") for n in range(10_001)])
+    assert "more than 10,000 files" in refusal(saved)
+    (saved / ARCHIVE).write_bytes(b"no zip file")
+    assert "a broken archive" in refusal(saved)
+
+
+def test_declared_sizes_larger_than_the_archive_are_refused(saved):
+    members = members_of(saved)
+    write_members(saved, members.items())
+    content = bytearray((saved / ARCHIVE).read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    for place in (entry + 20, entry + 24):  # stored and real size of the last member
+        content[place : place + 4] = (2**31).to_bytes(4, "little")
+    (saved / ARCHIVE).write_bytes(content)
+    assert "declared larger than the archive" in refusal(saved)
