@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import pytest
 
 from tasks.system.running_servers import forget_servers, record_servers, running_servers
@@ -32,3 +35,23 @@ def test_a_damaged_file_counts_as_no_servers(home, content):
     assert running_servers() == {}
     record_servers(MLFLOW)
     assert running_servers() == MLFLOW
+
+
+def test_a_copied_or_moved_home_does_not_use_the_servers_of_the_other_folder(
+    home, tmp_path, monkeypatch
+):
+    record_servers(PREFECT)
+    (tmp_path / "link").symlink_to(home)
+    monkeypatch.setenv("STUDY_HOME", str(tmp_path / "link"))
+    assert running_servers() == PREFECT
+    shutil.copytree(home, tmp_path / "copy")
+    monkeypatch.setenv("STUDY_HOME", str(tmp_path / "copy"))
+    assert running_servers() == {}
+    record_servers(MLFLOW)
+    assert running_servers() == MLFLOW
+
+
+def test_a_record_that_does_not_name_its_folder_is_read(home):
+    home.mkdir()
+    (home / "servers.json").write_text(json.dumps(PREFECT))
+    assert running_servers() == PREFECT
