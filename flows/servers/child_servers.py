@@ -123,7 +123,7 @@ def stop_servers(servers: list[ChildServer]) -> None:
     processes = [server.process for server in servers]
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # the latter on macOS, if it ended
                 os.killpg(process.pid, number)
         for process in processes:
             with suppress(subprocess.TimeoutExpired):

@@ -39,9 +39,10 @@ class EmbeddedPrefect:
             try:
                 socket.create_connection(listening.getsockname()).close()
             except OSError as error:
+                command = "ifconfig lo0 up" if sys.platform == "darwin" else "ip link set lo up"
                 raise ConfigError(
                     f"Prefect needs this machine's loopback network ({error.strerror}); "
-                    "bring it up, as root: ip link set lo up"
+                    f"bring it up, as root: {command}"
                 ) from None
             self.address = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
             self._process = subprocess.Popen(
