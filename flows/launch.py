@@ -19,7 +19,7 @@ from flows.servers.embedded_prefect import EmbeddedPrefect
 from flows.servers.health import use_running_prefect
 from models.specs import ConfigError
 from tasks.cache import shared_store
-from tasks.system.folders import folder_variables, report_path
+from tasks.system.folders import check_report_folder, folder_variables, report_path
 from tasks.system.hardware import has_gpu
 from tasks.tracking.config import mlflow_config
 
@@ -70,6 +70,7 @@ def _prepare(config: StudyConfig) -> None:
     if (config.runner.kind, config.runner.device) == ("local", "cuda") and not has_gpu():
         raise ConfigError("runner.device: 'cuda', but no Nvidia driver is loaded; use auto or cpu")
     prepare_environment()
+    check_report_folder(config.name)
     use_running_prefect()
     check_cluster(config.runner)
     shared_store.check()

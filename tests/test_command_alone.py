@@ -2,9 +2,11 @@
 
 import html
 import json
+import os
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -12,6 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tasks.cache.module_code import ROOT
 from tasks.system.folders import report_path
 from tasks.tracking.client import connect
 from tests.conftest import COMMAND, executed, model_runs, study_runs
@@ -167,3 +170,31 @@ def test_a_stack_gives_what_its_models_give_alone(study, tmp_path, monkeypatch):
 
 def epochs_of(run):
     return connect().get_metric_history(run.info.run_id, "test_loss")
+
+
+SPAWNING = """
+from flows.commands.main import main
+from tasks.execution import worker_processes
+
+if __name__ == "__main__":
+    worker_processes.START_METHOD = "spawn"
+    main()
+"""
+
+
+@pytest.mark.slow
+def test_a_whole_study_runs_in_spawned_processes_as_on_macos(home, tmp_path):
+    program = tmp_path / "spawning.py"
+    program.write_text(SPAWNING)
+    arguments = [sys.executable, program, "run", "smoke", "--set", "runner.width=2"]
+    result = subprocess.run(
+        arguments,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"4\d done", result.stdout)
+    assert result.stderr == ""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import typer
 
 from flows.servers.health import HEALTH, is_loopback, why_unreachable
+from flows.servers.prefect_database import replace_unknown_database
 from models.specs import ConfigError
 from tasks.system.folders import study_home
 from tasks.system.polling import wait_until
@@ -78,7 +79,11 @@ def _password_variables(address: str) -> dict[str, str]:
 
 
 def start_prefect(host: str) -> ChildServer:
-    """Start a Prefect server on this host. Raises ConfigError if it is not of this machine."""
+    """Start a Prefect server on this host. Raises ConfigError if it is not of this machine.
+
+    A database that Prefect cannot open is set aside, with a warning.
+    """
+    replace_unknown_database()
     port = _free_port(host, PREFECT_PORT)
     address = http_address(host, port)
     arguments = ["prefect", "server", "start", "--host", host, "--port", str(port)]
@@ -118,7 +123,7 @@ def stop_servers(servers: list[ChildServer]) -> None:
     processes = [server.process for server in servers]
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # the latter on macOS, if it ended
                 os.killpg(process.pid, number)
         for process in processes:
             with suppress(subprocess.TimeoutExpired):

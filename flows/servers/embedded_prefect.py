@@ -14,6 +14,7 @@ import tempfile
 import threading
 import urllib.request
 
+from flows.servers.prefect_database import START_LOCK, replace_unknown_database
 from models.specs import ConfigError
 from tasks.system.polling import wait_until
 
@@ -25,10 +26,12 @@ STOP_SECONDS = 5
 class EmbeddedPrefect:
     """Starts the server at once, in a process of its own; ``address`` is that of its API.
 
-    Raises ConfigError if this machine has no loopback network.
+    A database that Prefect cannot open is set aside, with a warning. Raises ConfigError if this
+    machine has no loopback network.
     """
 
     def __init__(self) -> None:
+        replace_unknown_database()
         # not a pipe, which would fill up and block the server; deleted with this object
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._answered = False
@@ -36,9 +39,10 @@ class EmbeddedPrefect:
             try:
                 socket.create_connection(listening.getsockname()).close()
             except OSError as error:
+                command = "ifconfig lo0 up" if sys.platform == "darwin" else "ip link set lo up"
                 raise ConfigError(
                     f"Prefect needs this machine's loopback network ({error.strerror}); "
-                    "bring it up, as root: ip link set lo up"
+                    f"bring it up, as root: {command}"
                 ) from None
             self.address = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
             self._process = subprocess.Popen(
@@ -61,8 +65,9 @@ class EmbeddedPrefect:
         text = self._errors.read().decode(errors="replace").strip()
         why = [*ERROR_LINE.findall(text), *text.splitlines()[-1:], "without a message"][0]
         raise ConfigError(
-            f"Prefect's embedded server did not start ({why}); if its database is damaged, move "
-            f"{os.environ['PREFECT_HOME']} away: it holds the history on Prefect's page, no results"
+            f"Prefect's embedded server did not start ({why}); if its database is damaged or "
+            f"of another version, move {os.environ['PREFECT_HOME']} away: it holds the history on "
+            "Prefect's page, no results"
         )
 
     def _answers_or_ended(self) -> bool:
@@ -96,7 +101,7 @@ def main() -> None:
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             # two servers that create the database at the same time damage it
-            with FileLock(os.path.join(os.environ["PREFECT_HOME"], "start.lock")):
+            with FileLock(os.path.join(os.environ["PREFECT_HOME"], START_LOCK)):
                 await super().startup(sockets)
 
     threading.Thread(target=_end_with_parent, daemon=True).start()

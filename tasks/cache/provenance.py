@@ -5,7 +5,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -14,7 +14,10 @@ COMPUTES = "torch"  # the library whose release can change results
 
 
 class Provenance(TypedDict):
-    """``commit`` is None outside of a git checkout; ``processor`` is empty where it is unknown."""
+    """``commit`` is None outside of a git checkout; ``processor`` is empty where it is unknown.
+
+    The version of a library that is not installed is ``unknown``.
+    """
 
     python: str
     system: str
@@ -31,7 +34,7 @@ def provenance() -> Provenance:
         "system": platform.platform(),
         "processor": _processor(),
         "commit": _commit(),
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": {name: _version(name) for name in LIBRARIES},
     }
 
 
@@ -69,11 +72,25 @@ def _processor() -> str:
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
 
 
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # this project runs from a checkout that was never installed
+        return "unknown"
+
+
 def _commit() -> str | None:
-    root = Path(__file__).resolve().parent
+    """The commit of the repository that has this file; not of one around an installed package."""
+    if not _git("ls-files", "--error-unmatch", Path(__file__).name):
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=12")
+
+
+def _git(*arguments: str) -> str | None:
+    """What git prints in the folder of this file; None if it fails."""
     try:
         found = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+            ["git", "-C", str(Path(__file__).resolve().parent), *arguments],
             capture_output=True,
             text=True,
             timeout=5,

@@ -1,13 +1,14 @@
 """Worker processes: each is started once, and runs one computation at a time.
 
-A process that is killed fails its own computation only. Worker processes are forked from a server
-process that has already imported the libraries that take seconds to import.
+A process that is killed fails its own computation only. On Linux worker processes are forked from a
+server process that has already imported the libraries that take seconds to import.
 """
 
 import atexit
 import multiprocessing
 import os
 import queue
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -26,6 +27,8 @@ if TYPE_CHECKING:  # worker processes import this module, so it imports little
     from tasks.execution.session import InvocationSession
 
 POLL_SECONDS = 0.05
+# macOS: a process that is forked after its parent has used the system's libraries may crash
+START_METHOD = "spawn" if sys.platform == "darwin" else "forkserver"
 PRELOADED_MODULES = [
     "torch",
     "torchvision",
@@ -64,7 +67,7 @@ class _WorkerProcess:
     """One process, and the pipe through which its computation reports events."""
 
     def __init__(self, threads: int, device: Device):
-        context = multiprocessing.get_context("forkserver")
+        context = multiprocessing.get_context(START_METHOD)
         self._receiver, sender = context.Pipe(duplex=False)
         arguments = sender, threads, device, dict(os.environ)
         self.pool = ProcessPoolExecutor(
@@ -101,9 +104,9 @@ class WorkerProcesses:
     def __init__(self, width: int, threads: int, device: Device = "auto"):
         if width == 1 and threads > 1:  # otherwise several threads may share one core
             os.environ.setdefault("OMP_PROC_BIND", "true")
-        # a single worker imports only what it needs, when it needs it
+        # a single worker imports only what it needs, when it needs it; "spawn" ignores this
         preloaded = PRELOADED_MODULES if width > 1 else []
-        multiprocessing.get_context("forkserver").set_forkserver_preload(preloaded)
+        multiprocessing.get_context(START_METHOD).set_forkserver_preload(preloaded)
         self._threads, self._device = threads, device
         self.stopped = False
         # the processes without a computation; None in place of one that is not started yet

@@ -63,6 +63,20 @@ def default_folders(folders: dict[str, str]) -> Iterator[None]:
         _default_folders.reset(token)
 
 
+def check_report_folder(study: str) -> None:
+    """Raise ConfigError if a study's name differs from that of another only in case.
+
+    Where file names have no case, as on macOS, the reports of both would be in one folder.
+    """
+    names = {path.name for path in report_path(study).parents[1].glob("*")}
+    others = [name for name in names - {study} if name.casefold() == study.casefold()]
+    if others and study not in names:
+        raise ConfigError(
+            f"name: {study!r} differs only in case from {others[0]!r}, which has a report in "
+            f"STUDY_HOME; choose {others[0]!r} or another name"
+        )
+
+
 def report_path(study: str) -> Path:
     """The path of a study's newest report, whether it exists or not."""
     return study_home() / "reports" / study / "index.html"

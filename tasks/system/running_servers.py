@@ -11,6 +11,7 @@ from tasks.system.files import read_regular_file
 from tasks.system.folders import study_home
 
 MOST_BYTES = 65_536
+HOME = "STUDY_HOME"  # in the file: the folder that the servers use
 
 
 def _servers_file() -> Path:
@@ -20,19 +21,24 @@ def _servers_file() -> Path:
 def running_servers() -> dict[str, str]:
     """Addresses by name of server. A server that was killed may still be among them.
 
+    Those of the folder that this STUDY_HOME was copied or moved from are not: they use that folder.
     What is not an address of a server on the web is left out, and so is a damaged file.
     """
     try:
         found = json.loads(read_regular_file(_servers_file(), MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or found.pop(HOME, _home()) != _home():
         return {}
     return {
         name: address
         for name, address in found.items()
         if isinstance(address, str) and address.startswith(("http://", "https://"))
     }
+
+
+def _home() -> str:
+    return str(study_home().resolve())
 
 
 def record_servers(addresses: dict[str, str]) -> None:
@@ -61,7 +67,7 @@ def _write(addresses: dict[str, str]) -> None:
             _servers_file().unlink(missing_ok=True)
             return
         temporary = _servers_file().with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(addresses), encoding="utf-8")
+        temporary.write_text(json.dumps(addresses | {HOME: _home()}), encoding="utf-8")
         temporary.replace(_servers_file())
     except OSError as error:  # the servers run, and their addresses were printed
         warnings.warn(

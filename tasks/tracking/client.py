@@ -1,14 +1,17 @@
 """The client of MLflow's tracking store, and searches and deletions that several modules use."""
 
 import re
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import mlflow
 from mlflow.entities import Run
 from mlflow.store.db import utils as database_utils
 from mlflow.store.entities import PagedList
@@ -17,10 +20,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from tasks.system.addresses import without_credentials
+from tasks.system.databases import SIDE_FILES, known_revisions, set_aside
 from tasks.system.folders import study_home
 from tasks.system.locks import mlflow_lock
 from tasks.tracking.config import tracking_uri
 from tasks.tracking.logged_models import delete_models
+from tasks.tracking.moved_home import follow_moved_home
 
 # Tags of runs. STUDY_TAG is the study's name, KEY_TAG the key of the store entry that a run shows.
 KIND_TAG, KEY_TAG, STUDY_TAG, TASK_TAG = "study.kind", "study.key", "study.name", "study.task"
@@ -37,13 +42,17 @@ Item = TypeVar("Item")
 # MLflow would try for two minutes to open a database; the tracker tries again instead.
 database_utils.MAX_RETRY_COUNT = 1
 PROGRAMMING_ERRORS = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
+OTHER_VERSION = re.compile(  # MLflow's, and Alembic's if a table is missing, too
+    r"database schema \(found version (\w+),|Can't locate revision identified by '(\w+)'"
+)
 REFUSAL_CODES = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"}
 
 
 class TrackingError(ConnectionError):
     """MLflow did not do what was requested; the message is one line.
 
-    Trying again may help, except if MLflow ``refused`` it or the database is ``damaged``.
+    Trying again may help, except if MLflow ``refused`` it, or if the database is ``damaged`` or of
+    another version of MLflow.
     """
 
     refused = False
@@ -66,7 +75,7 @@ def tracking_errors(failure: str = "did not take what was logged") -> Iterator[N
         cause = _database_error(error) or error
         raised = TrackingError(f"MLflow {failure}: {_reason(cause)}")
         raised.refused = getattr(error, "error_code", None) in REFUSAL_CODES
-        raised.damaged = _is_damage(cause)
+        raised.damaged = _is_damage(cause) or OTHER_VERSION.search(str(cause)) is not None
         raise raised from error
 
 
@@ -87,6 +96,8 @@ def _reason(cause: BaseException) -> str:
     uri = tracking_uri()
     text = str(cause).strip() or type(cause).__name__
     said = without_credentials(text.partition("\n")[0])
+    if found := OTHER_VERSION.search(text):
+        return _other_version(uri, found[1] or found[2])
     if isinstance(cause, sqlite3.Error):
         advice = "; move it away, and a new one is made" if _is_damage(cause) else ""
         return f"{make_url(uri).database}: {said}{advice}"
@@ -98,6 +109,21 @@ def _reason(cause: BaseException) -> str:
     return said
 
 
+def _other_version(uri: str, revision: str) -> str:
+    """That the database is of another version of MLflow, and what to do."""
+    address = without_credentials(uri)
+    move = (
+        "move the database away with its -wal and -shm files: the next run makes a new one and "
+        "logs everything again"
+    )
+    scripts = Path(str(files("mlflow.store.db_migrations"))) / "versions"
+    if revision in known_revisions(scripts):
+        upgrade = f"mlflow db upgrade {shlex.quote(address)}"
+        return f"{address} is of an older MLflow; copy it, then run: {upgrade} (or {move})"
+    newer = f"of a newer MLflow than {mlflow.__version__}, or of an unknown one"
+    return f"{address} is {newer}; install that MLflow, or {move}"
+
+
 def connect() -> MlflowClient:
     """A client of the tracking store; a local database is created once, in WAL mode."""
     home, uri = study_home(), tracking_uri()
@@ -106,10 +132,13 @@ def connect() -> MlflowClient:
         _create_database(uri)
     client = MlflowClient(uri)
     if uri.startswith(SQLITE):
+        path = Path(make_url(uri).database or "")
         with mlflow_lock():
             client.search_experiments(max_results=1)
-            with closing(sqlite3.connect(make_url(uri).database or "")) as database:
+            with closing(sqlite3.connect(path)) as database:
                 database.execute("PRAGMA journal_mode=WAL")
+                if path.parent.resolve() == home.resolve():
+                    follow_moved_home(database)
     return client
 
 
@@ -124,7 +153,8 @@ def _create_database(uri: str) -> None:
     with mlflow_lock():
         if path.exists():
             return
-        for suffix in ("", "-journal", "-wal", "-shm"):
+        set_aside(path)  # side files of a database that was moved away would damage the new one
+        for suffix in ("", *SIDE_FILES):
             unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
         MlflowClient(str(url.set(database=str(unfinished))))
         unfinished.replace(path)

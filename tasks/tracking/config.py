@@ -13,6 +13,7 @@ from tasks.system.validation import dotted_key, plain_message
 from tasks.system.yaml_files import read_yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
+ARTIFACTS = "mlartifacts"  # the folder in STUDY_HOME
 
 
 class UiConfig(Value):
@@ -83,7 +84,7 @@ def artifact_root() -> str | None:
     """The address of the folder for new experiments' artifacts; None if the server decides."""
     if not tracking_uri().startswith("sqlite:"):
         return mlflow_config().artifact_root
-    return mlflow_config().artifact_root or (study_home() / "mlartifacts").as_uri()
+    return mlflow_config().artifact_root or (study_home() / ARTIFACTS).as_uri()
 
 
 def http_address(host: str, port: int) -> str:

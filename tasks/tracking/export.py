@@ -10,9 +10,17 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from models.specs import ConfigError
-from tasks.tracking.client import connect, find_run, tracking_errors
+from tasks.system.addresses import without_credentials
+from tasks.tracking.client import KIND_TAG, TrackingError, connect, find_run, tracking_errors
 
 FIGURE_SUFFIXES = {".png", ".svg"}
+# A file that every finished run of a kind has.
+MAIN_FILES = {
+    "model": "weights.safetensors",
+    "transfer": "weights.safetensors",
+    "interpolation": "walks.safetensors",
+    "study": "index.html",
+}
 
 
 def export_run(wanted: str, folder: Path) -> list[Path]:
@@ -21,7 +29,7 @@ def export_run(wanted: str, folder: Path) -> list[Path]:
     ``run.json`` holds parameters and tags, ``metrics.csv`` and ``metrics.parquet`` one row per
     value and step, ``figures/`` the pictures; weights, specs and tables keep their names.
     Raises LookupError if there is no such run, ConfigError for a folder that cannot be written,
-    TrackingError if MLflow cannot be read.
+    TrackingError if MLflow cannot be read or has lost the files of the run.
     """
     with tempfile.TemporaryDirectory() as temporary:
         gathered, downloaded = Path(temporary) / "gathered", Path(temporary) / "downloaded"
@@ -31,7 +39,9 @@ def export_run(wanted: str, folder: Path) -> list[Path]:
             client = connect()
             run = find_run(client, wanted)
             _write_values(client, run, gathered)
-            for file in client.list_artifacts(run.info.run_id):
+            files = client.list_artifacts(run.info.run_id)
+            _require_main_file(run, {file.path for file in files})
+            for file in files:
                 if not file.is_dir:
                     path = client.download_artifacts(run.info.run_id, file.path, str(downloaded))
                     source = Path(path)
@@ -41,6 +51,17 @@ def export_run(wanted: str, folder: Path) -> list[Path]:
             return [_move(path, folder / path.relative_to(gathered)) for path in _files(gathered)]
         except OSError as error:
             raise ConfigError(f"--to {str(folder)!r}: {error.strerror}; name a folder") from None
+
+
+def _require_main_file(run: Run, names: set[str]) -> None:
+    """Raise TrackingError if a finished run lacks the file that every run of its kind has."""
+    wanted = MAIN_FILES.get(run.data.tags.get(KIND_TAG, ""))
+    if run.info.status == "FINISHED" and wanted is not None and wanted not in names:
+        raise TrackingError(
+            f"the run {run.info.run_name!r} has no {wanted} in "
+            f"{without_credentials(run.info.artifact_uri)}; put it back, or delete the run on "
+            "MLflow's page: the next run of its study logs it again"
+        )
 
 
 def _files(folder: Path) -> list[Path]:

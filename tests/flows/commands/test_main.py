@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 import warnings
 
@@ -74,3 +75,14 @@ def test_a_command_has_a_help_with_an_example(command):
     assert " ".join(command.__doc__.split("\n\n")[0].split()) in " ".join(result.output.split())
     assert EXAMPLES[command].startswith(f"study {name}")
     assert EXAMPLES[command].replace("\\[", "[") in result.output
+
+
+def test_on_windows_one_line_says_what_to_use():
+    code = (
+        "import sys; sys.platform = 'win32'; sys.modules['fcntl'] = None;import flows.commands.main"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("study: latent-study runs on Linux and macOS; on Windows use WSL2")
+    assert done.stdout == ""

@@ -1,11 +1,20 @@
 import json
+import os
 import platform
+import shutil
 import subprocess
+import sys
 from importlib.metadata import version
 
 from tasks.cache.code_digest import code_parts
 from tasks.cache.module_code import ROOT
-from tasks.cache.provenance import LIBRARIES, mixed_releases, provenance, releases_in_keys
+from tasks.cache.provenance import (
+    LIBRARIES,
+    _version,
+    mixed_releases,
+    provenance,
+    releases_in_keys,
+)
 
 
 def test_versions_and_machine_are_recorded_as_json():
@@ -29,6 +38,42 @@ def test_the_commit_is_that_of_the_checkout():
 def test_without_git_there_is_no_commit(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert provenance.__wrapped__()["commit"] is None
+
+
+def commit_of(code):
+    """The commit that the project finds when its code is in this folder."""
+    statement = "from tasks.cache.provenance import provenance; print(provenance()['commit'])"
+    done = subprocess.run(
+        [sys.executable, "-c", statement],
+        env=os.environ | {"PYTHONPATH": str(code)},
+        cwd=code.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_the_commit_of_another_repository_around_installed_code_is_not_its_own(tmp_path):
+    def git(*arguments):
+        program = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+        done = subprocess.run([*program, *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "of something else")
+    code = tmp_path / "environment" / "site-packages"
+    for package in ("models", "tasks"):
+        shutil.copytree(ROOT / package, code / package)
+    assert commit_of(code) == "None"
+    git("add", ".")
+    git("commit", "-q", "-m", "with the code")
+    assert git("rev-parse", "HEAD").startswith(commit_of(code).removesuffix("-dirty"))
+
+
+def test_a_library_that_is_not_installed_has_no_version():
+    assert _version("no-such-library") == "unknown"
+    assert _version("numpy") == version("numpy")
 
 
 def test_provenance_is_in_no_key():

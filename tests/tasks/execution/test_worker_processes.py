@@ -1,4 +1,6 @@
 import os
+import sys
+from importlib.util import module_from_spec
 
 import pytest
 
@@ -59,3 +61,19 @@ def test_workers_that_come_too_late_are_not_started():
     prestart_workers(late)
     assert pids(late) == set()
     assert take_workers(1, 1, "cpu") is not late
+
+
+@pytest.mark.parametrize(("platform", "method"), [("darwin", "spawn"), ("linux", "forkserver")])
+def test_processes_are_not_forked_on_macos(monkeypatch, platform, method):
+    monkeypatch.setattr(sys, "platform", platform)
+    again = module_from_spec(module.__spec__)  # a second copy: the first keeps its state
+    module.__spec__.loader.exec_module(again)
+    assert method == again.START_METHOD
+
+
+def test_the_other_way_to_start_processes_works_too(monkeypatch):
+    monkeypatch.setattr(module, "START_METHOD", "spawn")
+    workers = WorkerProcesses(2, 1, "cpu")
+    assert workers.run(os.getppid, {}) == os.getpid()  # not a server that forks
+    assert len(pids(workers)) == 2
+    workers.stop()

@@ -4,6 +4,7 @@ import pytest
 
 from models.specs import ConfigError
 from tasks.system.folders import (
+    check_report_folder,
     default_folders,
     folder_variables,
     report_path,
@@ -53,3 +54,15 @@ def test_a_home_that_no_database_address_can_contain_is_refused(unset, monkeypat
         study_home()
     monkeypatch.setenv("STUDY_HOME", "café")
     assert study_home() == unset / "café"
+
+
+def test_a_name_that_differs_from_another_only_in_case_is_refused(home):
+    check_report_folder("Mnist")
+    (home / "reports" / "mnist").mkdir(parents=True)
+    check_report_folder("mnist")
+    check_report_folder("mnist-2")
+    with pytest.raises(ConfigError, match=r"^name: 'Mnist' differs only in case from 'mnist'"):
+        check_report_folder("Mnist")
+    (home / "reports" / "Mnist").mkdir()  # both were made before this was refused
+    check_report_folder("Mnist")
+    check_report_folder("mnist")

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -84,3 +85,23 @@ def test_servers_that_start_together_are_all_recorded(home):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: record_servers({name: "http://127.0.0.1:1"}), names))
     assert sorted(running_servers()) == sorted(names)
+
+
+def test_a_copied_or_moved_home_does_not_use_the_servers_of_the_other_folder(
+    home, tmp_path, monkeypatch
+):
+    record_servers(PREFECT)
+    (tmp_path / "link").symlink_to(home)
+    monkeypatch.setenv("STUDY_HOME", str(tmp_path / "link"))
+    assert running_servers() == PREFECT
+    shutil.copytree(home, tmp_path / "copy")
+    monkeypatch.setenv("STUDY_HOME", str(tmp_path / "copy"))
+    assert running_servers() == {}
+    record_servers(MLFLOW)
+    assert running_servers() == MLFLOW
+
+
+def test_a_record_that_does_not_name_its_folder_is_read(home):
+    home.mkdir()
+    (home / "servers.json").write_text(json.dumps(PREFECT))
+    assert running_servers() == PREFECT

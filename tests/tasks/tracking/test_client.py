@@ -1,11 +1,21 @@
+import re
+import shlex
+import shutil
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
+from alembic import command
 from botocore.exceptions import NoCredentialsError
 from mlflow.entities import LoggedModelOutput
+from mlflow.store.db.utils import _get_alembic_config
+from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
+from sqlalchemy import create_engine
 
+from tasks.system.databases import schema_revision
 from tasks.tracking.client import (
     INVOCATION_TAG,
     KEY_TAG,
@@ -18,6 +28,8 @@ from tasks.tracking.client import (
     search_everywhere,
     tracking_errors,
 )
+
+OLDER = "cbc13b556ace"  # the version of MLflow's tables in 2020
 
 
 def test_a_database_whose_making_was_killed_is_made_again(home):
@@ -109,3 +121,81 @@ def test_an_error_of_the_database_names_its_file(home):
         tracking_errors(),
     ):
         connect()
+
+
+def set_version(database, revision):
+    with closing(sqlite3.connect(database)) as opened:
+        opened.execute("UPDATE alembic_version SET version_num = ?", [revision])
+        opened.commit()
+
+
+def experiments_of_a_new_process():
+    """This process keeps connections to the files that it has opened."""
+    code = "from tasks.tracking.client import connect; "
+    code += "print([one.name for one in connect().search_experiments()])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or done.stderr
+
+
+def refusal():
+    """The error of a database that cannot be opened."""
+    with pytest.raises(TrackingError) as raised, tracking_errors():
+        connect()
+    assert raised.value.damaged  # waiting for it is of no use
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def make_older(database):
+    """Make a database with the tables of this version."""
+    address = f"sqlite:///{database}"
+    InitialBase.metadata.create_all(create_engine(address))
+    command.upgrade(_get_alembic_config(address), OLDER)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["results", "with space 100%"])
+def test_the_advice_for_a_database_of_an_older_mlflow_works(
+    tmp_path, monkeypatch, folder, new_database
+):
+    database = tmp_path / folder / "mlflow.db"
+    monkeypatch.setenv("STUDY_HOME", str(database.parent))
+    database.parent.mkdir()
+    shutil.copy(new_database, database)
+    set_version(database, OLDER)
+    advice = re.search(r"is of an older MLflow; copy it, then run: (.*) \(or move the", refusal())
+    database.unlink()
+    make_older(database)
+    subprocess.run([sys.executable, "-m", *shlex.split(advice[1])], check=True, capture_output=True)
+    assert schema_revision(database) == schema_revision(new_database)
+    assert experiments_of_a_new_process() == "['Default']"
+
+
+@pytest.mark.parametrize("statement", ["", "DROP TABLE jobs"])
+def test_a_database_of_a_newer_mlflow_can_be_moved_away(new_database, home, statement):
+    home.mkdir()
+    shutil.copy(new_database, home / "mlflow.db")
+    set_version(home / "mlflow.db", "0123456789ab")
+    with closing(sqlite3.connect(home / "mlflow.db")) as database:
+        database.execute(statement)  # a newer MLflow may have tables less
+    assert re.search(
+        "mlflow.db is of a newer MLflow than .*, or of an unknown one; install that MLflow, or "
+        "move the database away with its -wal and -shm files: the next run makes a new one",
+        refusal(),
+    )
+    for path in home.glob("mlflow.db*"):
+        path.rename(path.with_name(f"old-{path.name}"))
+    assert experiments_of_a_new_process() == "['Default']"
+
+
+def test_side_files_of_a_database_that_was_moved_away_do_not_damage_the_new_one(home, tmp_path):
+    home.mkdir()
+    code = "import os; from tasks.tracking.client import connect; "
+    code += "connect().create_experiment('made'); os._exit(1)"  # its -wal file stays
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert (home / "mlflow.db-wal").stat().st_size
+    shutil.move(home / "mlflow.db", tmp_path)
+    assert experiments_of_a_new_process() == "['Default']"
+    with closing(sqlite3.connect(home / "mlflow.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert (home / "mlflow.db.aside-1-wal").stat().st_size

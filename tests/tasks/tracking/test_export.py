@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from models.specs import ConfigError
-from tasks.tracking.client import TASK_TAG
-from tasks.tracking.export import export_run
+from tasks.tracking.client import KIND_TAG, TASK_TAG, TrackingError
+from tasks.tracking.export import MAIN_FILES, export_run
 
 
 @pytest.fixture
@@ -85,3 +85,20 @@ def test_a_file_in_place_of_the_folder_is_one_line(run_id, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"--to '.*file'.*name a folder"):
         export_run(run_id, tmp_path / "file")
+
+
+@pytest.mark.parametrize("kind", [*MAIN_FILES])
+def test_a_finished_run_without_its_files_is_an_error_and_writes_nothing(
+    client, home, tmp_path, kind
+):
+    experiment = client.create_experiment("made", (home / "mlartifacts" / "made").as_uri())
+    run = client.create_run(experiment, tags={KIND_TAG: kind}, run_name="d=5").info
+    where = f"{home}/mlartifacts/made/{run.run_id}/artifacts"
+    client.log_text(run.run_id, "other", "other.json")
+    export_run("d=5", tmp_path / "running")  # it may get its files yet
+    client.set_terminated(run.run_id)
+    with pytest.raises(TrackingError, match=f"'d=5' has no {MAIN_FILES[kind]} in file://{where};"):
+        export_run("d=5", tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()
+    client.log_text(run.run_id, "main", MAIN_FILES[kind])
+    assert tmp_path / "exported" / MAIN_FILES[kind] in export_run("d=5", tmp_path / "exported")
