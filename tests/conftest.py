@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import pytest  # noqa: E402
 
 from tasks.tracking.client import KIND_TAG, STUDY_TAG, connect, search_everywhere  # noqa: E402
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 COMMAND = [sys.executable, "-m", "flows.commands.main"]
 
 
@@ -74,3 +76,14 @@ def model_runs():
     client = connect()
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     return client.search_runs(experiments, "tags.`study.kind` = 'model'")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()

@@ -1,7 +1,6 @@
 """The report page in a real browser: nothing broken, readable on a phone, light and dark."""
 
 import os
-import shutil
 import subprocess
 import sys
 
@@ -10,7 +9,6 @@ import pytest
 from tasks.system.folders import report_path
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 BROKEN = "[...document.images].filter(image => !image.naturalWidth).map(image => image.alt)"
 LEGIBLE = """() => {
   const grey = colour => colour.match(/\\d+/g).slice(0, 3)
@@ -27,17 +25,6 @@ def page_file(tmp_path_factory):
     command = [sys.executable, "-m", "flows.commands.main", "run", "smoke", "--set", "seeds=[0,1]"]
     subprocess.run(command, env={**os.environ, "STUDY_HOME": str(home)}, check=True)
     return home
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium")
-    sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -28,26 +28,41 @@ from tasks.cache.module_code import (
     PACKAGES,
     ModuleCode,
     Name,
+    imported_names,
     is_followed,
+    is_independent,
+    is_module,
     module_file,
     module_text,
     modules_imported_by,
+    names_bound_by,
     names_used_in,
     package_of,
     parse_module,
 )
 
 TEMPLATES = "tasks/reporting/templates"
+WHOLE = "*"  # instead of a name: all of a module
 
 
-def _resolve(target: Name, attributes: tuple[str, ...]) -> Name:
-    """What ``target.attributes`` refers to: a submodule, or a name in a module."""
-    for attribute in attributes:
-        if target.name:
-            break
-        inner = f"{target.module}.{attribute}"
-        target = Name(inner, "") if module_file(inner) else Name(target.module, attribute)
-    return target
+def _resolve(target: Name, attributes: tuple[str, ...]) -> Iterator[Name]:
+    """All that ``target.attributes`` may refer to.
+
+    That is a name in a module, followed by its attributes unless the module defines it; or a whole
+    module if no attribute says what of it is used, as in ``for module in (first, second)``.
+    """
+    if target.name:
+        attributes = (target.name, *attributes)
+    elif not attributes:
+        yield Name(target.module, WHOLE)
+        return
+    parsed = parse_module(target.module)
+    if parsed is not None:
+        yield Name(target.module, ".".join(attributes))
+        if attributes[0] in parsed.definitions:
+            yield Name(target.module, attributes[0])
+    if not target.name and is_module(f"{target.module}.{attributes[0]}"):
+        yield from _resolve(Name(f"{target.module}.{attributes[0]}", ""), attributes[1:])
 
 
 @cache
@@ -56,39 +71,59 @@ def _direct_references(name: Name) -> frozenset[Name]:
     parsed = parse_module(name.module)
     if parsed is None:
         return frozenset()
+    if name.name == WHOLE:
+        return frozenset(one for one in _whole(name.module, parsed) if is_followed(one.module))
     found: set[Name] = set()
     if name.name:
         found.add(Name(name.module, ""))
+        root, *attributes = name.name.split(".")
+        found |= set(_imported_as(parsed, root, tuple(attributes)))  # exported again
     else:
-        parts = name.module.split(".")
-        found |= {Name(".".join(parts[:end]), "") for end in range(1, len(parts))}
+        found |= {Name(module, "") for module in _packages_around(name.module)}
         found |= {Name(module, "") for module in parsed.imported_modules}
     package = package_of(name.module)
     for node in _statements(parsed, name):
         for inner in ast.walk(node):  # a function runs the modules that it imports
             found |= {Name(module, "") for module in modules_imported_by(inner, package)}
         for root, *attributes in names_used_in(node):
-            found |= set(_possible_targets(name.module, parsed, root, tuple(attributes)))
-    if name.name and name.name not in parsed.definitions:  # a re-export
-        found |= set(_possible_targets(name.module, parsed, name.name, ()))
+            if root in parsed.definitions:
+                found.add(Name(name.module, root))
+            found |= set(_imported_as(parsed, root, tuple(attributes)))
     return frozenset(one for one in found if is_followed(one.module))
+
+
+def _packages_around(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def _whole(module: str, parsed: ModuleCode) -> Iterator[Name]:
+    """Everything that attributes of a module can refer to."""
+    yield Name(module, "")
+    for defined in parsed.definitions:
+        yield Name(module, defined)
+    for imported in parsed.imports:
+        yield Name(module, imported)
+    for star in parsed.imports.get("*", ()):
+        yield Name(star.module, WHOLE)
+    path = module_file(module)
+    if path is not None and path.name == "__init__.py":
+        for inner in path.parent.iterdir():
+            if is_module(f"{module}.{inner.stem}") and inner.stem != "__init__":
+                yield Name(f"{module}.{inner.stem}", WHOLE)
 
 
 def _statements(parsed: ModuleCode, name: Name) -> list[ast.stmt]:
     return parsed.definitions.get(name.name, []) if name.name else parsed.import_time
 
 
-def _possible_targets(
-    module: str, parsed: ModuleCode, root: str, attributes: tuple[str, ...]
-) -> Iterator[Name]:
-    """What ``root.attributes`` may refer to in a module."""
-    if root in parsed.definitions:
-        yield Name(module, root)
+def _imported_as(parsed: ModuleCode, root: str, attributes: tuple[str, ...]) -> Iterator[Name]:
+    """What ``root.attributes`` may refer to by the imports of a module."""
     for target in parsed.imports.get(root, ()):
-        yield _resolve(target, attributes)
-    if root not in parsed.definitions and root not in parsed.imports:
-        for target in parsed.imports.get("*", ()):
-            yield Name(target.module, root)
+        yield from _resolve(target, attributes)
+    for star in parsed.imports.get("*", ()):
+        yield Name(star.module, "__all__")
+        yield from _resolve(Name(star.module, ""), (root, *attributes))
 
 
 def snapshot_code() -> None:
@@ -116,6 +151,11 @@ def code_parts(module: str, name: str) -> dict[str, str]:
     parts: dict[str, str] = {}
     for found in sorted(seen):
         parts |= _own_parts(found)
+    for reached_module in {found.module for found in seen}:
+        order = _order(reached_module, {one.name for one in seen if one.module == reached_module})
+        if len(order) > 1:
+            part = f"{reached_module}:"
+            parts[part] = _sha256(repr((parts.get(part), order)))
     return parts
 
 
@@ -123,15 +163,90 @@ def code_parts(module: str, name: str) -> dict[str, str]:
 def _own_parts(name: Name) -> dict[str, str]:
     """The parts that one name adds: its own statements, and the templates that they name."""
     parsed = parse_module(name.module)
-    nodes = _statements(parsed, name) if parsed else []
-    if not nodes:
+    if parsed is None:
+        return {}
+    nodes = _statements(parsed, name)
+    bindings = _bindings(name, parsed, nodes)
+    if not nodes and not bindings:
         return {}
     dump = "\n".join(ast.dump(node) for node in nodes)
-    parts = {f"{name.module}:{name.name}": _sha256(dump)}
+    parts = {f"{name.module}:{name.name}": _sha256(repr((dump, bindings)))}
     for path in _templates(nodes):
         template = path.relative_to(module_code.ROOT).as_posix()
         parts[f"{template}:"] = _sha256(path.read_text(encoding="utf-8"))
     return parts
+
+
+def _bindings(name: Name, parsed: ModuleCode, nodes: list[ast.stmt]) -> list[object]:
+    """What the names that a definition uses are imported from, and which imports find a module.
+
+    The definition itself does not show that: ``from math import sin as wave``.
+    """
+    roots = {root for node in nodes for root, *_ in names_used_in(node)}
+    if name.name:
+        roots.add(name.name.split(".", maxsplit=1)[0])
+    stars = parsed.imports.get("*", [])
+    found: list[object] = [
+        (root, parsed.imports[root])
+        for root in sorted(roots & parsed.imports.keys())
+        if root != WHOLE
+    ]
+    if stars and not roots <= parsed.imports.keys() | parsed.definitions.keys():
+        found.append(stars)
+    package = package_of(name.module)
+    imported = (
+        module
+        for node in nodes
+        for inner in ast.walk(node)
+        for module in modules_imported_by(inner, package)
+    )
+    return found + [module for module in imported if is_followed(module)]
+
+
+def _order(module: str, reached: set[str]) -> list[object]:
+    """What happens in which order when a module is imported, as far as the order matters.
+
+    ``reached`` are the names of the module that count. Functions and constants may be defined in
+    any order, and imports of modules that only define something may be sorted.
+    """
+    parsed = parse_module(module)
+    if parsed is None:
+        return []
+    package = package_of(module)
+    order: list[object] = []
+    for node in parsed.statements:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            order += [one for one in modules_imported_by(node, package) if _changes_others(one)]
+            bound = [one for one, _ in imported_names(node, package)]
+            order += [(one,) for one in bound if one in reached & parsed.definitions.keys()]
+        elif node in parsed.import_time:
+            order.append("")
+        else:
+            names = reached & set(names_bound_by(node))
+            if not is_independent(node) or any(_is_rebound(one, parsed) for one in names):
+                order += [(one,) for one in sorted(names)]
+    return order
+
+
+def _is_rebound(name: str, parsed: ModuleCode) -> bool:
+    return len(parsed.definitions[name]) > 1 or name in parsed.imports
+
+
+@cache
+def _changes_others(module: str) -> bool:
+    """Whether importing a module may change something besides the names that modules define."""
+    seen = {module}
+    waiting = [module]
+    while waiting:
+        parsed = parse_module(one := waiting.pop())
+        if parsed is None:
+            continue
+        if parsed.import_time:
+            return True
+        inner = {*parsed.imported_modules, *_packages_around(one)} - seen
+        seen |= inner
+        waiting += inner
+    return False
 
 
 def _templates(nodes: list[ast.stmt]) -> Iterator[Path]:
@@ -157,10 +272,12 @@ def code_digest(function: Callable[..., object]) -> str:
 def clear_code_snapshot() -> None:
     """Forget the code that was read; it is read again when it is needed."""
     module_file.cache_clear()
+    is_module.cache_clear()
     module_text.cache_clear()
     parse_module.cache_clear()
     _direct_references.cache_clear()
     _own_parts.cache_clear()
+    _changes_others.cache_clear()
     code_parts.cache_clear()
     code_digest.cache_clear()
 

@@ -4,8 +4,9 @@ Comments, docstrings and formatting are left out.
 """
 
 import ast
+import builtins
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,8 @@ IGNORED_MODULES = {
     "tasks.cache.step",
     "tasks.cache.store",
 }
+# Calls of these libraries at import time make a value and change nothing else.
+MODULES_OF_VALUES = {"pydantic", "re", "typing"}
 _parser_lock = threading.Lock()  # Python 3.11 sometimes fails when two threads parse at once
 
 
@@ -37,12 +40,14 @@ class ModuleCode(NamedTuple):
 
     ``imports`` lists what each imported name may refer to, wherever in the module it is imported;
     its key ``"*"`` lists the modules of star imports. ``imported_modules`` are imported when this
-    module is. ``import_time`` are the top-level statements that do more than define a name.
+    module is. ``statements`` are those at top level, ``import_time`` those of them that may change
+    something besides the names that they define.
     """
 
     definitions: dict[str, list[ast.stmt]]
-    imports: dict[str, set[Name]]
+    imports: dict[str, list[Name]]
     imported_modules: set[str]
+    statements: list[ast.stmt]
     import_time: list[ast.stmt]
 
 
@@ -52,10 +57,19 @@ def module_file(module: str) -> Path | None:
     if module.split(".", maxsplit=1)[0] not in PACKAGES:
         return None
     base = ROOT.joinpath(*module.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
+    for path in (base / "__init__.py", base.with_suffix(".py")):  # in Python's order
         if path.is_file():
             return path
     return None
+
+
+@cache
+def is_module(module: str) -> bool:
+    """Whether the project has this module, or a folder of this name, which Python also imports."""
+    if module_file(module) is not None:
+        return True
+    parts = module.split(".")
+    return parts[0] in PACKAGES and ROOT.joinpath(*parts).is_dir()
 
 
 def is_followed(module: str) -> bool:
@@ -63,10 +77,16 @@ def is_followed(module: str) -> bool:
     return module not in IGNORED_MODULES and module_file(module) is not None
 
 
-def _remove_documentation(tree: ast.AST) -> None:
+def _remove_documentation(tree: ast.Module) -> None:
     """Remove docstrings and the descriptions of pydantic's fields."""
+    described = any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "pydantic"
+        and any(alias.name == "Field" and not alias.asname for alias in node.names)
+        for node in tree.body
+    )
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field":
+        if described and isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Field":
             node.keywords = [word for word in node.keywords if word.arg != "description"]
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body
@@ -75,39 +95,53 @@ def _remove_documentation(tree: ast.AST) -> None:
                 node.body = body[1:] or [ast.Pass()]
 
 
-def _is_type_checking(node: ast.AST) -> bool:
-    """Whether a statement is ``if TYPE_CHECKING:``, whose imports never run."""
-    return isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+def _that_run(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Statements without ``if TYPE_CHECKING:``, of which only ``else:`` runs."""
+    found: list[ast.stmt] = []
+    for node in body:
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            found += _that_run(node.orelse)
+        else:
+            found.append(node)
+    return found
 
 
-def _imported_names(node: ast.AST, package: str) -> Iterator[tuple[str, Name]]:
-    """The names that an import binds in a module of this package, and what each refers to."""
+def imported_names(node: ast.AST, package: str) -> Iterator[tuple[str, Name]]:
+    """The names that an import binds in a module of this package, and what each may refer to.
+
+    A name of a package may be a submodule, and also something else that the package calls so.
+    """
     if isinstance(node, ast.ImportFrom):
         above = package.split(".")
         base = ".".join(above[: len(above) + 1 - node.level]) if node.level else ""
         base = ".".join(part for part in (base, node.module) if part)
         for alias in node.names:
-            inner = f"{base}.{alias.name}"
-            target = Name(inner, "") if module_file(inner) else Name(base, alias.name)
-            yield alias.asname or alias.name, target
+            bound = alias.asname or alias.name
+            yield bound, Name(base, alias.name)
+            if is_module(f"{base}.{alias.name}"):
+                yield bound, Name(f"{base}.{alias.name}", "")
     elif isinstance(node, ast.Import):
         for alias in node.names:
+            parent, _, last = alias.name.rpartition(".")
+            if alias.asname and parent:
+                yield alias.asname, Name(parent, last)
             bound = alias.name if alias.asname else alias.name.split(".")[0]
             yield alias.asname or bound, Name(bound, "")
 
 
 def modules_imported_by(node: ast.AST, package: str) -> Iterator[str]:
-    """The modules that an import statement in a module of this package imports."""
+    """The modules that an import statement in a module of this package imports, in order."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
-    yield from (name.module for _, name in _imported_names(node, package))
+    elif isinstance(node, ast.ImportFrom):
+        yield from (name.module for _, name in imported_names(node, package))
 
 
 @cache
-def module_text(module: str) -> str | None:
+def module_text(module: str) -> bytes | None:
     """The source of a module whose code counts, as it was at the first call; None for others."""
     path = module_file(module) if is_followed(module) else None
-    return path.read_text(encoding="utf-8") if path else None
+    return path.read_bytes() if path else None
 
 
 def package_of(module: str) -> str:
@@ -125,55 +159,135 @@ def parse_module(module: str) -> ModuleCode | None:
     with _parser_lock:
         tree = ast.parse(text)
     _remove_documentation(tree)
-    tree.body = [node for node in tree.body if not _is_type_checking(node)]
-    parsed = ModuleCode({}, {}, set(), [])
+    tree.body = _that_run(tree.body)
+    parsed = ModuleCode({}, {}, set(), tree.body, [])
     package = package_of(module)
     for node in ast.walk(tree):  # imports inside functions count as well
-        for bound, target in _imported_names(node, package):
-            parsed.imports.setdefault(bound, set()).add(target)
+        for bound, target in imported_names(node, package):
+            targets = parsed.imports.setdefault(bound, [])
+            if target not in targets:
+                targets.append(target)
     for node in tree.body:
-        _add_statement(parsed, node, package)
+        for inner in _run_at_import(node):
+            parsed.imported_modules.update(modules_imported_by(inner, package))
+        for name in names_bound_by(node):
+            parsed.definitions.setdefault(name, []).append(node)
+    parsed.import_time.extend(node for node in tree.body if _may_change_others(node, parsed))
     return parsed
 
 
-def _add_statement(parsed: ModuleCode, node: ast.stmt, package: str) -> None:
-    """Add one top-level statement to the definitions, imports or import-time statements."""
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        parsed.imported_modules.update(modules_imported_by(node, package))
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        parsed.definitions.setdefault(node.name, []).append(node)
-        if any(_is_of_project(one, parsed) for one in node.decorator_list):
-            parsed.import_time.append(node)  # a decorator may register it somewhere
-    elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+def names_bound_by(node: ast.stmt) -> list[str]:
+    """The names that a definition or an assignment at top level defines."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        for target in targets:
-            for leaf in ast.walk(target):
-                if isinstance(leaf, ast.Name):
-                    parsed.definitions.setdefault(leaf.id, []).append(node)
-            if any(isinstance(leaf, ast.Attribute | ast.Subscript) for leaf in ast.walk(target)):
-                parsed.import_time.append(node)  # it changes an object that is defined elsewhere
-    elif not isinstance(node, ast.Pass):
-        parsed.import_time.append(node)
-        for inner in ast.walk(node):  # as in try: import a except ImportError: ...
-            parsed.imported_modules.update(modules_imported_by(inner, package))
+        leaves = (leaf for target in targets for leaf in ast.walk(target))
+        return [leaf.id for leaf in leaves if isinstance(leaf, ast.Name)]
+    return []
 
 
-def _is_of_project(decorator: ast.expr, parsed: ModuleCode) -> bool:
-    for root, *_ in names_used_in(decorator):
-        if root in parsed.definitions:
+def is_independent(node: ast.stmt) -> bool:
+    """Whether a definition reads nothing when it runs: its place in the module does not matter."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        read = [*node.decorator_list, *node.args.defaults, *node.args.kw_defaults]
+    elif isinstance(node, ast.Assign | ast.AnnAssign):
+        read = [node.value]
+    else:
+        return False
+    return not any(
+        isinstance(part, ast.Name | ast.Call) for one in read if one for part in ast.walk(one)
+    )
+
+
+def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a top-level statement that run when its module is imported.
+
+    Without the bodies of functions, which run when they are called.
+    """
+    yield node
+    inner: Iterable[ast.AST | None] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.Lambda):
+        inner = []
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        inner = [*node.decorator_list, *node.args.defaults, *node.args.kw_defaults]
+    for part in inner:
+        if part is not None:
+            yield from _run_at_import(part)
+
+
+def _may_change_others(node: ast.stmt, parsed: ModuleCode) -> bool:
+    """Whether a top-level statement may change more than the names that it defines.
+
+    A definition may register itself in a table, by a decorator, a default or a class body.
+    """
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass):
+        return False
+    if not names_bound_by(node) or isinstance(node, ast.AugAssign):  # += may change a list
+        return True
+    in_definition = not isinstance(node, ast.Assign | ast.AnnAssign)
+    decorators = {id(one) for part in ast.walk(node) for one in getattr(part, "decorator_list", [])}
+    return any(
+        isinstance(part, ast.AugAssign | ast.Delete | ast.NamedExpr)
+        or (isinstance(part, ast.Attribute | ast.Subscript) and not isinstance(part.ctx, ast.Load))
+        or (isinstance(part, ast.Call) and _call_may_change_others(part, parsed, in_definition))
+        or (id(part) in decorators and _is_of_project(part, parsed))
+        for part in _run_at_import(node)
+    )
+
+
+def _call_may_change_others(call: ast.Call, parsed: ModuleCode, in_definition: bool) -> bool:
+    """Whether a call at import time may change something.
+
+    Inside definitions, where calls of libraries describe fields, only calls that name something of
+    the project count.
+    """
+    root = next(names_used_in(call.func), ("",))[0]
+    called = parsed.imports.get(root, [])
+    if called and all(
+        name.module in IGNORED_MODULES or name.module in MODULES_OF_VALUES for name in called
+    ):
+        return False
+    return not in_definition or _is_of_project(call, parsed)
+
+
+def _is_of_project(node: ast.AST, parsed: ModuleCode) -> bool:
+    """Whether code names something of the project. Names that are not known here count."""
+    for root, *_ in names_used_in(node):
+        targets = parsed.imports.get(root, [])
+        if any(is_followed(name.module) for name in targets):
             return True
-        if any(is_followed(name.module) for name in parsed.imports.get(root, ())):
+        if root in parsed.definitions or not (targets or hasattr(builtins, root)):
             return True
     return False
 
 
 def names_used_in(node: ast.AST) -> Iterator[tuple[str, ...]]:
-    """The names that code uses, each followed by its attributes: ``("a", "b", "c")`` for a.b.c."""
-    for part in ast.walk(node):
-        attributes: list[str] = []
-        value = part
-        while isinstance(value, ast.Attribute):
-            attributes.insert(0, value.attr)
-            value = value.value
-        if isinstance(value, ast.Name):
-            yield value.id, *attributes
+    """The names that code uses, each with all of its attributes: ``("a", "b", "c")`` for a.b.c.
+
+    Annotations that are written as text are read as well, because pydantic evaluates them.
+    """
+    attributes: list[str] = []
+    value = node
+    while isinstance(value, ast.Attribute):
+        attributes.insert(0, value.attr)
+        value = value.value
+    if isinstance(value, ast.Name):
+        yield value.id, *attributes
+        return
+    for field in ("annotation", "returns"):
+        annotation = getattr(node, field, None)
+        for part in ast.walk(annotation) if annotation else ():
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                yield from _names_in_text(part.value)
+    for inner in ast.iter_child_nodes(node):
+        yield from names_used_in(inner)
+
+
+def _names_in_text(text: str) -> Iterator[tuple[str, ...]]:
+    try:
+        with _parser_lock:
+            tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError):
+        return
+    yield from names_used_in(tree.body)

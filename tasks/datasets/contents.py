@@ -4,7 +4,9 @@ import hashlib
 
 from tasks.datasets import own_images
 from tasks.datasets.config import OWN_IMAGES, DatasetConfig
+from tasks.datasets.dataset import DatasetError
 from tasks.datasets.own_images import class_names, files_of
+from tasks.datasets.raw_files import content_digest, find_fault, raw_files, unverified_files
 from tasks.system.files import sha256_of
 
 
@@ -22,16 +24,42 @@ def labels_in(config: DatasetConfig) -> list[int]:
 
 
 def source_fingerprint(config: DatasetConfig) -> str:
-    """What identifies the raw images: for a user's own files, the SHA-256 of names and contents.
+    """What identifies the raw images: the name of the dataset, or a SHA-256.
 
-    The files of the other datasets are fixed by their checksums, so the name identifies them.
-    Raises DatasetError if there are no images.
+    The name identifies a dataset whose files are all fixed by checksums, or missing: they are
+    downloaded and checked. Files that no checksum fixes count by their names and contents: a user's
+    own, and those of a downloadable dataset that were put there by hand.
+    Raises DatasetError if there are no images, or files that cannot be read.
     """
     if config.path is None:
-        return config.name
+        files = [] if config.name == "digits" else unverified_files(config.name)
+        paths = {file.path.name: file.path for file in files}
+        if not paths:
+            return config.name
+    else:
+        parts = files_of(config).values()
+        found = [one for part in parts for one in (*part.images, part.labels) if one]
+        paths = {path.relative_to(config.path).as_posix(): path for path in found}
+    digest_of = sha256_of if config.path else content_digest
     sha256 = hashlib.sha256()
-    for part in files_of(config).values():
-        for path in [*part.images, *([part.labels] if part.labels else [])]:
-            name = path.relative_to(config.path).as_posix()
-            sha256.update(f"{name}\0{sha256_of(path)}\n".encode())
+    for name, path in paths.items():
+        try:
+            sha256.update(f"{name}\0{digest_of(path)}\n".encode())
+        except OSError as error:
+            raise DatasetError(f"cannot read {path}: {error.strerror}") from None
     return sha256.hexdigest()
+
+
+def check_unchanged(config: DatasetConfig, source: str) -> None:
+    """Check that the raw images, which were just read, are those of an earlier fingerprint.
+
+    Raises DatasetError if they changed.
+    """
+    files = [] if config.path or config.name == "digits" else raw_files(config.name)
+    damaged = any(find_fault(file) for file in files)
+    if damaged or source_fingerprint(config) != source:
+        folder = files[0].path.parent if files else config.path
+        raise DatasetError(
+            f"dataset: the files in {folder} changed while the study was running; run it again "
+            "when they no longer change"
+        )

@@ -178,7 +178,7 @@ def _open_member(archive: Path, member: str) -> Iterator[gzip.GzipFile]:
 
 
 def _unpack(archive: Path, file: RawFile) -> None:
-    """Unpack one raw file beside the archive, check it, move it into place, record its MD5."""
+    """Unpack one raw file beside the archive, check it, record its MD5, move it into place."""
     temporary = archive.with_name(file.path.name)
     with _open_member(archive, file.path.name) as stream, temporary.open("wb") as out:
         shutil.copyfileobj(stream, out, CHUNK)
@@ -186,6 +186,8 @@ def _unpack(archive: Path, file: RawFile) -> None:
     problem = find_fault(file._replace(path=temporary))
     if problem:
         raise DatasetError(f"{file.path.name} from {archive.name} {problem}")
+    if file.md5 is None:  # first: a file without its record would count as put there by hand
+        record = archive.with_name(md5_record(file).name)
+        record.write_text(md5, encoding="ascii")
+        record.replace(md5_record(file))
     temporary.replace(file.path)
-    if file.md5 is None:
-        md5_record(file).write_text(md5, encoding="ascii")

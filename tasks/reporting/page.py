@@ -1,6 +1,7 @@
 """HTML pages from templates, and the parts of a page that belong to one invocation."""
 
 import base64
+import hashlib
 import html
 import re
 from collections.abc import Callable, Iterable
@@ -13,12 +14,24 @@ from tasks.cache.identity import identity_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 
 PAGE = "index.html"
 MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 RUN_LINK = re.compile(r' href="run:([0-9a-f]+)"')
 NOTE_PLACE = "<!-- invocation -->"
+SCRIPTS: tuple[str, ...] = ()  # all scripts of our pages, which their policy allows by hash
+CHARSET = '<meta charset="utf-8">'
+PAGE_START = f'<!doctype html>\n<html lang="en">\n<head>\n{CHARSET}\n'
+HEAD_TAGS = (
+    CHARSET,
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    '<link rel="icon" href="data:,">',
+)
+STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+# No policy keeps a page from going to another address by these, or from looking up names of hosts.
+UNGOVERNED = re.compile(r"<(?=meta|link)", re.IGNORECASE)
 
 
 def template_environment() -> "Environment":
@@ -28,6 +41,7 @@ def template_environment() -> "Environment":
     found = Environment(
         loader=PackageLoader("tasks.reporting"), autoescape=True, undefined=StrictUndefined
     )
+    found.globals |= {"policy_tag": policy_tag, "scripts": SCRIPTS}
     found.filters |= {
         "data_uri": data_uri,
         "with_seed": entries_with_seed,
@@ -39,6 +53,36 @@ def template_environment() -> "Environment":
 def render(template: str, **values: object) -> str:
     """A page from a template. Raises jinja2.UndefinedError for a value that is not given."""
     return template_environment().get_template(template).render(**values)
+
+
+def policy_tag(styles: Iterable[str]) -> "Markup":
+    """The Content-Security-Policy of a page, which allows these styles and our own scripts.
+
+    Pictures must be inside the page. It loads and sends nothing, and contains no other page. The
+    policy binds only what comes after it, so it must be first.
+    """
+    from markupsafe import Markup
+
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_sources(styles)}; "
+        f"script-src {_sources(SCRIPTS)}; base-uri 'none'; form-action 'none'"
+    )
+    return Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy}">')
+
+
+def _sources(texts: Iterable[str]) -> str:
+    """Inline styles or scripts as a policy names them: by hash, each once."""
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+    return " ".join(dict.fromkeys(f"'sha256-{digest}'" for digest in digests)) or "'none'"
+
+
+def _guarded(text: str) -> str:
+    """A page that begins with our policy, whoever wrote it: others may write to a shared store."""
+    start = f"{PAGE_START}{policy_tag(STYLE.findall(text))}\n"
+    rest = UNGOVERNED.sub("&lt;", text.removeprefix(start))
+    for tag in HEAD_TAGS:
+        rest = rest.replace(f"&lt;{tag[1:]}", tag, 1)
+    return start + rest
 
 
 def data_uri(path: Path) -> str:
@@ -71,9 +115,10 @@ def fill_page(page: Entry, addresses: Callable[[set[str]], dict[str, str]], note
 
     The stored page has a key in place of each link, because it is the same for every invocation.
     ``addresses`` takes keys and gives the addresses of the runs that show these entries, as far as
-    they are known, and that of the parent run as ``""``. ``note`` is HTML.
+    they are known, and that of the parent run as ``""``. ``note`` is HTML. Whatever the stored page
+    contains, no script in it runs.
     """
-    text = page.path(PAGE).read_text(encoding="utf-8")
+    text = _guarded(page.path(PAGE).read_text(encoding="utf-8"))
     known = addresses(set(RUN_LINK.findall(text)))
 
     def link(key: str) -> str:

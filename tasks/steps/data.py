@@ -6,8 +6,7 @@ from pathlib import Path
 from tasks.artifacts.dataset import DATASET_FILE
 from tasks.cache.step import Result, Step
 from tasks.datasets.config import DatasetConfig
-from tasks.datasets.contents import count_classes, source_fingerprint
-from tasks.datasets.dataset import DatasetError
+from tasks.datasets.contents import check_unchanged, count_classes
 from tasks.datasets.readers import read_dataset
 
 
@@ -21,11 +20,7 @@ def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> Result:
     from safetensors.torch import save_file
 
     dataset = read_dataset(config)
-    if source_fingerprint(config) != source:
-        raise DatasetError(
-            f"dataset.path: the files in {config.path} changed while the study was running; run "
-            "it again when they no longer change"
-        )
+    check_unchanged(config, source)
     limits = {"train": config.train_limit, "test": config.test_limit}
     tensors = {
         name: tensor[: limits[name.partition("_")[0]]].contiguous()

@@ -3,18 +3,25 @@
 A description is markdown and starts with the result, because MLflow's table shows only its start.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, identity_text
 
+MARKUP = re.compile(r"[&<>`*\[\]!|~\\\r\n]")  # what is special in markdown and HTML
 SHORT_KEYS = {"latent_dim": "d", "scenario": "", "trained": "", "label_budget": "labels"}
 
 
 def run_name(identity: Identity, task: str) -> str:
     """A run's name: its task's identity with short keys, or the task's name if it has none."""
     return identity_text(identity, SHORT_KEYS) or task
+
+
+def as_text(text: object) -> str:
+    """A text in markdown that shows as it is: entries of a shared store may hold any text."""
+    return MARKUP.sub(lambda found: f"&#{ord(found[0])};", str(text))
 
 
 def picture_markdown(run_id: str, file: str, title: str) -> str:
@@ -27,7 +34,9 @@ def model_description(run_id: str, parameters: dict[str, str], metrics: dict[str
     found = f"**Test MSE {metrics['final_test_loss']:.4f}**"
     if "pca_test_loss" in metrics:
         found += f" (linear limit {metrics['pca_test_loss']:.4f})"
-    what = "depth {depth}, latent size {latent_dim}, {n_parameters} parameters".format(**parameters)
+    what = as_text(
+        "depth {depth}, latent size {latent_dim}, {n_parameters} parameters".format(**parameters)
+    )
     picture = picture_markdown(run_id, "thumbnail.png", "originals above reconstructions")
     return f"{found}: autoencoder of {what}.\n\n{picture if 'pca_test_loss' in metrics else ''}"
 
@@ -37,7 +46,7 @@ def classifier_description(
 ) -> str:
     """A classifier's test accuracy and scenario, and its confusion matrix."""
     what = "{scenario}, {trained} trained on {label_budget} labels".format(**parameters)
-    what = what.replace("_", " ")
+    what = as_text(what.replace("_", " "))
     picture = picture_markdown(run_id, "confusion.png", "confusion matrix")
     return f"**Test accuracy {100 * metrics['test_accuracy']:.1f} %**: {what}.\n\n{picture}"
 
@@ -53,10 +62,14 @@ def study_description(
     ``models`` pairs each entry with the id of its run, None if it has no run.
     """
     lines = ["| claim | verdict |", "|---|---|"]
-    lines += [f"| {verdict['claim']} | **{verdict['outcome']}** |" for verdict in verdicts]
+    lines += [
+        f"| {as_text(verdict['claim'])} | **{as_text(verdict['outcome'])}** |"
+        for verdict in verdicts
+    ]
     lines += ["", "| model | test MSE | originals above reconstructions |", "|---|---|---|"]
     for entry, run_id in models:
         loss = entry.result["metrics"]["final_test_loss"]
         picture = picture_markdown(run_id, "thumbnail.png", "reconstructions") if run_id else ""
-        lines.append(f"| {run_name(entry.identity, entry.name)} | {loss:.5f} | {picture} |")
+        name = as_text(run_name(entry.identity, entry.name))
+        lines.append(f"| {name} | {loss:.5f} | {picture} |")
     return "\n".join(lines)

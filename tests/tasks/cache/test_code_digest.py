@@ -203,6 +203,57 @@ USES = {
         "a": "from tasks.room.b import g\n@g\ndef f():\n    return 1\n",
         "room__in____init__": "",
     },
+    "a module that another module passes on": {
+        "a": "from tasks.room.c import b\ndef f():\n    return b.g()\n",
+        "room__in____init__": "",
+        "room__in__c": "from tasks.room import b\n",
+    },
+    "a module under another name": {
+        "a": "from tasks.room import b\nother = b\ndef f():\n    return other.g()\n",
+        "room__in____init__": "",
+    },
+    "modules in a loop": {
+        "a": "from tasks.room import b\ndef f():\n    return [one.g() for one in (b,)]\n",
+        "room__in____init__": "",
+    },
+    "a name that is looked up in a module": {
+        "a": "from tasks.room import b\ndef f():\n    return getattr(b, 'g')()\n",
+        "room__in____init__": "",
+    },
+    "a name that is also that of its module": {
+        "a": "from tasks.room import b\ndef f():\n    return b()\n",
+        "room__in____init__": "from tasks.room.b import g as b\n",
+    },
+    "a star import beside another import of the name": {
+        "a": (
+            "from tasks.room.b import *\ndef f():\n    return g()\n"
+            "def other():\n    from math import sin as g\n    return g\n"
+        ),
+        "room__in____init__": "",
+    },
+    "all names, of which one is a module": {
+        "a": "from tasks.room import *\ndef f():\n    return b.g()\n",
+        "room__in____init__": "__all__ = ['b']\n",
+    },
+    "a definition that an import replaces": {
+        "a": "from tasks.room.c import g\ndef f():\n    return g()\n",
+        "room__in____init__": "",
+        "room__in__c": "def g():\n    return 0\nfrom tasks.room.b import g\n",
+    },
+    "a package that is a folder only": {
+        "a": "import tasks.room.b\ndef f():\n    return tasks.room.b.g()\n",
+    },
+    "else of a branch for types": {
+        "a": (
+            "from typing import TYPE_CHECKING\nfrom tasks.room.b import g\n"
+            "if TYPE_CHECKING:\n    h = None\nelse:\n    h = g\ndef f():\n    return h()\n"
+        ),
+        "room__in____init__": "",
+    },
+    "an annotation as text": {
+        "a": "from tasks.room.b import g\nclass A:\n    x: 'list[g]'\ndef f():\n    return A\n",
+        "room__in____init__": "",
+    },
 }
 
 
@@ -241,6 +292,43 @@ IMPORT_TIME_CODE = {
         "b": "TABLE = {{}}\ndef add(g):\n    TABLE[g.__name__] = g\n",
         "c": "from tasks.b import add\n@add\ndef g():\n    return '{}'\n",
     },
+    "that changes something in an assignment": {
+        "a": "from tasks.b import TABLE\nimport tasks.c\ndef f():\n    return TABLE\n",
+        "b": "TABLE = {{}}\n",
+        "c": "from tasks.b import TABLE\nkept = TABLE.setdefault('x', '{}')\n",
+    },
+    "that changes something in place": {
+        "a": "from tasks.b import TABLE\nimport tasks.c\ndef f():\n    return TABLE\n",
+        "b": "TABLE = []\n",
+        "c": "from tasks.b import TABLE\nTABLE += ['{}']\n",
+    },
+    "of a class body": {
+        "a": "from tasks.b import TABLE\nimport tasks.c\ndef f():\n    return TABLE\n",
+        "b": "TABLE = {{}}\n",
+        "c": "from tasks.b import TABLE\nclass C:\n    TABLE['x'] = '{}'\n",
+    },
+    "of a method's decorator": {
+        "a": "from tasks.b import TABLE\nimport tasks.c\ndef f():\n    return TABLE\n",
+        "b": "TABLE = {{}}\ndef add(g):\n    TABLE[g.__name__] = g\n",
+        "c": "from tasks.b import add\nclass C:\n    @add\n    def g(self):\n        return '{}'\n",
+    },
+    "of a default": {
+        "a": "from tasks.b import TABLE\nimport tasks.c\ndef f():\n    return TABLE\n",
+        "b": "TABLE = {{}}\n",
+        "c": "from tasks.b import TABLE\ndef g(x=TABLE.setdefault('x', '{}')):\n    pass\n",
+    },
+    "of a decorator that a star import brings": {
+        "a": "from tasks.b import TABLE\nimport tasks.c\ndef f():\n    return TABLE\n",
+        "b": "TABLE = {{}}\ndef add(g):\n    TABLE[g.__name__] = g\n",
+        "c": "from tasks.b import *\n@add\ndef g():\n    return '{}'\n",
+    },
+    "of a name within an expression": {
+        "a": "x = (y := '{}')\ndef f():\n    return y\n",
+    },
+    "of a module that a class body imports": {
+        "a": "class A:\n    import tasks.b\ndef f():\n    return 1\n",
+        "b": "import os\nos.x = '{}'\n",
+    },
     "in a branch": {
         "a": "import tasks.b\ndef f():\n    return 1\n",
         "b": "import os\nif os.name:\n    os.x = '{}'\n",
@@ -255,6 +343,73 @@ def test_edited_import_time_code_is_noticed(project, files):
     before = {name: text.replace("{1}", "{}") for name, text in before.items()}
     after = {name: text.replace("{2}", "{}") for name, text in after.items()}
     assert project(after, **before)
+
+
+USE_BOTH = "def f():\n    return g(), h()\n"
+BOTH = {"b": "def g():\n    return 1\ndef h():\n    return 2\n"}
+TABLE = {"b": "TABLE = []\n"}
+ADDS = "from tasks.b import TABLE\nTABLE.append({})\n"
+OTHER_IMPORTS = {
+    "another function of a library": (
+        {"a": "from math import sin as g\ndef f():\n    return g(1)\n"},
+        {"a": "from math import cos as g\ndef f():\n    return g(1)\n"},
+    ),
+    "all of another library": (
+        {"a": "from math import *\ndef f():\n    return sin(1)\n"},
+        {"a": "from cmath import *\ndef f():\n    return sin(1)\n"},
+    ),
+    "names swapped": (
+        BOTH | {"a": f"from tasks.b import g as g, h as h\n{USE_BOTH}"},
+        {"a": f"from tasks.b import h as g, g as h\n{USE_BOTH}"},
+    ),
+    "names swapped where they are passed on": (
+        BOTH | {"c": "from tasks.b import g, h\n", "a": f"from tasks.c import g, h\n{USE_BOTH}"},
+        {"c": "from tasks.b import h as g, g as h\n"},
+    ),
+    "modules in another order": (
+        TABLE
+        | {"c": ADDS.format(1), "d": ADDS.format(2)}
+        | {"a": "import tasks.c\nimport tasks.d\nfrom tasks.b import TABLE\nf = TABLE.copy\n"},
+        {"a": "import tasks.d\nimport tasks.c\nfrom tasks.b import TABLE\nf = TABLE.copy\n"},
+    ),
+    "fewer names for star imports": (
+        BOTH | {"a": "from tasks.b import *\ndef f():\n    return g()\n"},
+        {"b": BOTH["b"] + "__all__ = ['h']\n"},
+    ),
+    "statements in another order": (
+        {"a": "X = [1]\nY = X[0]\nX = [2]\ndef f():\n    return Y\n"},
+        {"a": "X = [1]\nX = [2]\nY = X[0]\ndef f():\n    return Y\n"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), OTHER_IMPORTS.values(), ids=OTHER_IMPORTS)
+def test_other_imports_and_orders_are_noticed(project, before, after):
+    assert project(after, **before)
+
+
+SAME = "from math import cos, sin\nfrom tasks.b import g\nX = 1\ndef f():\n    return g(X, sin)\n"
+REWRITTEN = {
+    "imports of libraries": SAME.replace("cos, sin", "sin"),
+    "the order of constants and functions": (
+        "from tasks.b import g\nfrom math import sin\ndef f():\n    return g(X, sin)\nX = 1\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", REWRITTEN.values(), ids=REWRITTEN)
+def test_imports_and_orders_that_change_nothing_do_not_count(project, text):
+    assert not project({"a": text}, a=SAME, b=ONE)
+
+
+def test_a_file_with_a_byte_order_mark_is_read(project):
+    assert project({"b": "\ufeff" + TWO}, a="from tasks.b import g\nf = g\n", b="\ufeff" + ONE)
+
+
+def test_a_package_goes_before_a_module_of_its_name(project):
+    files = {"a": "from tasks.b import g\ndef f():\n    return g()\n", "b__in____init__": ONE}
+    assert not project({"b": TWO}, **files, b=ONE)
+    assert project({"b__in____init__": TWO}, **files, b=ONE)
 
 
 def test_what_is_imported_for_types_only_does_not_count(project):
@@ -277,8 +432,10 @@ def test_ignored_modules_and_templates_exist():
         assert module_file(package) is not None
 
 
-# Names that look up code by text: what they reach cannot be followed.
+# Names that look up code by text, or run it because a class is made: what they reach cannot be
+# followed. nn.Module.eval and the globals of a jinja2 environment only have such names.
 UNFOLLOWED = {"__import__", "import_module", "eval", "exec", "globals", "__getattr__"}
+UNFOLLOWED |= {"__init_subclass__", "__subclasses__", "__set_name__", "metaclass"}
 
 
 def test_steps_reach_no_code_that_cannot_be_followed():
@@ -287,7 +444,8 @@ def test_steps_reach_no_code_that_cannot_be_followed():
         tree = ast.parse(module_file(module).read_text())
         named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         named |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} - {
-            "eval"
+            *("eval", "globals")
         }
+        named |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)}
         named |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
         assert not named & UNFOLLOWED, module

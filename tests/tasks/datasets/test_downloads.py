@@ -12,6 +12,8 @@ import pytest
 
 from tasks.datasets import downloads
 from tasks.datasets import raw_files as raw_files_module
+from tasks.datasets.config import DatasetConfig
+from tasks.datasets.contents import check_unchanged, source_fingerprint
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.downloads import ensure_raw_files
 from tasks.datasets.raw_files import find_fault, raw_files
@@ -96,6 +98,14 @@ def test_missing_files_are_downloaded_once(server):
     assert len(server.asked) == 4
     ensure_raw_files("kmnist")
     assert len(server.asked) == 4
+
+
+def test_a_download_does_not_change_the_fingerprint(server):
+    config = DatasetConfig(name="kmnist")
+    assert source_fingerprint(config) == "kmnist"
+    ensure_raw_files("kmnist")
+    assert source_fingerprint(config) == "kmnist"
+    check_unchanged(config, "kmnist")
 
 
 DAMAGE = {

@@ -1,5 +1,8 @@
+import html
+
 from tasks.cache.entry import Entry
 from tasks.tracking.descriptions import (
+    as_text,
     classifier_description,
     model_description,
     run_name,
@@ -55,3 +58,16 @@ def test_a_study_lists_verdicts_and_models_with_and_without_a_run():
     with_run, without = lines[-2:]
     assert with_run.startswith("| d=5 | 0.50000 | ![reconstructions](")
     assert without == "| d=5 | 0.50000 |  |"
+
+
+def test_texts_of_results_are_no_markup():
+    text = "<img src=x onerror=go()> [a](http://host) ![](x) `b` | **c**\n# d"
+    shown = as_text(text)
+    assert not set("<>[]!`|*\n") & set(shown)
+    assert html.unescape(shown) == text
+    verdicts = [{"claim": text, "outcome": text}]
+    line = study_description(verdicts, []).splitlines()[2]
+    assert line == f"| {shown} | **{shown}** |"
+    parameters = {"scenario": text, "trained": "head", "label_budget": "all"}
+    found = classifier_description("id", parameters, {"test_accuracy": 1.0})
+    assert shown.replace("_", " ") in found
