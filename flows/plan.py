@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from flows.configuration.study_config import Section, StudyConfig
 from flows.sections import submit_report, submit_sections
 from models.specs import ConfigError
-from tasks.cache import checkpoints, store
+from tasks.cache import checkpoints, code_digest, store
 from tasks.cache.canonical import differences
 from tasks.cache.code_digest import part_file
 from tasks.cache.entry import Entry
@@ -187,6 +187,8 @@ def _changes(step: Step, inputs: Inputs, last: Entry, submitted: Inputs) -> list
         elif all(node.entry for node in nodes):
             names = [node.planned.name for node in nodes][:3]
             found.append(f"{name if name == 'dataset' else ', '.join(names) or name} changed")
+    if last.code_format != code_digest.FORMAT:
+        return [*found, "this version compares code in another way"]
     return found + list(code_changes(last.code, step.code))
 
 

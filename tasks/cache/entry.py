@@ -32,9 +32,9 @@ class Entry(BaseModel):
     """One finished task: its inputs, its code, its result and its files.
 
     ``identity`` is what distinguishes it from others of its step; entries of versions before 0.2
-    have none. ``code`` is the digest of each definition by ``module:name``, ``files`` the SHA-256
-    of each file by relative name, ``seconds`` the time that the computation took. ``sizes`` holds
-    the bytes of each file; entries of format 1 have none.
+    have none. ``code`` is the digest of each definition by ``module:name``, made in the way that
+    ``code_format`` names. ``files`` is the SHA-256 of each file by relative name, ``sizes`` its
+    bytes; entries of format 1 have no sizes. ``seconds`` is the time that the computation took.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +45,7 @@ class Entry(BaseModel):
     identity: JsonObject = {}
     inputs: JsonObject
     code: dict[str, str]
+    code_format: int = 1
     result: JsonObject
     files: dict[str, str]
     sizes: dict[str, int] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.artifacts.worker import Event
-from tasks.cache import checkpoints, store
+from tasks.cache import checkpoints, code_digest, store
 from tasks.cache.entry import Entry, files_in, sizes_in
 from tasks.cache.identity import Identity, task_name
 from tasks.cache.nested import leaves
@@ -184,6 +184,7 @@ def _publish(step: Step, job: Job, folder: Path, result: Result, seconds: float)
         identity=dict(job.identity),
         inputs=step.inputs_as_json(job.inputs),
         code=step.code,
+        code_format=code_digest.FORMAT,
         result=result,
         files=files_in(folder),
         sizes=sizes_in(folder),

@@ -7,7 +7,7 @@ from flows.commands.plan import totals
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
 from flows.plan import PlanGraph, code_changes, make_plan
-from tasks.cache import store
+from tasks.cache import code_digest, store
 from tasks.cache.entry import Entry, files_in
 from tasks.cache.provenance import releases_in_keys
 from tasks.execution.invocations import InvocationLog
@@ -68,6 +68,7 @@ def test_code_that_moved_is_one_reason():
 def finish(key, code, inputs=(), torch="2.15.0"):
     """An entry of the theory step, and the record of a run that computed it."""
     described = {"task": "theory", "key": key, "name": "theory[exercises]", "inputs": dict(inputs)}
+    described["code_format"] = code_digest.FORMAT
     described["provenance"] = {"versions": {"torch": torch}}
     with store.locked("theory", key), store.workspace("theory", key) as folder:
         (folder / "numbers.json").write_text("{}")
@@ -105,3 +106,11 @@ def test_a_plan_says_which_results_come_from_several_releases(config, monkeypatc
     graph.nodes[0].entry = finish("earlier", {}, torch="1.13.1")
     (note,) = graph.plan().notes
     assert note.startswith("theory: 1 with torch 1.13, 1 with torch ")
+
+
+def test_code_that_was_compared_in_another_way_is_not_called_changed(config, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(code_digest, "FORMAT", code_digest.FORMAT - 1)
+        finish("earlier", theory.code | {"models.specs:Value": "in another way"})
+    (reason,) = make_plan(config, ("theory",)).tasks[0].reasons
+    assert reason == "this version compares code in another way"
