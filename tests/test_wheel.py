@@ -136,9 +136,9 @@ def taken_ports():
 
 
 @pytest.fixture(scope="module")
-def api(finished, taken_ports):
+def api(installed, taken_ports):
     """The address of the API of the server that ``study serve`` starts."""
-    serving = finished.start("study", "serve", "smoke", "--interval", "36000")
+    serving = installed.start("study", "serve", "smoke", "--interval", "36000")
     yield first_line(serving, r"^Prefect: (\S+)") + "/api"
     stop(serving)
 
@@ -153,17 +153,17 @@ def test_a_schedule(api):
     assert names(api, "automations")
 
 
-def test_deployments_for_a_work_pool(api, finished):
+def test_deployments_for_a_work_pool(api, installed):
     prefect = ["python", "-m", "prefect", "--no-prompt"]
-    variables = {"PREFECT_API_URL": api}
-    finished.run(*prefect, "work-pool", "create", "latent-study", "--type", "process", **variables)
-    deployments = str(finished.share / "prefect.yaml")
-    finished.run(*prefect, "--prefect-file", deployments, "deploy", "--all", **variables)
+    variables = {"PREFECT_API_URL": api, "PREFECT_HOME": str(installed.share / "prefect")}
+    installed.run(*prefect, "work-pool", "create", "latent-study", "--type", "process", **variables)
+    deployments = str(installed.share / "prefect.yaml")
+    installed.run(*prefect, "deploy", "--prefect-file", deployments, "--all", **variables)
     assert {"mnist", "digits", "mnist-as-reported"} <= names(api, "deployments")
-    before = names(api, "automations")
-    automations = str(finished.share / "automations.yaml")
-    finished.run(*prefect, "automation", "create", "--from-file", automations, **variables)
-    assert names(api, "automations") - before
+    before = asked(f"{api}/automations/filter")
+    automations = str(installed.share / "automations.yaml")
+    installed.run(*prefect, "automation", "create", "--from-file", automations, **variables)
+    assert len(asked(f"{api}/automations/filter")) == len(before) + 1
 
     (theory,) = [
         one["id"]
@@ -172,13 +172,13 @@ def test_deployments_for_a_work_pool(api, finished):
     ]
     run = asked(f"{api}/deployments/{theory}/create_flow_run")
     worker = ["worker", "start", "--pool", "latent-study", "--run-once"]
-    finished.run(*prefect, *worker, **variables)
+    installed.run(*prefect, *worker, **variables)
     with urllib.request.urlopen(f"{api}/flow_runs/{run['id']}") as answer:
         assert json.load(answer)["state"]["name"] == "Completed"
 
 
-def test_the_pages(api, finished):
-    pages = finished.start("study", "ui", PREFECT_API_URL=api)
+def test_the_pages(api, installed):
+    pages = installed.start("study", "ui", PREFECT_API_URL=api)
     try:
         address = first_line(pages, r"^MLflow: (\S+)")
         with urllib.request.urlopen(address) as answer:

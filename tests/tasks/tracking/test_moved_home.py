@@ -79,9 +79,17 @@ def weights(client, run_id, study="made"):
     }
 
 
+def copy_database(home, other):
+    """Copy MLflow's database alone, with what is not yet in its main file."""
+    other.mkdir(exist_ok=True)
+    for path in home.glob("mlflow.db*"):
+        shutil.copy(path, other)
+
+
 def assert_nothing_changes(home):
     """Connecting again says nothing and rewrites nothing; a warning is an error."""
     before = list(texts(home))
+    assert any("mlartifacts" in text for text in before)
     connect()
     assert list(texts(home)) == before
 
@@ -172,10 +180,19 @@ def test_a_configured_root_elsewhere_stays(make_run, home, go_to, tmp_path, monk
     assert_nothing_changes(tmp_path / "new")
 
 
+def test_an_experiment_in_a_configured_root_may_have_no_artifacts_yet(
+    client, home, tmp_path, monkeypatch
+):
+    root = (tmp_path / "storage" / "mlartifacts").as_uri()
+    monkeypatch.chdir(tmp_path)
+    Path("mlflow.yaml").write_text(f"artifact_root: {root}\n")
+    client.create_experiment("made", f"{root}/made")
+    assert_nothing_changes(home)
+
+
 def test_nothing_is_rewritten_to_where_no_artifacts_are(make_run, home, go_to, tmp_path):
     make_run()
-    (tmp_path / "new").mkdir()
-    shutil.copy(home / "mlflow.db", tmp_path / "new")
+    copy_database(home, tmp_path / "new")
     go_to(tmp_path / "new")
     assert_nothing_changes(tmp_path / "new")
     shutil.rmtree(home)
@@ -188,8 +205,7 @@ def test_what_only_the_old_folder_has_is_still_found_there(make_run, home, go_to
     experiment = client.get_experiment_by_name("made").experiment_id
     later = client.create_run(experiment).info.run_id  # logged to the old folder after the copy
     client.log_text(later, "later", "later.txt")
-    for suffix in ("", "-wal", "-shm"):
-        shutil.copy(home / f"mlflow.db{suffix}", tmp_path / "new")
+    copy_database(home, tmp_path / "new")
     go_to(tmp_path / "new")
     with pytest.warns(UserWarning, match="STUDY_HOME was"):
         client = connect()
