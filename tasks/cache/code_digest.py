@@ -267,7 +267,11 @@ def _sha256(text: str) -> str:
 @cache  # every task asks for it, and most tasks share a step
 def code_digest(function: Callable[..., object]) -> str:
     """One digest of all the code that a top-level project function reaches, in hex."""
-    parts = code_parts(function.__module__, function.__name__)
+    return digest_of_parts(code_parts(function.__module__, function.__name__))
+
+
+def digest_of_parts(parts: dict[str, str]) -> str:
+    """One digest of the parts that ``code_parts`` returned, in hex."""
     return _sha256(repr(sorted(parts.items())))
 
 

@@ -6,11 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from safetensors import SafetensorError
 
 from tasks.cache import signatures
 from tasks.cache.canonical import JsonObject, digest
+from tasks.cache.code_digest import digest_of_parts
+from tasks.cache.provenance import Provenance
 from tasks.system.files import flush, regular_file_size, sha256_of
 from tasks.system.folders import study_home
 
@@ -18,7 +27,7 @@ MANIFEST = "manifest.json"
 # Of a manifest. Raise it when versions that read the present one could not use a new manifest; a
 # field that they may ignore needs no new format. Manifests of format 1 do not name their format.
 FORMAT = 2
-LARGEST_MANIFEST = 32 << 20  # bytes
+LARGEST_MANIFEST = 4 << 20  # bytes; a hundred times the largest of the shipped studies
 LARGEST_FILE = 4 << 30  # bytes, of a file whose size the manifest does not say
 NAME_OF_FOLDER = r"^[A-Za-z0-9_]{1,64}$"
 NAME_OF_FILE = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"
@@ -85,11 +94,12 @@ def entry_folder(task: str, key: str) -> Path:
     return study_home() / "store" / task / key
 
 
-def read_manifest(text: bytes, task: str, key: str, *, signed: bool = False) -> Entry:
+def read_manifest(text: bytes, task: str, key: str, *, foreign: bool = False) -> Entry:
     """The entry in a manifest.
 
-    Raises UnusableEntryError for a manifest that is damaged, of another task or key, of a newer
-    format, or, if it must be ``signed``, not signed with this machine's STUDY_STORE_KEY.
+    Raises UnusableEntryError for a manifest that is damaged, of another task or key, or of a newer
+    format. A ``foreign`` one, which others may have written, is also refused if it is not signed
+    with this machine's STUDY_STORE_KEY, or if its inputs and code do not lead to its key.
     """
     try:
         manifest = json.loads(text)
@@ -107,9 +117,21 @@ def read_manifest(text: bytes, task: str, key: str, *, signed: bool = False) -> 
         raise _damaged(MANIFEST) from None
     if (manifest.get("sha256"), entry.task, entry.key) != (sha256, task, key):
         raise _damaged(MANIFEST)
-    if signed and not signatures.is_accepted(sha256, manifest.get("signature")):
-        raise UnusableEntryError(f"store entry not signed with this {signatures.VARIABLE}")
+    if foreign:
+        if not signatures.is_accepted(sha256, manifest.get("signature")):
+            raise UnusableEntryError(f"store entry not signed with this {signatures.VARIABLE}")
+        _check_foreign(entry)
     return entry
+
+
+def _check_foreign(entry: Entry) -> None:
+    """Raise UnusableEntryError unless inputs and code lead to the key, and provenance is typed."""
+    try:
+        TypeAdapter(Provenance).validate_python(entry.provenance, strict=True)
+    except ValidationError:
+        raise _damaged(MANIFEST) from None
+    if digest([entry.task, entry.inputs, digest_of_parts(entry.code)]) != entry.key:
+        raise _damaged(MANIFEST)
 
 
 def check_files(entry: Entry, folder: Path) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from tasks.system.files import read_regular_file
 
-LARGEST_JSON = 32 << 20  # bytes
+LARGEST_JSON = 4 << 20  # bytes
+LARGEST_PICTURE = 16 << 20  # bytes
 LARGEST_IMAGE = 50_000_000  # pixels
+MOST_FILES = 1_000  # of an entry; the largest have one picture for each of ten epochs
 
 
 class ForeignFileError(ValueError):
@@ -19,8 +21,9 @@ class ForeignFileError(ValueError):
 
 
 def can_be_shared(names: Iterable[str]) -> bool:
-    """Whether files with these names are all of kinds that a shared store may hold."""
-    return all(Path(name).suffix in CHECKS for name in names)
+    """Whether files with these names are all of kinds that a shared store may hold, and few."""
+    listed = list(names)
+    return len(listed) <= MOST_FILES and all(Path(name).suffix in CHECKS for name in listed)
 
 
 def check_format(path: Path) -> None:
@@ -45,6 +48,8 @@ def _check_json(path: Path) -> None:
 def _check_png(path: Path) -> None:
     from PIL import Image
 
+    if path.stat().st_size > LARGEST_PICTURE:
+        raise ValueError(f"it is larger than {LARGEST_PICTURE:,} bytes")
     with Image.open(path, formats=["PNG"]) as image:
         if image.width * image.height > LARGEST_IMAGE:
             raise ValueError(f"it has {image.width} x {image.height} pixels")

@@ -1,4 +1,7 @@
-"""Where and with what a result was computed. It is recorded with the result, and in no key."""
+"""Where and with what a result was computed. It is recorded with the result.
+
+It is in no key, except for the releases of libraries if a study asks for that.
+"""
 
 import platform
 import subprocess
@@ -7,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 LIBRARIES = ("latent-study", "torch", "torchvision", "numpy", "prefect", "mlflow")
 COMPUTES = "torch"  # the library whose release can change results

@@ -7,19 +7,26 @@ regular files are read.
 """
 
 import os
+import secrets
 import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from models.specs import ConfigError
 from tasks.cache import signatures
 from tasks.system.addresses import without_credentials
-from tasks.system.files import UnusableFileError, open_regular_file, read_regular_file
+from tasks.system.files import (
+    UnusableFileError,
+    open_folder_inside,
+    open_regular_file,
+    read_at_most,
+)
 from tasks.system.folders import shared_store_address
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
 
 
 Use = Literal["read", "write"]
+CHUNK = 1 << 20  # bytes
 PAUSE_AFTER_FAILURE_SECONDS = 300.0  # an attempt may take minutes to fail
 _paused_until: dict[tuple[str, Use], float] = {}  # by address, on the monotonic clock
 
@@ -45,39 +53,48 @@ class SharedEntry(Protocol):
 
 
 class EntryInFolder(NamedTuple):
-    """An entry in a folder that others can write to; links in it are not followed."""
+    """An entry in a folder that others can write to; links below that folder are not followed."""
 
     root: Path
-    folder: Path
+    task: str
+    key: str
 
     def read(self, name: str, limit: int) -> bytes:
         """The content of a file of at most ``limit`` bytes."""
-        return read_regular_file(self._path(name), limit, follow_links=False)
+        with self._open(name, limit) as file:
+            return read_at_most(file, Path(name), limit)
 
     def get(self, name: str, target: Path, limit: int) -> None:
         """Copy a file of at most ``limit`` bytes to a path here."""
-        with (
-            open_regular_file(self._path(name), limit, follow_links=False) as source,
-            target.open("wb") as copy,
-        ):
-            shutil.copyfileobj(source, copy)
+        with self._open(name, limit) as source, target.open("wb") as copy:
+            left = limit
+            while left and (chunk := source.read(min(left, CHUNK))):
+                copy.write(chunk)
+                left -= len(chunk)
 
     def put(self, name: str, source: Path) -> None:
         """Copy a file from here. It replaces whatever has its name."""
-        path = self._path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-        try:
-            shutil.copyfile(source, temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        *inner, last = name.split("/")
+        temporary = f".{last}.{secrets.token_hex(8)}"
+        with open_folder_inside(self.root, [self.task, self.key, *inner], create=True) as folder:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            descriptor = os.open(temporary, flags, 0o666, dir_fd=folder)
+            try:
+                with open(descriptor, "wb") as copy, source.open("rb") as content:
+                    shutil.copyfileobj(content, copy)
+                os.replace(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                os.unlink(temporary, dir_fd=folder)
+                raise
 
-    def _path(self, name: str) -> Path:
-        path = self.folder / name
-        if not path.parent.resolve().is_relative_to(self.root.resolve()):
-            raise UnusableFileError(f"{path.parent} is a link to a place outside STUDY_STORE")
-        return path
+    @contextmanager
+    def _open(self, name: str, limit: int) -> Iterator[BufferedReader]:
+        *inner, last = name.split("/")
+        with (
+            open_folder_inside(self.root, [self.task, self.key, *inner]) as folder,
+            open_regular_file(Path(last), limit, follow_links=False, folder=folder) as file,
+        ):
+            yield file
 
 
 class EntryAtAddress(NamedTuple):
@@ -138,7 +155,7 @@ def _find(task: str, key: str, use: Use) -> SharedEntry | None:
         return None
     system, root = _open(address)
     if "file" in system.protocol:
-        return EntryInFolder(Path(root), Path(root, task, key))
+        return EntryInFolder(Path(root), task, key)
     return EntryAtAddress(system, f"{root}/{task}/{key}")
 
 

@@ -97,7 +97,7 @@ def find_shared(task: str, key: str) -> Entry | None:
     if text is None:
         return None
     try:
-        entry = read_manifest(text, task, key, signed=True)
+        entry = read_manifest(text, task, key, foreign=True)
     except UnusableEntryError as error:
         _warn_of_shared(task, key, error)
         return None

@@ -4,8 +4,8 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -16,16 +16,17 @@ class UnusableFileError(OSError):
 
 @contextmanager
 def open_regular_file(
-    path: Path, limit: int, *, follow_links: bool = True
+    path: Path, limit: int, *, follow_links: bool = True, folder: int | None = None
 ) -> Iterator[BufferedReader]:
     """Open a regular file of at most ``limit`` bytes to read it. Never waits for a named pipe.
 
-    Raises UnusableFileError for a file of another kind, a larger one, and a link unless links are
+    A relative path starts at ``folder``, the descriptor of an open folder, if it is given. Raises
+    UnusableFileError for a file of another kind, a larger one, and a link unless links are
     followed; OSError for one that cannot be opened.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, flags, dir_fd=folder)
     except OSError as error:
         if error.errno not in {errno.ELOOP, errno.ENXIO}:  # a link; a socket
             raise
@@ -48,10 +49,45 @@ def read_regular_file(path: Path, limit: int, *, follow_links: bool = True) -> b
     Raises as ``open_regular_file``, also for a file that grows beyond the limit meanwhile.
     """
     with open_regular_file(path, limit, follow_links=follow_links) as file:
-        content = file.read(limit + 1)
+        return read_at_most(file, path, limit)
+
+
+def read_at_most(file: BufferedReader, path: Path, limit: int) -> bytes:
+    """The rest of a file. Raises UnusableFileError if it is longer than ``limit`` bytes."""
+    content = file.read(limit + 1)
     if len(content) > limit:
         raise _too_large(path, limit)
     return content
+
+
+@contextmanager
+def open_folder_inside(root: Path, parts: Sequence[str], *, create: bool = False) -> Iterator[int]:
+    """Open the folder ``root/part/part`` and yield its descriptor; no link below ``root`` counts.
+
+    Whoever can write there cannot lead what uses the descriptor to another place. Raises
+    UnusableFileError if a part is no folder, FileNotFoundError if one is missing.
+    """
+    if create:
+        root.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in parts:
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=descriptor)
+            try:
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                inner = os.open(part, flags, dir_fd=descriptor)
+            except OSError as error:
+                if error.errno not in {errno.ELOOP, errno.ENOTDIR}:
+                    raise
+                place = str(root.joinpath(*parts))
+                raise UnusableFileError(error.errno, "leads through a link", place) from None
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _too_large(path: Path, limit: int) -> UnusableFileError:

@@ -3,7 +3,10 @@
 import json
 import os
 import re
+import shutil
+import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -13,10 +16,13 @@ from safetensors.numpy import save_file
 from models.specs import ConfigError
 from tasks.cache import shared_store, store
 from tasks.cache.canonical import digest
+from tasks.cache.code_digest import digest_of_parts
 from tasks.cache.entry import FORMAT, MANIFEST, Entry, entry_folder, files_in, sizes_in
+from tasks.cache.provenance import provenance
 from tasks.cache.signatures import SHORTEST_KEY
 
-KEY = "abc"
+INPUTS, CODE = {"spec": {"depth": 2}}, {"models.autoencoder:Decoder": "d"}
+KEY = digest(["train", INPUTS, digest_of_parts(CODE)])
 WEIGHTS = "weights.safetensors"
 
 
@@ -32,13 +38,13 @@ def publish(write=None, task="train"):
             task=task,
             key=KEY,
             name="train[x]",
-            inputs={"spec": {"depth": 2}},
-            code={"models.autoencoder:Decoder": "d"},
+            inputs=INPUTS,
+            code=CODE,
             result={"loss": 0.5},
             files=files_in(folder),
             sizes=sizes_in(folder),
             seconds=1.0,
-            provenance={},
+            provenance=dict(provenance()),
         )
         store.publish(folder, entry)
     return entry
@@ -110,7 +116,7 @@ def test_a_manifest_names_only_files_in_its_entry(shared, move, name):
     with pytest.raises(ValueError, match=r"outside the entry|no name of a file"):
         Entry.model_validate(forged)
     move("there")
-    refused(f"store entry damaged: {MANIFEST} of train/abc")
+    refused(f"store entry damaged: {MANIFEST} of train/{KEY[:12]}")
 
 
 @pytest.mark.parametrize("field", ["task", "key"])
@@ -119,6 +125,45 @@ def test_an_entry_names_no_folder_outside_its_store(field, value):
     entry = publish()
     with pytest.raises(ValueError, match="should match pattern"):
         Entry.model_validate(entry.model_dump() | {field: value})
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"inputs": {"spec": {"depth": 3}}},
+        {"inputs": {"recipe": {"epochs": 0}}},
+        {"code": {}},
+        {"provenance": {}},
+        {"provenance": dict(provenance()) | {"versions": 5}},
+        {"provenance": dict(provenance()) | {"versions": {"torch": 5}}},
+        {"provenance": dict(provenance()) | {"commit": ["a"]}},
+    ],
+)
+def test_a_manifest_that_lies_about_how_it_was_computed_is_refused(shared, move, lie):
+    publish()
+    manifest = json.loads((shared / MANIFEST).read_text())
+    content = manifest["entry"] | lie
+    (shared / MANIFEST).write_text(
+        json.dumps(manifest | {"entry": content, "sha256": digest(content)})
+    )
+    move("there")
+    refused(f"store entry damaged: {MANIFEST}")
+
+
+def test_a_manifest_is_not_read_beyond_its_limit(shared, move):
+    publish()
+    with (shared / MANIFEST).open("a") as file:
+        file.write(" " * (5 << 20))
+    move("there")
+    refused("larger than")
+
+
+def test_a_picture_hides_nothing_large_behind_its_end(shared, move):
+    publish()
+    os.truncate(shared / "picture.png", 100 << 20)
+    seal(shared)
+    move("there")
+    refused("picture.png is no png file")
 
 
 def test_an_entry_of_another_key_is_not_loaded(shared, move):
@@ -177,7 +222,7 @@ def test_a_file_has_the_format_that_its_name_says(shared, move, name, content):
     (shared / name).write_bytes(content)
     seal(shared)
     move("there")
-    refused(f"{name} is no {name.partition('.')[2]} file of train/abc")
+    refused(f"{name} is no {name.partition('.')[2]} file of train/{KEY[:12]}")
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, MANIFEST])
@@ -226,10 +271,44 @@ def test_a_link_in_the_shared_store_is_not_written_through(shared, move, tmp_pat
     else:
         shared.parent.mkdir(parents=True)
         shared.symlink_to(private)
-        with pytest.warns(UserWarning, match="is a link to a place outside STUDY_STORE"):
+        with pytest.warns(UserWarning, match="leads through a link"):
             publish()
     assert (private / WEIGHTS).read_text() == "mine"
     assert [path.name for path in private.iterdir()] == [WEIGHTS]
+
+
+def test_a_folder_that_becomes_a_link_at_any_moment_leads_nowhere(shared, move, tmp_path):
+    """Another process changes the folder of the step between a folder and a link, all the time."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / KEY).mkdir(parents=True)
+    (elsewhere / KEY / WEIGHTS).write_text("mine")
+    step, real = shared.parent, tmp_path / "real"
+    step.mkdir(parents=True)
+    ended = threading.Event()
+
+    def flip():
+        while not ended.is_set():
+            with suppress(OSError):  # what is written meanwhile may take a name
+                step.rename(real)
+                step.symlink_to(elsewhere)
+                step.unlink()
+            shutil.rmtree(real, ignore_errors=True)
+
+    thread = threading.Thread(target=flip)
+    thread.start()
+    source = tmp_path / "source"
+    source.write_text("weights")
+    place = shared_store.EntryInFolder(tmp_path / "shared", "train", KEY)
+    try:
+        for _ in range(2000):
+            with suppress(OSError):
+                place.put(WEIGHTS, source)
+            with suppress(OSError):
+                assert place.read(WEIGHTS, 100) == b"weights"
+    finally:
+        ended.set()
+        thread.join()
+    assert (elsewhere / KEY / WEIGHTS).read_text() == "mine"
 
 
 def test_an_entry_of_a_newer_format_is_not_taken(shared, move):
