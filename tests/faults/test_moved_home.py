@@ -10,7 +10,7 @@ import pytest
 
 from tasks.system.files import sha256_of
 from tasks.tracking.client import connect, find_run
-from tests.faults.conftest import SHORT, SHORT_TRAINING, executed, kill_group
+from tests.faults.conftest import SHORT, SHORT_TRAINING, executed
 from tests.faults.test_names import ODD
 
 
@@ -76,7 +76,7 @@ def test_the_page_of_a_moved_home_shows_its_artifacts(finished, tmp_path):
             assert len(answer.read()) > 1000
     finally:
         pages.send_signal(signal.SIGINT)
-        kill_group(pages)
+        pages.communicate(timeout=60)  # it stops the server that it started
     assert not old.exists()
 
 
