@@ -211,3 +211,24 @@ class Proxy:
         """Nobody listens any more."""
         self._server.shutdown()
         self._server.server_close()
+
+
+@contextmanager
+def recorded_requests():
+    """A server that answers nothing: its address, and the paths that it was asked for."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()

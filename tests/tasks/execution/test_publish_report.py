@@ -47,7 +47,7 @@ def published():
 def test_the_page_says_what_this_invocation_computed(published):
     folder, summaries, shown = published("one", computed={"train[<a>]"}, models="depth,loss")
     text = (folder / PAGE).read_text()
-    assert text.startswith("<h1>Smoke</h1>")
+    assert "<h1>Smoke</h1>" in text
     assert "2 of 3 tasks came from the cache" in text
     assert "<summary>1 computed</summary><ul><li>train[&lt;a&gt;]</li></ul>" in text
     assert "-&lt;smoke&gt;-ab" in text

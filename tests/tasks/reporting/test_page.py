@@ -1,7 +1,5 @@
 import base64
 import hashlib
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from jinja2 import UndefinedError
@@ -20,6 +18,7 @@ from tasks.reporting.page import (
     template_environment,
 )
 from tasks.reporting.report import write_report
+from tests.servers import recorded_requests
 from tests.tasks.reporting.conftest import CONFIG, Publisher
 
 START = """<!doctype html>
@@ -169,22 +168,8 @@ def look(browser, tmp_path):
 @pytest.fixture(scope="module")
 def foreign():
     """A server on this machine: its address, and the paths that it was asked for."""
-    asked = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            self.send_error(404)
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
-        thread.join()
+    with recorded_requests() as found:
+        yield found
 
 
 def small_page():
