@@ -104,7 +104,8 @@ def _choose_flow(
 
 def _title(config: StudyConfig, sections: tuple[Section, ...]) -> str:
     whole = all(section in sections for section in SECTIONS)
-    return f"study {config.name}" + ("" if whole else f": {', '.join(sections)}")
+    place = f" on the Dask cluster {config.runner.address}" if config.runner.address else ""
+    return f"study {config.name}{place}" + ("" if whole else f": {', '.join(sections)}")
 
 
 def _warm_up(config: StudyConfig, sections: tuple[Section, ...]) -> None:

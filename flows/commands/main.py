@@ -20,8 +20,7 @@ from flows.commands.status import status
 from flows.commands.sync import sync
 from flows.commands.ui import ui
 from models.specs import ConfigError
-from tasks.system.addresses import without_credentials
-from tasks.system.user_warnings import show_warning
+from tasks.system.user_warnings import printable, show_warning
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,13 +55,13 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
-        typer.echo(f"study: {without_credentials(str(error))}", err=True)
+        typer.echo(f"study: {printable(str(error))}", err=True)
         sys.exit(2)
     except BrokenPipeError:  # as in `study status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except ConnectionError as error:  # MLflow's
-        typer.echo(f"study: {error}", err=True)
+        typer.echo(f"study: {printable(str(error))}", err=True)
         sys.exit(1)
 
 

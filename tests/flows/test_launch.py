@@ -9,7 +9,7 @@ from prefect.states import Completed, Failed
 
 from flows import launch
 from flows.configuration.load import load_config
-from flows.configuration.study_config import SECTIONS
+from flows.configuration.study_config import SECTIONS, RunnerConfig
 from models.specs import ConfigError
 from tasks.execution import worker_processes
 from tasks.system.folders import report_path
@@ -82,6 +82,9 @@ def test_a_failed_run_exits_with_1_and_says_how_to_continue(capsys):
 def test_a_part_of_a_study_is_named():
     assert launch._title(CONFIG, SECTIONS) == "study smoke"
     assert launch._title(CONFIG, ("theory",)) == "study smoke: theory"
+    address = "tcp://10.0.0.1:8786"
+    on_dask = CONFIG.model_copy(update={"runner": RunnerConfig(kind="dask", address=address)})
+    assert launch._title(on_dask, SECTIONS) == f"study smoke on the Dask cluster {address}"
 
 
 def test_one_section_runs_its_flow_and_several_run_the_study(monkeypatch):
