@@ -124,7 +124,8 @@ def _predictions(model: SavedModel, body: bytes) -> str:
     try:
         result = model.predict(_batch(body))
         known = np.isfinite(result)
-        shown = result if known.all() else np.where(known, result.astype(object), None)
+        shown = result if known.all() else result.astype(object)
+        shown[~known] = None
         return json.dumps({"predictions": shown.tolist()}, allow_nan=False)
     except RequestError:
         raise

@@ -281,14 +281,13 @@ def _is_known_store(location: str) -> bool:
     if parts.scheme in OBJECT_STORES:
         root = urlsplit(artifact_root() or "")
         return (parts.scheme, parts.netloc) == (root.scheme, root.netloc)
-    if parts.scheme not in {"mlflow-artifacts", "http", "https"} or "@" in parts.netloc:
+    is_served = parts.scheme in {"mlflow-artifacts", "http", "https"} and "@" not in parts.netloc
+    if not is_served or not server.scheme.startswith("http"):
         return False
-    if not server.scheme.startswith("http"):
-        return False
-    if parts.scheme == "mlflow-artifacts" and not parts.netloc:
-        return True
-    scheme = server.scheme if parts.scheme == "mlflow-artifacts" else parts.scheme
-    return _origin(scheme, parts) == _origin(server.scheme, server)
+    proxied = parts.scheme == "mlflow-artifacts"
+    scheme = server.scheme if proxied else parts.scheme
+    ours = _origin(scheme, parts) == _origin(server.scheme, server)
+    return ours or (proxied and not parts.netloc)
 
 
 def _origin(scheme: str, parts: SplitResult) -> tuple[str, str | None, int | None]:
@@ -302,11 +301,11 @@ def _origin(scheme: str, parts: SplitResult) -> tuple[str, str | None, int | Non
 def _fetch(address: str, file: str, limit: int) -> bytes:
     """A file of an artifact server. OSError if it has more bytes, whatever the server said."""
     from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.rest_utils import augmented_raise_for_status, http_request
+    from mlflow.utils.rest_utils import http_request
 
     content = bytearray()
     with http_request(get_default_host_creds(address), f"/{file}", "GET", stream=True) as response:
-        augmented_raise_for_status(response)
+        response.raise_for_status()
         for part in response.iter_content(2**20):
             content += part
             if len(content) > limit:
