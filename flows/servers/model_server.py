@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
 MAX_BODY_BYTES = 2**25  # of one request
+MAX_DEPTH = 8  # of lists in lists
 MAX_CONNECTIONS = 16
 STOP_SECONDS = 3
 JSON = "application/json"
@@ -119,13 +120,19 @@ async def _body(request: "Request") -> bytes:
 
 
 def _predictions(model: SavedModel, body: bytes) -> str:
+    """The answer as JSON, in which null stands for a value that is not finite."""
     try:
         result = model.predict(_batch(body))
+        known = np.isfinite(result)
+        shown = result if known.all() else result.astype(object)
+        shown[~known] = None
+        return json.dumps({"predictions": shown.tolist()}, allow_nan=False)
     except RequestError:
         raise
     except ValueError as error:
         raise RequestError(str(error)) from None
-    return json.dumps({"predictions": result.tolist()})
+    except MemoryError:
+        raise RequestError("the request needs more memory than there is", 413) from None
 
 
 def _batch(body: bytes) -> np.ndarray:
@@ -137,14 +144,28 @@ def _batch(body: bytes) -> np.ndarray:
     if not isinstance(sent, dict) or len(sent) != 1 or not {"inputs", "instances"} & sent.keys():
         raise RequestError('send {"inputs": [...]} or {"instances": [...]}, and nothing else')
     ((name, values),) = sent.items()
+    if not _are_numbers(values):
+        raise RequestError(f"{name!r} has values that are not numbers, or too many lists in lists")
     try:
-        batch = np.asarray(values)
+        batch = np.asarray(values, np.float64)
+        with np.errstate(over="ignore"):
+            batch = batch.astype(np.float32)
     except ValueError:
         raise RequestError(f"{name!r} is not an array: its lists differ in length") from None
-    if batch.dtype.kind not in "iuf":
-        raise RequestError(f"{name!r} has values that are not numbers")
-    with np.errstate(over="ignore"):
-        batch = batch.astype(np.float32)
+    except OverflowError:
+        raise RequestError(f"{name!r} has values that are not finite in float32") from None
     if not np.isfinite(batch).all():
         raise RequestError(f"{name!r} has values that are not finite in float32")
     return batch
+
+
+def _are_numbers(values: object, depth: int = MAX_DEPTH) -> bool:
+    """Whether it is a number, or lists of them: NumPy gives all texts the longest one's size."""
+    if not isinstance(values, list):
+        return type(values) in {int, float}
+    kinds = set(map(type, values))
+    if not depth or not kinds <= {int, float, list}:
+        return False
+    if list not in kinds:
+        return True
+    return all(_are_numbers(one, depth - 1) for one in values)

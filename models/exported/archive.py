@@ -20,6 +20,7 @@ from models.exported.schema import (
     PayloadConfig,
     ProgramError,
     one_line,
+    shown,
 )
 
 # the sample inputs are a pickle, and are never opened
@@ -32,8 +33,9 @@ MEMBER = re.compile(
 GRAPH = "model/models/model.json"
 WEIGHTS, CONSTANTS = "model/data/weights", "model/data/constants"
 MAX_MEMBERS = 10_000
-MAX_JSON_BYTES = 2**26
+MAX_JSON_BYTES = 2**21
 ENTRY_MARK = b"PK\x01\x02"  # at the start of each entry in a zip file's list of members
+MAX_EMPTY = 2**28  # product of the other sizes of a tensor without values
 STRIDED = 7  # the layout of plain tensors
 # by the numbers of torch's schema
 DTYPES = {
@@ -98,7 +100,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], limit: int) -> None:
     for entry in entries:
         name = entry.filename
         if not MEMBER.fullmatch(name):
-            raise ProgramError(f"{name[:80]!r} in its archive")
+            raise ProgramError(f"{shown(name)} in its archive")
         if name in names:
             raise ProgramError(f"{name!r} twice in its archive")
         names.add(name)
@@ -127,16 +129,16 @@ def _tensors(members: dict[str, bytes], folder: str, description: str) -> Tensor
     for name, payload in payloads.items():
         path = f"{folder}/{payload.path_name}"
         if payload.use_pickle:
-            raise ProgramError(f"the weight {name!r} is a pickle")
+            raise ProgramError(f"the weight {shown(name)} is a pickle")
         if path not in members:
-            raise ProgramError(f"no {path!r} in its archive")
+            raise ProgramError(f"no {shown(path)} in its archive")
         if path not in storages:
             storages[path] = _bytes_as_tensor(members[path])
         try:
             found[name] = _tensor(storages[path], payload)
-        except (ProgramError, RuntimeError) as error:
+        except (ProgramError, RuntimeError, TypeError, ValueError) as error:
             why = str(error).partition("\n")[0]
-            raise ProgramError(f"the weight {name!r} does not fit its file ({why})") from None
+            raise ProgramError(f"the weight {shown(name)} does not fit its file ({why})") from None
     return found
 
 
@@ -154,12 +156,16 @@ def _tensor(storage: Tensor, payload: Payload) -> Tensor:
     if values.dtype is torch.bool:
         values = storage != 0  # torch relies on a byte of 0 or 1
     sizes, strides = [s.as_int for s in meta.sizes], [s.as_int for s in meta.strides]
+    limit = max(values.numel(), MAX_EMPTY)
     if len(sizes) != len(strides) or math.prod(sizes) > values.numel():
         raise ProgramError(f"{values.numel()} values for the shape {sizes[:8]}")
     last = meta.storage_offset.as_int
     last += sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True) if size)
     if math.prod(sizes) and last >= values.numel():
         raise ProgramError(f"{values.numel()} values, but value {last} is used")
+    # torch multiplies the sizes and strides of an empty tensor, too
+    if math.prod(max(size, 1) for size in sizes) > limit or max(strides, default=0) > limit:
+        raise ProgramError("sizes or strides are too large")
     tensor = values.as_strided(sizes, strides, meta.storage_offset.as_int)
     # matrix products choose another order of additions for trained weights, as torch loads them
     return nn.Parameter(tensor, meta.requires_grad) if payload.is_param else tensor

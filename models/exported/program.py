@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from models.exported.archive import DTYPES, STRIDED, read_archive
+from models.exported.arguments import check_arguments
 from models.exported.operators import ARITHMETIC, FIXED_ARGUMENTS, TEXTS, find_operator
 from models.exported.schema import (
     Argument,
@@ -18,6 +19,7 @@ from models.exported.schema import (
     Signature,
     SymBool,
     SymInt,
+    shown,
 )
 
 MEMORY_FORMATS = {
@@ -66,7 +68,7 @@ class Program:
             _check(node, known)
             known.update(_results(node))
         if self._output not in known:
-            raise ProgramError(f"it returns {self._output!r}, which nothing computes")
+            raise ProgramError(f"it returns {shown(self._output)}, which nothing computes")
         self._unused_after = _last_uses(self._nodes, self._output)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -120,7 +122,7 @@ def _named_weights(
         else:
             continue
         if stored not in source:
-            raise ProgramError(f"no weight {stored!r}")
+            raise ProgramError(f"no weight {shown(stored)}")
         found[name] = source[stored]
     return found
 
@@ -128,21 +130,21 @@ def _named_weights(
 def _check(node: Node, known: set[str]) -> None:
     """Raise ProgramError for a call that is not on the list, or uses what does not exist."""
     if find_operator(node.target) is None:
-        raise ProgramError(f"the operator {node.target[:80]!r} is not on the list")
+        raise ProgramError(f"the operator {shown(node.target)} is not on the list")
     names = [one.name for one in node.inputs]
     if node.target not in ARITHMETIC and len(set(names)) != len(names):
-        raise ProgramError(f"an argument of {node.target!r} is given twice")
+        raise ProgramError(f"an argument of {shown(node.target)} is given twice")
     for one in node.inputs:
         _check_argument(node.target, one.name, one.arg)
         for used in _names(one.arg):
             if used not in known:
-                raise ProgramError(f"{node.target!r} uses {used!r} before it is computed")
+                raise ProgramError(f"{shown(node.target)} uses {shown(used)} before it is computed")
 
 
 def _check_argument(target: str, name: str, argument: Argument) -> None:
     text = argument.as_string
     if text is not None and not (name in TEXTS and TEXTS[name].fullmatch(text)):
-        raise ProgramError(f"the text {text[:80]!r} as {name!r} of {target!r}")
+        raise ProgramError(f"the text {shown(text, 80)} as {shown(name)} of {target!r}")
     if name in FIXED_ARGUMENTS and getattr(argument, argument.kind) != FIXED_ARGUMENTS[name]:
         raise ProgramError(f"{name!r} of {target!r} is not {FIXED_ARGUMENTS[name]}")
     tables: list[tuple[int | None, Iterable[int]]] = [
@@ -152,7 +154,7 @@ def _check_argument(target: str, name: str, argument: Argument) -> None:
     ]
     for number, table in tables:
         if number is not None and number not in table:
-            raise ProgramError(f"{argument.kind} {number} as {name!r} of {target!r}")
+            raise ProgramError(f"{argument.kind} {number} as {shown(name)} of {target!r}")
 
 
 def _reference(part: Any) -> str | None:
@@ -199,7 +201,9 @@ def _run(node: Node, values: Values) -> None:
             if abs(result) > LARGEST_INTEGER:
                 raise ValueError("a number is too large")
         else:
-            result = call(**{one.name: _value(one.arg, values) for one in node.inputs})
+            given = {one.name: _value(one.arg, values) for one in node.inputs}
+            check_arguments(call, given)
+            result = call(**given)
         values.update(_named_results(node, result))
     except ProgramError:
         raise

@@ -5,16 +5,48 @@ declared here are not accepted as arguments, and elsewhere not looked at: shapes
 guards, call graphs.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 MAJOR_VERSION = 8  # of torch's schema
+MAX_NODES, MAX_VALUES, MAX_DIMENSIONS = 10_000, 1_000, 64
+MAX_WEIGHTS = 10_000
+MAX_SIZE = 2**40
+MAX_MESSAGE = 300
+T = TypeVar("T")
 Float = Annotated[float, Field(strict=False)]  # torch writes infinity as a text
+Int = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+# reading ends at the first mistake: each one takes a thousand times the memory of its value
+Values = Annotated[list[T], Field(max_length=MAX_VALUES, fail_fast=True)]
+Dimensions = Annotated[list[T], Field(max_length=MAX_DIMENSIONS, fail_fast=True)]
+Parts = Annotated[list[T], Field(max_length=MAX_NODES, fail_fast=True)]
+
+
+def shown(text: str, limit: int = 100) -> str:
+    """A text of a file for a message: quoted, cut, and without control characters."""
+    return repr(text if len(text) <= limit else f"{text[:limit]}...")
+
+
+def in_one_line(text: str, limit: int = MAX_MESSAGE) -> str:
+    """A message that contains parts of a file: cut, and with control characters escaped."""
+    text = text[: 2 * limit]
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 class ProgramError(ValueError):
     """A program that is not run; the message says what was found in it, in one line."""
+
+    def __init__(self, message: str):
+        super().__init__(in_one_line(message))
 
 
 class Part(BaseModel):
@@ -52,7 +84,7 @@ class SymInt(OneOf):
     """A whole number: given, or the name of one that was computed."""
 
     as_name: str | None = None
-    as_int: int | None = None
+    as_int: Int | None = None
 
 
 class SymBool(OneOf):
@@ -80,17 +112,17 @@ class Argument(OneOf):
 
     as_none: bool | None = None
     as_tensor: Name | None = None
-    as_tensors: list[Name] | None = None
+    as_tensors: Values[Name] | None = None
     as_optional_tensor: OptionalTensor | None = None
-    as_optional_tensors: list[OptionalTensor] | None = None
-    as_int: int | None = None
-    as_ints: list[int] | None = None
+    as_optional_tensors: Values[OptionalTensor] | None = None
+    as_int: Int | None = None
+    as_ints: Values[Int] | None = None
     as_sym_int: SymInt | None = None
-    as_sym_ints: list[SymInt] | None = None
+    as_sym_ints: Values[SymInt] | None = None
     as_float: Float | None = None
-    as_floats: list[Float] | None = None
+    as_floats: Values[Float] | None = None
     as_bool: bool | None = None
-    as_bools: list[bool] | None = None
+    as_bools: Values[bool] | None = None
     as_sym_bool: SymBool | None = None
     as_string: str | None = None
     as_scalar_type: int | None = None
@@ -110,14 +142,14 @@ class Node(Part):
     """One call of an operator."""
 
     target: str
-    inputs: list[NamedArgument]
-    outputs: list[Argument]
+    inputs: Values[NamedArgument]
+    outputs: Values[Argument]
 
 
 class Graph(Part):
     """The calls in the order in which they run."""
 
-    nodes: list[Node]
+    nodes: Parts[Node]
 
 
 class UserInput(Part):
@@ -165,8 +197,8 @@ class OutputSpec(OneOf):
 class Signature(Part):
     """The named values before the first call and after the last."""
 
-    input_specs: list[InputSpec]
-    output_specs: list[OutputSpec]
+    input_specs: Parts[InputSpec]
+    output_specs: Parts[OutputSpec]
 
 
 class GraphModule(Part):
@@ -192,15 +224,15 @@ class ExportedProgram(Part):
 class Size(OneOf):
     """A size of a weight, which is a number: only values inside the graph have unknown sizes."""
 
-    as_int: Annotated[int, Field(ge=0)]
+    as_int: Annotated[int, Field(ge=0, le=MAX_SIZE)]
 
 
 class TensorMeta(Part):
     """How a tensor is laid out in its file."""
 
     dtype: int
-    sizes: list[Size]
-    strides: list[Size]
+    sizes: Dimensions[Size]
+    strides: Dimensions[Size]
     storage_offset: Size
     layout: int
     requires_grad: bool
@@ -215,16 +247,22 @@ class Payload(Part):
     tensor_meta: TensorMeta | None
 
 
+def _is_bounded(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > MAX_WEIGHTS:
+        raise ValueError(f"has more than {MAX_WEIGHTS:,} weights")
+    return value
+
+
 class PayloadConfig(Part):
     """The content of ``model_weights_config.json`` and ``model_constants_config.json``."""
 
-    config: dict[str, Payload]
+    config: Annotated[dict[str, Payload], BeforeValidator(_is_bounded)]
 
 
 def one_line(error: ValidationError) -> str:
     """Where the first mistake is, and what it is."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    found = repr(first["input"])
+    where = in_one_line(".".join(str(part)[:100] for part in first["loc"]), 160)
+    found = repr(first["input"])  # of bounded size, as the file is
     found = found if len(found) <= 60 else f"{found[:60]}..."
     return f"{where}: {first['msg']} ({found})" if where else str(first["msg"])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.exported.schema import ProgramError, in_one_line, shown
 from models.specs import ConfigError
 from tasks.system.files import read_regular_file
 from tasks.system.yaml_files import parse_yaml
@@ -47,12 +48,19 @@ FLAVORS: dict[str, dict[str, Any]] = {
 }
 VERSIONS = {"python_function": "python_version", "pytorch": "pytorch_version"}
 MAX_VALUES = 2**26  # of one input or output
+MAX_MESSAGE = 400
 MAX_BRACKETS, MAX_DEPTH = 200, 20  # of the description
 ReadFile = Callable[[str, int], bytes]  # of a file by name; OSError if it has more bytes than this
 
 
 class RefusedModelError(ConfigError):
-    """A saved model that is not loaded; the message names it and says what was found."""
+    """A saved model that is not loaded; the message names it and says what was found.
+
+    It is one line of at most 400 characters; control characters of a file are escaped in it.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(in_one_line(message, MAX_MESSAGE))
 
 
 class SavedModel:
@@ -73,8 +81,6 @@ class SavedModel:
         Raises ValueError for another type or shape, and for a batch that the network cannot take.
         """
         import torch
-
-        from models.exported.schema import ProgramError
 
         expected = f"float32 (n{''.join(f', {size}' for size in self.inputs)})"
         if not isinstance(batch, np.ndarray):
@@ -101,7 +107,6 @@ def load_saved_model(name: str, sizes: Mapping[str, int], read: ReadFile) -> Sav
     ``save_model`` writes, and the network runs on a batch of zeros.
     """
     from models.exported.program import Program
-    from models.exported.schema import ProgramError
 
     try:
         _check_files(sizes)
@@ -153,7 +158,7 @@ def _sizes(folder: Path) -> dict[str, int]:
                 if name == "data" and stat.S_ISDIR(status.st_mode):
                     continue
                 if not stat.S_ISREG(status.st_mode):
-                    raise _ForeignError(f"{name[:80]!r} is not a regular file")
+                    raise _ForeignError(f"{shown(name)} is not a regular file")
                 found[name] = status.st_size
                 _check_file(name, status.st_size)
     return found
@@ -169,7 +174,7 @@ def _check_files(sizes: Mapping[str, int]) -> None:
 
 def _check_file(name: str, size: int) -> None:
     if name not in SAVED_FILES:
-        raise _ForeignError(f"it has the file {name[:80]!r}, which no saved model has")
+        raise _ForeignError(f"it has the file {shown(name)}, which no saved model has")
     if size > SAVED_FILES[name]:
         raise _ForeignError(f"its file {name!r} is larger than {SAVED_FILES[name]:,} bytes")
 
@@ -215,7 +220,7 @@ def _check_flavors(flavors: dict[str, Any]) -> None:
             raise _ForeignError(f"the flavor {shown!r} in {DESCRIPTION!r} is missing or not ours")
         for key in sorted((given.keys() | expected.keys()) - {VERSIONS[name]}, key=str):
             if key not in given or given[key] != expected.get(key, NotImplemented):
-                found = f"{str(key)[:80]}: {str(given.get(key))[:80]!r}"
+                found = f"{in_one_line(str(key), 80)}: {str(given.get(key))[:80]!r}"
                 raise _ForeignError(f"the flavor {name!r} in {DESCRIPTION!r} has {found}")
 
 

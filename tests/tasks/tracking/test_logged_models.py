@@ -1,4 +1,8 @@
+import json
 import shutil
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +91,8 @@ def test_files_elsewhere_are_listed_before_they_are_fetched(
             return str(shutil.copy(Path(self.files.artifact_dir) / path, target))
 
     folder = shutil.copytree(saved_once, tmp_path / "model")
+    (tmp_path / "mlflow.yaml").write_text("artifact_root: s3://bucket/root\n")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "get_artifact_repository", lambda *_, **__: Elsewhere(folder))
     model = load_logged_files("encoder", "s3://bucket/model")
     assert model.predict(np.zeros((1, *INPUTS), np.float32)).shape == (1, 3)
@@ -96,3 +102,110 @@ def test_files_elsewhere_are_listed_before_they_are_fetched(
     with pytest.raises(RefusedModelError, match=r"it has the file 'code\.py'"):
         load_logged_files("encoder", "s3://bucket/model")
     assert fetched == []
+
+
+PATH = "/api/2.0/mlflow-artifacts/artifacts"
+
+
+@pytest.fixture
+def server():
+    """A server that keeps what it is asked, says that files are small, and sends without end."""
+    asked = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            if "path=" in self.path:
+                names = ["model.pt2"] if "data" in self.path else ["MLmodel"]
+                files = [{"path": one, "is_dir": False, "file_size": 10} for one in names]
+                files += [] if "data" in self.path else [{"path": "data", "is_dir": True}]
+                self.wfile.write(json.dumps({"files": files}).encode())
+                return
+            try:
+                for _ in range(100):
+                    self.wfile.write(bytes(2**20))
+                asked.append("everything was read")
+            except OSError:
+                asked.append("reading ended")
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    server.asked, server.address = asked, f"http://127.0.0.1:{server.server_address[1]}"
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("tracking", [None, "http://127.0.0.1:9", "https://127.0.0.1:{port}"])
+def test_an_address_on_another_server_is_asked_nothing(tracking, server, monkeypatch):
+    port = server.server_address[1]
+    if tracking:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.format(port=port))
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "user")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret-password")
+    for address in (f"{server.address}{PATH}/x", f"http://me:word@127.0.0.1:{port}{PATH}/x"):
+        with pytest.raises(RefusedModelError, match=f"127.0.0.1:{port}.* is not on the") as error:
+            load_logged_files("m", address)
+        assert "word" not in str(error.value)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mlflow-artifacts://elsewhere:5000/x",
+        "http://elsewhere\\@127.0.0.1:5000/x",
+        "http://127.0.0.1:5000@elsewhere/x",
+        "http://127.0.0.1:x/x",
+        "HTTP://elsewhere/x",
+        "ftp://127.0.0.1:5000/x",
+        "runs:/0123/x",
+        "s3://bucket/x",
+        "abfss://c@account.dfs.core.windows.net/x",
+        "file://elsewhere/x",
+        "dbfs:/x",
+    ],
+)
+def test_other_addresses_are_refused(address, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    with pytest.raises(RefusedModelError, match="is not on the tracking server"):
+        load_logged_files("m", address)
+
+
+def test_a_folder_of_no_experiment_is_refused(registered, saved_once):
+    for location in (str(saved_once), saved_once.as_uri(), f"{registered}/../../../../../x"):
+        with pytest.raises(RefusedModelError, match="is in no folder of STUDY_HOME"):
+            load_logged_files("m", location)
+
+
+def test_a_folder_of_an_experiment_elsewhere_is_read(client, saved_once):
+    client.create_experiment("elsewhere", saved_once.parent.as_uri())
+    load_logged_files("m", str(saved_once))
+
+
+@pytest.mark.parametrize("scheme", ["http", "mlflow-artifacts"])
+def test_a_download_ends_at_its_limit_whatever_the_server_says(scheme, server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+    address = f"{server.address}{PATH}/x" if scheme == "http" else "mlflow-artifacts:/x"
+    with pytest.raises(RefusedModelError, match="MLmodel has more than 16,384 bytes"):
+        load_logged_files("m", address)
+    for _ in range(100):
+        if server.asked[-1].startswith(("reading", "everything")):
+            break
+        time.sleep(0.1)
+    assert server.asked[-1] == "reading ended"
+
+
+def test_an_address_that_cannot_be_listed_is_one_line(server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+    with pytest.raises(RefusedModelError, match=r"cannot be listed") as error:
+        load_logged_files("m", f"{server.address}/x")
+    assert str(error.value).isprintable()
