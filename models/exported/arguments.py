@@ -19,12 +19,12 @@ MAX_STEP = 2**12  # of paddings, kernels, strides and dilations
 MAX_PIECES = 10_000  # of one tensor
 END = 2**63 - 1  # torch writes it for the end of a slice that has none
 # what only its own kind of value stands for, by torch's name of its type
-KINDS = {
-    "ScalarType": torch.dtype,
-    "Layout": torch.layout,
-    "MemoryFormat": torch.memory_format,
-    "Device": torch.device,
-    "Tensor": Tensor,
+KINDS: dict[str, tuple[type, ...]] = {
+    "ScalarType": (torch.dtype,),
+    "Layout": (torch.layout,),
+    "MemoryFormat": (torch.memory_format,),
+    "Device": (torch.device,),
+    "Tensor": (Tensor, int, float),  # torch makes a tensor of a number
 }
 STEPS = {"padding", "pad", "kernel_size", "stride", "dilation", "output_padding"}
 SIZES = {"size", "shape", "sizes", "output_size", "normalized_shape", "n", "m", "steps"}
@@ -46,7 +46,7 @@ def check_arguments(overload: Any, values: Values) -> None:
     for name, value in values.items():
         kind = KINDS.get(kinds.get(name, "").removeprefix("Optional[").removesuffix("]"))
         if kind and value is not None and not isinstance(value, kind):
-            raise ProgramError(f"{name!r} of {schema.name!r} is not a {kind.__name__}")
+            raise ProgramError(f"{name!r} of {schema.name!r} is not a {kind[0].__name__}")
         for number in _integers(value):
             _check_integer(schema.name, name, number)
     if any(isinstance(one, Tensor) and one.dim() > 64 for one in values.values()):
