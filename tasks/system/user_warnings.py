@@ -18,6 +18,6 @@ def printable(text: str) -> str:
 
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning as one line, without the place in the code. For ``warnings.showwarning``."""
-    line = printable(" ".join(str(message).split()))
+    line = printable(str(message).strip()).replace("\n", "\\n")
     cut = line if len(line) <= LONGEST_WARNING else f"{line[:LONGEST_WARNING]}..."
     print(f"warning: {cut}", file=sys.stderr)

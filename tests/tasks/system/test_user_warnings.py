@@ -6,7 +6,7 @@ from tasks.system.user_warnings import LONGEST_WARNING, printable, show_warning
 def test_a_warning_is_one_line_that_controls_no_terminal(capsys):
     show_warning("first\nsecond\x1b[31m red\x9b2J\r\u202e http://me:secret@host/x")
     said = capsys.readouterr().err
-    assert said == "warning: first second?[31m red?2J ? http://host/x\n"
+    assert said == "warning: first\\nsecond?[31m red?2J?? http://host/x\n"
 
 
 def test_a_long_warning_is_cut(capsys):
