@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / ".ci" / "check"
+BY_NAME = "stores"
 PARTS = dict(re.findall(r"^ +(\w+)\) echo \"([\w ]+)\" ;;$", SCRIPT.read_text(), re.MULTILINE))
 
 
@@ -17,9 +18,9 @@ def test_every_file_of_kills_and_races_is_in_one_part():
     assert listed == sorted(path.stem.removeprefix("test_") for path in files)
 
 
-def test_all_parts_run():
+def test_all_parts_run_but_the_one_that_is_run_by_name():
     (loop,) = re.findall(r"for part in ([\w ]+); do fault_tests", SCRIPT.read_text())
-    assert sorted(loop.split()) == sorted(PARTS)
+    assert sorted([*loop.split(), BY_NAME]) == sorted(PARTS)
 
 
 @pytest.fixture
@@ -41,15 +42,13 @@ def check(tmp_path):
 
 
 def test_the_script_calls_each_part_with_its_files(check):
-    files = {path.name for path in (ROOT / "tests" / "faults").glob("test_*.py")}
     calls = [line for line in check().stdout.splitlines() if "-m faults" in line]
-    assert len(calls) == len(PARTS)
-    called = re.findall(r"tests/faults/(\S+)", " ".join(calls))
-    assert sorted(called) == sorted(files)
+    assert len(calls) == len(PARTS) - 1
     for part, names in PARTS.items():
         (alone,) = check("--faults", part).stdout.splitlines()
-        assert alone in calls
-        assert alone.count("test_") == len(names.split())
+        assert (alone in calls) == (part != BY_NAME)
+        called = re.findall(r"tests/faults/test_(\S+)\.py", alone)
+        assert called == names.split()
 
 
 @pytest.mark.parametrize("arguments", [["--faults"], ["--faults", "nothing"]])
