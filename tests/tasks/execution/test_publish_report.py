@@ -32,7 +32,9 @@ def published():
         log_summary=lambda *arguments: summaries.append(arguments),
     )
     groups = {
-        "train": [entry("train", key, f"train[{key}]") for key in ("<a>", "b")],
+        "train": [
+            entry("train", f"key_{n}", f"train[{name}]") for n, name in enumerate(("<a>", "b"))
+        ],
         "pca": [entry("pca", "p", "pca[digits]")],
     }
 

@@ -11,7 +11,7 @@ IDENTITY = {"depth": 2, "seed": 0}
 def entry(task, result, **identity):
     return Entry(
         task=task,
-        key=f"key of {task}",
+        key=f"key_of_{task}",
         name=f"{task}[x]",
         identity=identity,
         inputs={},
@@ -49,7 +49,7 @@ def test_an_entry_that_adds_to_a_run_has_the_plan_of_that_run():
     step = Step(compute, "evaluate", logs_to="model")
     model = entry("train", {}, depth=3)
     plan = RunPlan.for_task(step, "key", IDENTITY, {"model": model, "dataset": DATASET})
-    assert plan == RunPlan("", "key of train", "train[x]", {}, None, {"depth": 3})
+    assert plan == RunPlan("", "key_of_train", "train[x]", {}, None, {"depth": 3})
 
 
 def test_a_task_without_a_run_has_no_plan():
