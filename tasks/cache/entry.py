@@ -172,14 +172,17 @@ def loading(entry: Entry) -> Iterator[None]:
 
 def files_in(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below a folder, by relative name, sorted."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
+    return {name: sha256_of(path) for name, path in _paths_in(folder).items()}
 
 
 def sizes_in(folder: Path) -> dict[str, int]:
     """The size in bytes of every file below a folder, by relative name, sorted."""
+    return {name: path.stat().st_size for name, path in _paths_in(folder).items()}
+
+
+def _paths_in(folder: Path) -> dict[str, Path]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+    return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
 def write_manifest(folder: Path, entry: Entry) -> None:

@@ -20,6 +20,7 @@ from tasks.cache.code_digest import digest_of_parts
 from tasks.cache.entry import FORMAT, MANIFEST, Entry, entry_folder, files_in, sizes_in
 from tasks.cache.provenance import provenance
 from tasks.cache.signatures import SHORTEST_KEY
+from tests.special_files import replace_file
 
 INPUTS, CODE = {"spec": {"depth": 2}}, {"models.autoencoder:Decoder": "d"}
 KEY = digest(["train", INPUTS, digest_of_parts(CODE)])
@@ -229,21 +230,7 @@ def test_a_file_has_the_format_that_its_name_says(shared, move, name, content):
 @pytest.mark.parametrize("kind", ["pipe", "link", "device", "folder", "huge"])
 def test_only_regular_files_of_the_expected_size_are_read(shared, move, tmp_path, name, kind):
     publish()
-    path = shared / name
-    content = path.read_bytes()
-    path.unlink()
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "link":
-        (tmp_path / "linked").write_bytes(content)
-        path.symlink_to(tmp_path / "linked")
-    elif kind == "device":
-        path.symlink_to("/dev/zero")
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        path.write_bytes(content)
-        os.truncate(path, 10 << 30)
+    replace_file(shared / name, kind, tmp_path / "linked")
     move("there")
     refused("larger than" if kind == "huge" else "is not a regular file")
     assert sum(f.stat().st_size for f in tmp_path.glob("there/**/*") if f.is_file()) < 1e6

@@ -1,11 +1,11 @@
 import json
-import os
 
 import pytest
 
 from tasks.cache import store
 from tasks.cache.canonical import digest
 from tasks.cache.entry import FORMAT, MANIFEST, Entry, files_in, sizes_in
+from tests.special_files import replace_file
 
 
 def publish(content=b"weights"):
@@ -135,19 +135,7 @@ def test_an_entry_of_a_newer_format_is_set_aside_with_the_true_reason(home):
 @pytest.mark.parametrize("kind", ["pipe", "link", "folder", "huge"])
 def test_only_regular_files_of_the_right_size_are_read(tmp_path, name, kind, format):
     entry = rewrite(lambda manifest: manifest["entry"].update(sizes={}) if format == 1 else None)
-    path = entry.path(name)
-    content = path.read_bytes()
-    path.unlink()
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "link":
-        (tmp_path / "linked").write_bytes(content)
-        path.symlink_to(tmp_path / "linked")
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        path.write_bytes(content)
-        os.truncate(path, 10 << 30)
+    replace_file(entry.path(name), kind, tmp_path / "linked")
     assert store.inspect("train", "abc") == (None, f"store entry damaged: {name}")
 
 
