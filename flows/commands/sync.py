@@ -7,9 +7,9 @@ import typer
 
 def sync() -> None:
     """Log to MLflow what earlier runs could not log: it was down, or they were killed."""
-    from tasks.tracking import tracker
+    from tasks.tracking.sync import log_spools
 
-    invocations, kept = tracker.log_spools()
+    invocations, kept = log_spools()
     for reason in kept:
         typer.echo(f"study: {reason}", err=True)
     logged = f"logged what was left of {invocations} earlier run{'s' if invocations > 1 else ''}"

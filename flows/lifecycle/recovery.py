@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 from prefect.states import Crashed
 
 from tasks.execution.invocations import DIED, Invocation, close_invocation, open_invocations
-from tasks.tracking.tracker import mark_dead
+from tasks.tracking.sync import mark_dead
 
 OPEN_STATES = [StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED]
 

@@ -8,7 +8,8 @@ from tasks.cache import store
 from tasks.system import json_lines
 from tasks.tracking.client import KIND_TAG, TrackingError, connect, search_everywhere
 from tasks.tracking.spool import FORMAT, Spool
-from tasks.tracking.tracker import Tracker, log_spools, mark_dead, sync
+from tasks.tracking.sync import log_spools, mark_dead, sync
+from tasks.tracking.tracker import Tracker
 from tests.conftest import study_runs
 from tests.servers import TrackingServer
 from tests.tasks.tracking.conftest import ENTRY, HISTORY, PLAN, only_run
