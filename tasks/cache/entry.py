@@ -6,20 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 from safetensors import SafetensorError
 
 from tasks.cache import signatures
 from tasks.cache.canonical import JsonObject, digest
 from tasks.cache.code_digest import digest_of_parts
 from tasks.cache.provenance import Provenance
+from tasks.cache.results import check_result
 from tasks.system.files import flush, regular_file_size, sha256_of
 from tasks.system.folders import study_home
 
@@ -125,10 +119,11 @@ def read_manifest(text: bytes, task: str, key: str, *, foreign: bool = False) ->
 
 
 def _check_foreign(entry: Entry) -> None:
-    """Raise UnusableEntryError unless inputs and code lead to the key, and provenance is typed."""
+    """Raise UnusableEntryError unless inputs and code lead to the key, and the rest fits too."""
     try:
         TypeAdapter(Provenance).validate_python(entry.provenance, strict=True)
-    except ValidationError:
+        check_result(entry.task, entry.result)
+    except ValueError:
         raise _damaged(MANIFEST) from None
     if digest([entry.task, entry.inputs, digest_of_parts(entry.code)]) != entry.key:
         raise _damaged(MANIFEST)

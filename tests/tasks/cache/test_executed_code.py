@@ -16,6 +16,7 @@ from flows.sections import submit_report, submit_sections
 from tasks.cache import module_code
 from tasks.cache.code_digest import clear_code_snapshot, code_parts
 from tasks.cache.module_code import IGNORED_MODULES, PACKAGES, ROOT, parse_module
+from tasks.cache.results import check_result
 from tasks.execution.perform import perform
 from tasks.execution.session import task_session
 from tasks.steps.package import package_model
@@ -73,13 +74,15 @@ def through_ignored_module(frame):
 
 
 class ComputingGraph:
-    """Computes each task when it is submitted."""
+    """Computes each task when it is submitted. Results are as others' results must be."""
 
     def __init__(self):
         self.groups = {}
 
     def submit(self, step, identity, group=None, **inputs):
         entry = perform(step, identity, inputs)[0]
+        if step.shared:
+            check_result(entry.task, entry.result)
         self.groups.setdefault(group or step.name, []).append(entry)
         return entry
 

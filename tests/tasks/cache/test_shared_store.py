@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from models.specs import ConfigError
+from models.specs import ConfigError, ModelSpec, TrainingRecipe
 from tasks.cache import shared_store, store
 from tasks.cache.canonical import digest
 from tasks.cache.code_digest import digest_of_parts
@@ -25,6 +25,14 @@ from tests.special_files import replace_file
 INPUTS, CODE = {"spec": {"depth": 2}}, {"models.autoencoder:Decoder": "d"}
 KEY = digest(["train", INPUTS, digest_of_parts(CODE)])
 WEIGHTS = "weights.safetensors"
+EPOCH = {"epoch": 1, "epochs": 1, "train_loss": 0.5, "test_loss": 0.5, "learning_rate": 0.01}
+RESULT = {
+    "spec": ModelSpec().model_dump(),
+    "recipe": TrainingRecipe().model_dump(),
+    "history": [EPOCH],
+    "parameters": {"n_parameters": 12},
+    "metrics": {"final_train_loss": 0.5, "final_test_loss": 0.5},
+}
 
 
 def publish(write=None, task="train"):
@@ -41,7 +49,7 @@ def publish(write=None, task="train"):
             name="train[x]",
             inputs=INPUTS,
             code=CODE,
-            result={"loss": 0.5},
+            result=RESULT,
             files=files_in(folder),
             sizes=sizes_in(folder),
             seconds=1.0,
@@ -138,9 +146,18 @@ def test_an_entry_names_no_folder_outside_its_store(field, value):
         {"provenance": dict(provenance()) | {"versions": 5}},
         {"provenance": dict(provenance()) | {"versions": {"torch": 5}}},
         {"provenance": dict(provenance()) | {"commit": ["a"]}},
+        {"result": {}},
+        {"result": RESULT | {"metrics": {}}},
+        {"result": RESULT | {"metrics": {"final_train_loss": "<b>", "final_test_loss": 0.5}}},
+        {"result": RESULT | {"history": []}},
+        {"result": RESULT | {"history": [EPOCH | {"test_loss": None}]}},
+        {"result": RESULT | {"spec": {"depth": 2}}},
+        {"result": RESULT | {"spec": ModelSpec().model_dump() | {"depth": 9}}},
+        {"result": RESULT | {"recipe": ModelSpec().model_dump()}},
+        {"result": RESULT | {"verdicts": []}},
     ],
 )
-def test_a_manifest_that_lies_about_how_it_was_computed_is_refused(shared, move, lie):
+def test_a_manifest_that_lies_about_its_origin_or_result_is_refused(shared, move, lie):
     publish()
     manifest = json.loads((shared / MANIFEST).read_text())
     content = manifest["entry"] | lie

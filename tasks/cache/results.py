@@ -1,0 +1,216 @@
+"""What the result of each step holds, as JSON. Results that others may have written are checked.
+
+A step whose entries are never taken from a shared store is not here.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
+
+from models.specs import ModelSpec, TrainingRecipe, TransferSpec
+from tasks.cache.canonical import JsonObject
+
+# no result has another key: its reader may copy all of them, and this tells a wrong key early
+exactly = with_config({"extra": "forbid", "strict": True})
+
+
+def _describes(kind: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:
+    def check(value: JsonObject) -> JsonObject:
+        if kind.model_validate(value).model_dump(mode="json") != value:
+            raise ValueError(f"not all of {kind.__name__}")
+        return value
+
+    return check
+
+
+Spec = Annotated[JsonObject, AfterValidator(_describes(ModelSpec))]
+Recipe = Annotated[JsonObject, AfterValidator(_describes(TrainingRecipe))]
+Scenario = Annotated[JsonObject, AfterValidator(_describes(TransferSpec))]
+Count = Annotated[int, Field(ge=0)]
+
+
+@exactly
+class EpochResult(TypedDict):
+    """As ``models.training.loop.Epoch``."""
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    test_loss: float
+    learning_rate: float
+
+
+History = Annotated[list[EpochResult], Field(min_length=1)]
+
+
+@exactly
+class DataResult(TypedDict):
+    """A dataset; ``sha256`` is of its tensors."""
+
+    name: str
+    sha256: str
+    n_train: Count
+    n_test: Count
+    n_classes: Count
+
+
+@exactly
+class PcaResult(TypedDict):
+    """``test_loss`` is PCA's test loss for each number of components, from 0."""
+
+    test_loss: Annotated[list[float], Field(min_length=1)]
+
+
+@exactly
+class ModelSize(TypedDict):
+    """MLflow parameters of a trained model besides its spec and recipe."""
+
+    n_parameters: Count
+
+
+@exactly
+class TrainMetrics(TypedDict):
+    """MSE per pixel after the last epoch."""
+
+    final_train_loss: float
+    final_test_loss: float
+
+
+@exactly
+class TrainResult(TypedDict):
+    """A trained autoencoder."""
+
+    spec: Spec
+    recipe: Recipe
+    history: History
+    parameters: ModelSize
+    metrics: TrainMetrics
+
+
+@exactly
+class EvaluateMetrics(TypedDict):
+    """Losses are MSE per pixel; ``epochs_to_converge`` is an epoch of the training."""
+
+    final_test_loss: float
+    pca_test_loss: float
+    dead_units: Count
+    epochs_to_converge: Count
+
+
+@exactly
+class EvaluateResult(TypedDict):
+    """How well an autoencoder reconstructs."""
+
+    metrics: EvaluateMetrics
+
+
+@exactly
+class CorrelateMetrics(TypedDict):
+    """Means of absolute correlations; None where none is defined."""
+
+    mean_abs_correlation_live: float | None
+    mean_abs_correlation_nan_as_zero: float | None
+    dead_units: Count
+
+
+@exactly
+class CorrelateResult(TypedDict):
+    """How correlated the latent coordinates of an autoencoder are."""
+
+    metrics: CorrelateMetrics
+
+
+@exactly
+class InterpolateResult(TypedDict):
+    """A walk between two classes; the parameters are the pair, and spec and seed of the model."""
+
+    pair: Annotated[list[int], Field(min_length=2, max_length=2)]
+    parameters: dict[str, int | str]
+    metrics: dict[str, float]
+
+
+@exactly
+class GridResult(TypedDict):
+    """The picture of all walks has no numbers."""
+
+
+@exactly
+class TransferMetrics(TypedDict):
+    """Cross entropy in nats, share of right classes, norms of the gradient."""
+
+    final_train_loss: float
+    final_test_loss: float
+    test_accuracy: float
+    first_gradient_norm: float
+    last_gradient_norm: float
+
+
+@exactly
+class TransferResult(TypedDict):
+    """A classifier on an encoder; ``confusion`` counts test images, rows are true classes."""
+
+    spec: Scenario
+    architecture: Spec
+    dataset: str
+    history: History
+    confusion: Annotated[list[list[Count]], Field(min_length=1)]
+    metrics: TransferMetrics
+
+
+@exactly
+class CheckResult(TypedDict):
+    """As ``models.theory.checks.Check``."""
+
+    name: str
+    statement: str
+    largest_error: float
+    tolerance: float
+    holds: bool
+
+
+@exactly
+class CounterexampleResult(TypedDict):
+    """As ``models.theory.checks.Counterexample``."""
+
+    name: str
+    claim: str
+    correction: str
+    numbers: dict[str, float]
+
+
+@exactly
+class TheoryResult(TypedDict):
+    """The written exercises, checked."""
+
+    parameters: dict[str, int]
+    metrics: dict[str, float]
+    checks: list[CheckResult]
+    counterexamples: list[CounterexampleResult]
+
+
+RESULTS: dict[str, Any] = {
+    "data": DataResult,
+    "pca": PcaResult,
+    "train": TrainResult,
+    "evaluate": EvaluateResult,
+    "correlate": CorrelateResult,
+    "interpolate": InterpolateResult,
+    "interpolation_grid": GridResult,
+    "transfer": TransferResult,
+    "theory": TheoryResult,
+}
+
+
+@cache
+def _adapter(task: str) -> TypeAdapter[Any]:
+    return TypeAdapter(RESULTS[task])
+
+
+def check_result(task: str, result: JsonObject) -> None:
+    """Raise ValueError unless a result is one of this task. There are none of unknown tasks."""
+    if task not in RESULTS:
+        raise ValueError(f"no results of {task!r} are taken from others")
+    _adapter(task).validate_python(result)

@@ -1,0 +1,63 @@
+"""What steps return, as others' entries are checked."""
+
+import importlib
+import pkgutil
+
+import pytest
+
+from tasks import steps
+from tasks.cache.results import RESULTS, check_result
+from tasks.cache.step import Step
+
+
+def test_every_step_whose_entries_are_shared_has_its_results_described():
+    modules = [
+        importlib.import_module(f"tasks.steps.{one.name}")
+        for one in pkgutil.iter_modules(steps.__path__)
+    ]
+    found = [
+        value for module in modules for value in vars(module).values() if isinstance(value, Step)
+    ]
+    assert {step.name for step in found if step.shared} == RESULTS.keys()
+
+
+@pytest.mark.parametrize("task", ["package", "report", "nothing", ""])
+def test_of_other_tasks_there_are_none(task):
+    with pytest.raises(ValueError, match=f"no results of '{task}' are taken from others"):
+        check_result(task, {})
+
+
+MEANS = {"mean_abs_correlation_live": None, "mean_abs_correlation_nan_as_zero": 0.5}
+WALK = {"pair": [3, 5], "parameters": {"from": 3}, "metrics": {"sharpness": float("nan")}}
+
+
+@pytest.mark.parametrize(
+    ("task", "result"),
+    [
+        ("pca", {"test_loss": [0.5, 0.25]}),
+        (
+            "correlate",
+            {
+                "metrics": {
+                    "mean_abs_correlation_live": None,
+                    "mean_abs_correlation_nan_as_zero": 0.5,
+                    "dead_units": 0,
+                }
+            },
+        ),
+        (
+            "interpolate",
+            {"pair": [3, 5], "parameters": {"from": 3}, "metrics": {"sharpness": float("nan")}},
+        ),
+        ("interpolation_grid", {}),
+    ],
+)
+def test_a_result_has_all_of_its_parts_and_no_others(task, result):
+    check_result(task, result)
+    for part in result:
+        with pytest.raises(ValueError, match=part):
+            check_result(task, {name: value for name, value in result.items() if name != part})
+        with pytest.raises(ValueError, match=part):
+            check_result(task, result | {part: "text"})
+    with pytest.raises(ValueError, match="other"):
+        check_result(task, result | {"other": 1})
