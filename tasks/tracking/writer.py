@@ -145,8 +145,10 @@ class Writer:
         parent = self.parent_id
         if page is None or parent is None:
             return
-        self.client.log_artifacts(parent, str(page.folder))
         self.client.log_text(parent, fill_page(page, self.addresses, note), PAGE)
+        for name in page.files:
+            if name != PAGE:  # as stored, the page's places for addresses are empty
+                self.client.log_artifact(parent, str(page.path(name)))
         verdicts = page.result["verdicts"]
         numbers = page.result["metrics"] | verdict_metrics(verdicts)
         self.client.log_batch(parent, [Metric(k, v, at, 0) for k, v in numbers.items()])
