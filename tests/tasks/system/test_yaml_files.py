@@ -85,7 +85,7 @@ def test_what_is_beyond_the_bounds_is_refused_in_one_line_before_it_is_made(text
     started = time.process_time()
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         parse_yaml(text)
-    assert time.process_time() - started < 3  # of a busy machine; on a quiet one it is under 1
+    assert time.process_time() - started < 30  # without the bounds it takes minutes, or never ends
     assert re.fullmatch(r"[^\n]{1,200}", str(caught.value))
 
 
