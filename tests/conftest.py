@@ -22,6 +22,11 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 COMMAND = [sys.executable, "-m", "flows.commands.main"]
 
 
+def pytest_collection_modifyitems(items):
+    """Files of few long tests go first: at the end one process would be left alone with them."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_command"))
+
+
 def study_runs(study):
     """The parent runs of a study in MLflow, newest first."""
     found = search_everywhere(connect(), f"tags.`{KIND_TAG}` = 'study'")

@@ -142,6 +142,7 @@ def test_two_runs_are_compared_on_a_page(study):
     assert "'nothing': no study or run has this name" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_a_registered_encoder_is_served_and_gives_the_same_latents(study, environment, tmp_path):
     result = study("register", "smoke")
     assert result.returncode == 0, result.stderr
@@ -149,7 +150,7 @@ def test_a_registered_encoder_is_served_and_gives_the_same_latents(study, enviro
     again = study("register", "smoke")
     assert again.stdout == result.stdout
     images = np.random.default_rng(0).random((3, 1, 28, 28), dtype=np.float32)
-    command = "import json, sys, numpy; from tasks.tracking.logged_models import load_model; "
+    command = "import json, sys, numpy; from tasks.registry.load import load_model; "
     command += "model = load_model('latent-study-smoke-encoder@d5'); "
     command += "print(json.dumps(model.predict(numpy.load(sys.argv[1])).tolist()))"
     np.save(tmp_path / "images.npy", images)
@@ -202,6 +203,7 @@ def test_status_lists_every_invocation(study):
     assert unknown.stderr.startswith("study: no study 'nope'")
 
 
+@pytest.mark.slow
 def test_a_moved_store_fills_a_new_database_without_training(
     study, environment, tmp_path, monkeypatch
 ):
@@ -216,6 +218,7 @@ def test_a_moved_store_fills_a_new_database_without_training(
     assert all("dead_units" in run.data.metrics for run in model_runs())
 
 
+@pytest.mark.slow
 def test_gc_removes_what_only_older_invocations_used_and_its_runs(study):
     chosen = ["--section", "latent_sweep", "--set", "latent_dims=[3]"]
     assert study("run", "smoke", *chosen).returncode == 0

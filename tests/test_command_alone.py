@@ -20,6 +20,7 @@ from tasks.tracking.client import connect
 from tests.conftest import COMMAND, executed, model_runs, study_runs
 
 
+@pytest.mark.slow
 def test_theory_alone_needs_no_data(study):
     result = study("run", "mnist", "--section", "theory", STUDY_DATA="/nonexistent")
     assert result.returncode == 0, result.stderr
