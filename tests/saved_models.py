@@ -252,9 +252,12 @@ ATTACKS = {
     "link to a file": (link_to_a_file, "'data/model.pt2' is not a regular file"),
     "link to a folder": (link_to_a_folder, "'data' is not a regular file"),
     "nested lists": (nested_lists, r"model\.json: Invalid JSON: recursion limit"),
-    "nested YAML": (nested_yaml, "'MLmodel' is not plain YAML .too many brackets"),
-    "nested YAML blocks": (nested_yaml_blocks, "'MLmodel' is not plain YAML .it is nested"),
-    "aliases": (aliases, "'MLmodel' is not plain YAML .it is nested too deeply, or has aliases"),
+    "nested YAML": (nested_yaml, "'MLmodel' is not plain YAML .it has more than 30 levels"),
+    "nested YAML blocks": (
+        nested_yaml_blocks,
+        "'MLmodel' is not plain YAML .it has more than 30 levels",
+    ),
+    "aliases": (aliases, "'MLmodel' is not plain YAML .it holds more than 5,000"),
     "unknown file": (unknown_file, r"it has the file 'notes\.txt'"),
     "another flavor": (python_flavor, "the flavor 'sklearn' in 'MLmodel'"),
 }

@@ -12,8 +12,8 @@ def register(
     study: Annotated[str, typer.Argument(help="Name of a study that ran here.")] = "digits",
 ) -> None:
     """Register the best models of each latent size on a study's dataset in MLflow."""
+    from tasks.registry.register import register_best
     from tasks.tracking.client import connect, tracking_errors
-    from tasks.tracking.registry import register_best
 
     try:
         with tracking_errors("did not register"):

@@ -17,8 +17,8 @@ def serve_model(
     """Serve a registered model over HTTP (POST /invocations) until Ctrl-C."""
     from flows.servers.health import is_loopback
     from flows.servers.model_server import serve_until_stopped
+    from tasks.registry.load import load_model
     from tasks.tracking.client import tracking_errors
-    from tasks.tracking.logged_models import load_model
 
     if host in {"", "0.0.0.0", "::"}:
         raise ConfigError(f"--host {host!r} is every address of this machine; choose one of them")

@@ -49,7 +49,6 @@ FLAVORS: dict[str, dict[str, Any]] = {
 VERSIONS = {"python_function": "python_version", "pytorch": "pytorch_version"}
 MAX_VALUES = 2**26  # of one input or output
 MAX_MESSAGE = 400
-MAX_BRACKETS, MAX_DEPTH = 200, 20  # of the description
 ReadFile = Callable[[str, int], bytes]  # of a file by name; OSError if it has more bytes than this
 
 
@@ -181,7 +180,10 @@ def _check_file(name: str, size: int) -> None:
 
 def _signature(content: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The shapes of one input and one output that ``MLmodel`` states, if it is one of ours."""
-    described = _plain_yaml(content)
+    try:
+        described = parse_yaml(content.decode())
+    except ValueError as error:
+        raise _ForeignError(f"its file {DESCRIPTION!r} is not plain YAML ({error})") from None
     if not isinstance(described, dict) or not isinstance(described.get("flavors"), dict):
         raise _ForeignError(f"its file {DESCRIPTION!r} names no flavors")
     _check_flavors(described["flavors"])
@@ -189,26 +191,6 @@ def _signature(content: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
     if not isinstance(signature, dict) or signature.get("params"):
         raise _ForeignError(f"its file {DESCRIPTION!r} has no signature of ours")
     return _shape(signature.get("inputs")), _shape(signature.get("outputs"))
-
-
-def _plain_yaml(content: bytes) -> Any:
-    """The value of a small YAML text. Aliases, which can stand for any amount, are refused."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
-
-    try:
-        text, depth = content.decode(), 0
-        if text.count("[") + text.count("{") > MAX_BRACKETS:  # the parser reads them ahead, slowly
-            raise ValueError("too many brackets")
-        for event in YAML(typ="safe", pure=True).parse(text):
-            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-            if depth > MAX_DEPTH or isinstance(event, AliasEvent):
-                raise ValueError("it is nested too deeply, or has aliases")
-        return parse_yaml(text)
-    except (ValueError, YAMLError, RecursionError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise _ForeignError(f"its file {DESCRIPTION!r} is not plain YAML ({why})") from None
 
 
 def _check_flavors(flavors: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""Everything about MLflow: its configuration, runs, models, registry, views and export.
+"""Everything about runs in MLflow: configuration, logging, logged models, views and export.
 
-Imports ``models`` and the rooms before it, up to reporting. It is the only room that imports
-mlflow. MLflow reads the environment variables below when it is imported, so they are set here.
+Imports ``models``, the rooms before it up to reporting, and mlflow. MLflow reads the environment
+variables below when it is imported, so they are set here.
 """
 
 import logging

@@ -1,11 +1,8 @@
-"""Trained networks as MLflow models: saved by a worker, logged to a run, registered, loaded.
+"""Trained networks as MLflow models: saved by a worker, logged to a run, deleted with it.
 
-They are torch.export programs. Loading one runs nothing that its files hold, see
-``tasks.artifacts.saved_model``.
+They are torch.export programs. ``tasks.registry`` registers and loads them.
 """
 
-import json
-import re
 import shutil
 import tempfile
 import time
@@ -14,38 +11,19 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Metric, Run
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
-
-from models.exported.schema import in_one_line
-from models.specs import ConfigError
-from tasks.artifacts.saved_model import (
-    RefusedModelError,
-    SavedModel,
-    load_saved_folder,
-    load_saved_model,
-)
-from tasks.system.addresses import without_credentials
-from tasks.system.files import read_regular_file
-from tasks.system.folders import study_home
-from tasks.system.locks import mlflow_lock
-from tasks.tracking.config import artifact_root, tracking_uri
 
 if TYPE_CHECKING:
     from torch import nn
 
 MODEL_FILE = "MLmodel"  # in every folder with a saved model
-DIGEST_TAG, VERSIONS_TAG = "study.digest", "mlflow.modelVersions"
+DIGEST_TAG = "study.digest"
 REQUIREMENTS = ("mlflow", "numpy", "torch")
-UNKNOWN_CODES = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
-OBJECT_STORES = {"s3", "gs", "abfs", "abfss", "wasbs"}
 MODEL_METRICS = ("final_train_loss", "final_test_loss", "test_accuracy")
 
 
@@ -143,171 +121,9 @@ def models_of(run: Run) -> list[str]:
     return [output.model_id for output in outputs]
 
 
-def register_model(client: MlflowClient, name: str, model: LoggedModel, alias: str) -> ModelVersion:
-    """Register a logged model under a name, and point an alias at its version.
-
-    The version is created once, however often this is called.
-    """
-    with mlflow_lock():
-        try:
-            client.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        same = client.search_model_versions(f"name = '{name}' AND run_id = '{model.source_run_id}'")
-        registered = next((one for one in same if one.source == model.artifact_location), None)
-        registered = registered or client.create_model_version(
-            name,
-            source=model.artifact_location,
-            run_id=model.source_run_id,
-            model_id=model.model_id,
-            await_creation_for=0,
-        )
-        _link_version(client, model, registered)
-        client.set_registered_model_alias(name, alias, str(registered.version))
-    return registered
-
-
-def _link_version(client: MlflowClient, model: LoggedModel, registered: ModelVersion) -> None:
-    """Add a version to those that the logged model's page shows; a server does it by itself."""
-    link = {"name": registered.name, "version": int(registered.version)}
-    known = json.loads(client.get_logged_model(model.model_id).tags.get(VERSIONS_TAG, "[]"))
-    if (link["name"], link["version"]) not in {(k["name"], int(k["version"])) for k in known}:
-        client.set_logged_model_tags(model.model_id, {VERSIONS_TAG: json.dumps([*known, link])})
-
-
 def delete_models(client: MlflowClient, run: Run) -> None:
     """Delete the logged models of a run, and their registered versions with their aliases."""
     for registered in client.search_model_versions(f"run_id = '{run.info.run_id}'"):
         client.delete_model_version(registered.name, str(registered.version))
     for model_id in models_of(run):
         client.delete_logged_model(model_id)
-
-
-def load_model(name: str) -> SavedModel:
-    """A registered model by ``NAME@ALIAS`` or ``NAME/VERSION``, checked and loaded.
-
-    Its ``predict`` takes and returns float32 arrays. Nothing of its files is run: they are read as
-    data. Raises ConfigError if there is no such model, or its files are not those that
-    ``save_model`` writes.
-    """
-    client = MlflowClient(tracking_uri())
-    registered, at, alias = name.removeprefix("models:/").partition("@")
-    if not at:
-        registered, _, number = registered.partition("/")
-    try:
-        if at:
-            number = client.get_model_version_by_alias(registered, alias).version
-        location = client.get_model_version_download_uri(registered, str(number))
-    except MlflowException as error:
-        if error.error_code not in UNKNOWN_CODES:
-            raise
-        raise ConfigError(
-            f"no model {name!r} in MLflow; `study register` makes them, as NAME@ALIAS"
-        ) from None
-    return load_logged_files(name, location)
-
-
-def load_logged_files(name: str, location: str) -> SavedModel:
-    """The model whose files are at this address in the artifact store, checked and loaded.
-
-    ``name`` is for messages. Raises RefusedModelError if the files are missing or not those that
-    ``save_model`` writes, and before any request if the address is neither in a folder of
-    STUDY_HOME or of an experiment, nor on the tracking server, nor in the configured artifact root.
-    """
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-    from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
-
-    if (path := _local_path(location)) is not None:
-        if not _is_in_a_known_folder(path):
-            raise _refused(name, location, "is in no folder of STUDY_HOME or of an experiment")
-        return load_saved_folder(name, path)
-    if not _is_known_store(location):
-        raise _refused(name, location, "is not on the tracking server or in its artifact_root")
-    try:
-        store = get_artifact_repository(location, tracking_uri=tracking_uri())
-        listed = [one for folder in (None, "data") for one in store.list_artifacts(folder)]
-        sizes = {one.path: one.file_size or 0 for one in listed if one.path != "data"}
-    except (MlflowException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _refused(name, location, f"cannot be listed ({error})") from None
-    with tempfile.TemporaryDirectory() as temporary:
-
-        def read(file: str, limit: int) -> bytes:
-            if isinstance(store, HttpArtifactRepository):
-                return _fetch(store.artifact_uri, file, limit)
-            return read_regular_file(Path(store.download_artifacts(file, temporary)), limit)
-
-        return load_saved_model(name, sizes, read)
-
-
-def _refused(name: str, location: str, why: str) -> RefusedModelError:
-    address = in_one_line(without_credentials(location), 100)
-    return RefusedModelError(
-        f"{name} is not loaded: its address {address!r} {without_credentials(why)}"
-    )
-
-
-def _local_path(location: str) -> Path | None:
-    """The path that an address names on this machine, None if it is elsewhere."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
-    if location.startswith("file:"):
-        is_here = urlsplit(location).netloc in {"", "localhost"}
-        return Path(local_file_uri_to_path(location)) if is_here else None
-    return None if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", location) else Path(location)
-
-
-def _is_in_a_known_folder(path: Path) -> bool:
-    """Whether a path is below STUDY_HOME, or where MLflow keeps the artifacts of experiments."""
-    path = path.resolve()
-    if path.is_relative_to(study_home().resolve()):
-        return True
-    experiments = MlflowClient(tracking_uri()).search_experiments()
-    locations = {artifact_root(), *(one.artifact_location for one in experiments)} - {None, ""}
-    roots = [_local_path(str(location)) for location in locations]
-    return any(root and path.is_relative_to(root.resolve()) for root in roots)
-
-
-def _is_known_store(location: str) -> bool:
-    """Whether an address is on the tracking server, or in the store of the artifact root.
-
-    MLflow sends the tracking server's password to whatever HTTP address a model has.
-    """
-    if not re.match(r"[a-z][a-z0-9-]*:", location) or not location.isprintable():
-        return False
-    parts, server = urlsplit(location), urlsplit(tracking_uri())
-    if not re.fullmatch(r"[A-Za-z0-9.:@\[\]_-]*", parts.netloc):
-        return False  # programs differ in what they take for the host
-    if parts.scheme in OBJECT_STORES:
-        root = urlsplit(artifact_root() or "")
-        return (parts.scheme, parts.netloc) == (root.scheme, root.netloc)
-    is_served = parts.scheme in {"mlflow-artifacts", "http", "https"} and "@" not in parts.netloc
-    if not is_served or not server.scheme.startswith("http"):
-        return False
-    proxied = parts.scheme == "mlflow-artifacts"
-    scheme = server.scheme if proxied else parts.scheme
-    ours = _origin(scheme, parts) == _origin(server.scheme, server)
-    return ours or (proxied and not parts.netloc)
-
-
-def _origin(scheme: str, parts: SplitResult) -> tuple[str, str | None, int | None]:
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    return scheme, parts.hostname, port or {"http": 80, "https": 443}.get(scheme)
-
-
-def _fetch(address: str, file: str, limit: int) -> bytes:
-    """A file of an artifact server. OSError if it has more bytes, whatever the server said."""
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.rest_utils import http_request
-
-    content = bytearray()
-    with http_request(get_default_host_creds(address), f"/{file}", "GET", stream=True) as response:
-        response.raise_for_status()
-        for part in response.iter_content(2**20):
-            content += part
-            if len(content) > limit:
-                raise OSError(f"{file} has more than {limit:,} bytes")
-    return bytes(content)

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from flows.commands.main import app
 from models.specs import ConfigError
+from tasks.registry.load import load_model
+from tasks.registry.register import register_model
 from tasks.tracking.client import connect
-from tasks.tracking.logged_models import load_model, register_model
 from tests.conftest import COMMAND
 from tests.saved_models import INPUTS, calls, foreign_loader
 from tests.servers import free_port

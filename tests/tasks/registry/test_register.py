@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Dataset, DatasetInput, LoggedModelOutput
 
+from tasks.registry.register import register_best
 from tasks.tracking.client import KIND_TAG, STUDY_TAG
-from tasks.tracking.registry import register_best
 from tests.saved_models import ARCHIVE, foreign_loader
 
 SHA256 = "ab" * 32

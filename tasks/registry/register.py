@@ -1,18 +1,24 @@
-"""The best models of a study's dataset, under names and aliases in MLflow's registry."""
+"""Register the best models of a study's dataset, under names and aliases."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from mlflow.entities import LoggedModel, Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from tasks.artifacts.saved_model import RefusedModelError
+from tasks.registry.load import load_logged_files
+from tasks.system.locks import mlflow_lock
 from tasks.tracking.client import KIND_TAG, STUDY_TAG, search_everywhere
 from tasks.tracking.config import mlflow_config
-from tasks.tracking.logged_models import load_logged_files, models_of, register_model
+from tasks.tracking.logged_models import models_of
 
 BEST = "best"
+VERSIONS_TAG = "mlflow.modelVersions"
 
 
 class RegisteredModel(NamedTuple):
@@ -107,3 +113,36 @@ def _register(client: MlflowClient, study: str, best: _Candidate) -> RegisteredM
     version = register_model(client, name, best.model, best.alias)
     run, value = str(best.run.info.run_name), best.run.data.metrics[best.metric]
     return RegisteredModel(name, str(version.version), best.alias, run, best.metric, value)
+
+
+def register_model(client: MlflowClient, name: str, model: LoggedModel, alias: str) -> ModelVersion:
+    """Register a logged model under a name, and point an alias at its version.
+
+    The version is created once, however often this is called.
+    """
+    with mlflow_lock():
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        same = client.search_model_versions(f"name = '{name}' AND run_id = '{model.source_run_id}'")
+        registered = next((one for one in same if one.source == model.artifact_location), None)
+        registered = registered or client.create_model_version(
+            name,
+            source=model.artifact_location,
+            run_id=model.source_run_id,
+            model_id=model.model_id,
+            await_creation_for=0,
+        )
+        _link_version(client, model, registered)
+        client.set_registered_model_alias(name, alias, str(registered.version))
+    return registered
+
+
+def _link_version(client: MlflowClient, model: LoggedModel, registered: ModelVersion) -> None:
+    """Add a version to those that the logged model's page shows; a server does it by itself."""
+    link = {"name": registered.name, "version": int(registered.version)}
+    known = json.loads(client.get_logged_model(model.model_id).tags.get(VERSIONS_TAG, "[]"))
+    if (link["name"], link["version"]) not in {(k["name"], int(k["version"])) for k in known}:
+        client.set_logged_model_tags(model.model_id, {VERSIONS_TAG: json.dumps([*known, link])})

@@ -10,7 +10,8 @@ import pytest
 
 from models.specs import ConfigError
 from tasks.artifacts.saved_model import RefusedModelError
-from tasks.tracking.logged_models import load_logged_files, load_model, register_model
+from tasks.registry.load import load_logged_files, load_model
+from tasks.registry.register import register_model
 from tests.saved_models import ATTACKS, INPUTS
 
 NAME = "latent-study-made-encoder"
@@ -19,7 +20,7 @@ NAME = "latent-study-made-encoder"
 @pytest.fixture
 def registered(client, home, saved_once):
     """The folder in the artifact store of a model that is registered under NAME@d5."""
-    experiment = client.create_experiment("made", (home / "artifacts").as_uri())
+    experiment = client.create_experiment("made", (home / "mlartifacts" / "made").as_uri())
     run_id = client.create_run(experiment).info.run_id
     model = client.create_logged_model(experiment, name="encoder", source_run_id=run_id)
     client.log_model_artifacts(model.model_id, str(saved_once))
@@ -35,6 +36,15 @@ def test_a_model_is_loaded_by_alias_or_version(registered):
     assert found.shape == (4, 3)
     for name in (f"{NAME}/1", f"models:/{NAME}@d5"):
         assert (load_model(name).predict(batch) == found).all()
+
+
+def test_a_model_is_loaded_right_after_its_home_was_moved(registered, home, monkeypatch, tmp_path):
+    shutil.copytree(home, tmp_path / "moved")
+    shutil.rmtree(home)
+    monkeypatch.setenv("STUDY_HOME", str(tmp_path / "moved"))
+    with pytest.warns(match="STUDY_HOME was .* and is .*moved now"):
+        assert load_model(f"{NAME}@d5").inputs == INPUTS
+    assert not home.exists()
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -181,7 +191,7 @@ def test_other_addresses_are_refused(address, monkeypatch):
 
 
 def test_a_folder_of_no_experiment_is_refused(registered, saved_once):
-    for location in (str(saved_once), saved_once.as_uri(), f"{registered}/../../../../../x"):
+    for location in (str(saved_once), saved_once.as_uri(), f"{registered}/../../../../../../x"):
         with pytest.raises(RefusedModelError, match="is in no folder of STUDY_HOME"):
             load_logged_files("m", location)
 
