@@ -28,6 +28,7 @@ Section = Literal[
 ]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 GPU_STACK = 64  # so many small models fill a GPU
+LARGEST_STUDY = 10_000  # models, classifiers and walks; the plan alone of more takes minutes
 
 
 class TrainingConfig(TrainingOptions):
@@ -214,6 +215,24 @@ class StudyConfig(Value):
             for index, value in enumerate(values):
                 if value in values[:index]:
                     raise ValueError(f"{key}: {value!r} is listed twice; list each value once")
+        return self
+
+    @model_validator(mode="after")
+    def _not_too_large(self) -> Self:
+        models = {*self.latent_sweep, *self.depth_sweep, *self.interpolation_models}
+        pairs = self.interpolation.pairs or published_results.PAIRS
+        parts = {
+            "models": len(models),
+            "classifiers": len(self.transfer.scenarios) * len(self.transfer.label_budgets)
+            + len(self.frozen_encoder_models) * ("head_only" in self.transfer.scenarios),
+            "walks between images": len(pairs) * len(self.interpolation_models),
+        }
+        if len(self.seeds) * sum(parts.values()) > LARGEST_STUDY:
+            listed = ", ".join(f"{number:,} {part}" for part, number in parts.items())
+            raise ValueError(
+                f"seeds: each of {len(self.seeds):,} stands for {listed}, together more than "
+                f"{LARGEST_STUDY:,}; list fewer seeds, latent sizes or pairs"
+            )
         return self
 
     def recipe(self, seed: int) -> TrainingRecipe:

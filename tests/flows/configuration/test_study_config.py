@@ -3,6 +3,7 @@ from pydantic import BaseModel
 
 from flows.configuration.load import load_config
 from flows.configuration.study_config import InterpolationConfig, RunnerConfig, StudyConfig
+from models.specs import ConfigError
 
 
 def fields(model, prefix=""):
@@ -72,3 +73,20 @@ def test_models_have_the_depths_and_sizes_of_their_section():
 )
 def test_pairs_are_of_labels_that_the_dataset_has(pairs, labels, expected):
     assert InterpolationConfig(pairs=pairs).label_pairs(labels) == expected
+
+
+MANY = {
+    "seeds": (f"seeds={list(range(4000))}", "8 models, 21 classifiers, 8 walks"),
+    "models": (f"latent_dims={list(range(1, 785))}", "786 models, 799 classifiers, 8 walks"),
+    "pairs": (f"interpolation.pairs={[[0, n] for n in range(900)]}", "1,800 walks"),
+}
+
+
+@pytest.mark.parametrize(("override", "parts"), MANY.values(), ids=MANY)
+def test_a_study_too_large_to_plan_is_refused_at_once(override, parts):
+    with pytest.raises(ConfigError, match=f"^seeds: each of .*{parts}.*together more than 10,000"):
+        load_config("mnist", [f"seeds={list(range(7))}", override])
+
+
+def test_a_hundred_seeds_of_the_written_study_are_not_too_many():
+    assert len(load_config("mnist", [f"seeds={list(range(100))}"]).seeds) == 100
