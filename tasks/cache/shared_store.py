@@ -11,12 +11,13 @@ import secrets
 import shutil
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
-from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from models.specs import ConfigError
 from tasks.cache import signatures
@@ -39,38 +40,48 @@ PAUSE_AFTER_FAILURE_SECONDS = 300.0  # an attempt may take minutes to fail
 _paused_until: dict[tuple[str, Use], float] = {}  # by address, on the monotonic clock
 
 
-class SharedEntry(Protocol):
+class SharedEntry(ABC):
     """The place of one entry in the shared store. Every method raises errors of its file system."""
 
-    def read(self, name: str, limit: int) -> bytes:
-        """The content of a file of at most ``limit`` bytes."""
+    @abstractmethod
+    def open(self, name: str, limit: int) -> AbstractContextManager[BinaryIO]:
+        """Open a file to read it; it says that it has at most ``limit`` bytes."""
 
-    def get(self, name: str, target: Path, limit: int) -> None:
-        """Copy a file of at most ``limit`` bytes to a path here."""
-
+    @abstractmethod
     def put(self, name: str, source: Path) -> None:
         """Copy a file from here. It replaces whatever has its name."""
 
+    def read(self, name: str, limit: int) -> bytes:
+        """The content of a file of at most ``limit`` bytes."""
+        with self.open(name, limit) as file:
+            return read_at_most(file, Path(name), limit)
 
-class EntryInFolder(NamedTuple):
+    def get(self, name: str, target: Path, limit: int) -> None:
+        """Copy a file of at most ``limit`` bytes to a path here, and no byte more."""
+        with self.open(name, limit) as source, target.open("wb") as copy:
+            left = limit
+            while left and (chunk := source.read(min(left, CHUNK))):
+                copy.write(chunk)
+                left -= len(chunk)
+
+
+@dataclass(frozen=True)
+class EntryInFolder(SharedEntry):
     """An entry in a folder that others can write to; links below that folder are not followed."""
 
     root: Path
     task: str
     key: str
 
-    def read(self, name: str, limit: int) -> bytes:
-        """The content of a file of at most ``limit`` bytes."""
-        with self._open(name, limit) as file:
-            return read_at_most(file, Path(name), limit)
-
-    def get(self, name: str, target: Path, limit: int) -> None:
-        """Copy a file of at most ``limit`` bytes to a path here."""
-        with self._open(name, limit) as source, target.open("wb") as copy:
-            left = limit
-            while left and (chunk := source.read(min(left, CHUNK))):
-                copy.write(chunk)
-                left -= len(chunk)
+    @contextmanager
+    def open(self, name: str, limit: int) -> Iterator[BinaryIO]:
+        """Open a file to read it; it says that it has at most ``limit`` bytes."""
+        *inner, last = name.split("/")
+        with (
+            open_folder_inside(self.root, [self.task, self.key, *inner]) as folder,
+            open_regular_file(Path(last), limit, follow_links=False, folder=folder) as file,
+        ):
+            yield file
 
     def put(self, name: str, source: Path) -> None:
         """Copy a file from here. It replaces whatever has its name."""
@@ -87,35 +98,23 @@ class EntryInFolder(NamedTuple):
                 os.unlink(temporary, dir_fd=folder)
                 raise
 
-    @contextmanager
-    def _open(self, name: str, limit: int) -> Iterator[BufferedReader]:
-        *inner, last = name.split("/")
-        with (
-            open_folder_inside(self.root, [self.task, self.key, *inner]) as folder,
-            open_regular_file(Path(last), limit, follow_links=False, folder=folder) as file,
-        ):
-            yield file
 
-
-class EntryAtAddress(NamedTuple):
+@dataclass(frozen=True)
+class EntryAtAddress(SharedEntry):
     """An entry in a store that is no folder, such as a bucket."""
 
     system: "AbstractFileSystem"
     address: str
 
-    def read(self, name: str, limit: int) -> bytes:
-        """The content of a file of at most ``limit`` bytes."""
-        content = bytes(self.system.cat_file(f"{self.address}/{name}", start=0, end=limit + 1))
-        if len(content) > limit:
-            raise UnusableFileError(f"{name} is larger than {limit:,} bytes")
-        return content
-
-    def get(self, name: str, target: Path, limit: int) -> None:
-        """Copy a file of at most ``limit`` bytes to a path here."""
-        size = self.system.size(f"{self.address}/{name}")
+    @contextmanager
+    def open(self, name: str, limit: int) -> Iterator[BinaryIO]:
+        """Open a file to read it; it says that it has at most ``limit`` bytes."""
+        place = f"{self.address}/{name}"
+        size = self.system.size(place)
         if size is None or size > limit:
             raise UnusableFileError(f"{name} is larger than {limit:,} bytes")
-        self.system.get_file(f"{self.address}/{name}", str(target))
+        with self.system.open(place, "rb") as file:
+            yield file
 
     def put(self, name: str, source: Path) -> None:
         """Copy a file from here. It replaces whatever has its name."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 
 class UnusableFileError(OSError):
@@ -52,7 +53,7 @@ def read_regular_file(path: Path, limit: int, *, follow_links: bool = True) -> b
         return read_at_most(file, path, limit)
 
 
-def read_at_most(file: BufferedReader, path: Path, limit: int) -> bytes:
+def read_at_most(file: BinaryIO, path: Path, limit: int) -> bytes:
     """The rest of a file. Raises UnusableFileError if it is longer than ``limit`` bytes."""
     content = file.read(limit + 1)
     if len(content) > limit:

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 from safetensors.numpy import save_file
 
@@ -384,3 +385,15 @@ def test_a_store_at_an_address_has_the_same_limits(move, monkeypatch):
     monkeypatch.setattr(store, "LARGEST_FILE", 100)
     move("elsewhere")
     refused("larger than 100 bytes")
+
+
+def test_a_store_at_an_address_that_lies_about_a_size_sends_no_more_than_that(
+    move, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("STUDY_STORE", "memory://lying")
+    publish()
+    monkeypatch.setattr(MemoryFileSystem, "size", lambda *_: 4)
+    assert shared_store.download("train", KEY, {WEIGHTS: 5}, tmp_path)
+    assert (tmp_path / WEIGHTS).stat().st_size == 5
+    with pytest.warns(UserWarning, match="larger than 5 bytes"):
+        assert shared_store.read("train", KEY, "spec.json", 5) is None
