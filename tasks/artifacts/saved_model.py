@@ -23,11 +23,11 @@ from tasks.system.yaml_files import parse_yaml
 if TYPE_CHECKING:
     from models.exported.program import Program
 
-DESCRIPTION = "MLmodel"
+MODEL_FILE = "MLmodel"  # in every folder with a saved model
 ARCHIVE = "data/model.pt2"
 # the files that a saved model may have, and their largest sizes in bytes; only two are read
 SAVED_FILES = {
-    DESCRIPTION: 2**14,
+    MODEL_FILE: 2**14,
     ARCHIVE: 2**30,
     "conda.yaml": 2**18,
     "python_env.yaml": 2**18,
@@ -109,7 +109,7 @@ def load_saved_model(name: str, sizes: Mapping[str, int], read: ReadFile) -> Sav
 
     try:
         _check_files(sizes)
-        inputs, outputs = _signature(read(DESCRIPTION, SAVED_FILES[DESCRIPTION]))
+        inputs, outputs = _signature(read(MODEL_FILE, SAVED_FILES[MODEL_FILE]))
         program = Program(read(ARCHIVE, SAVED_FILES[ARCHIVE]))
         model = SavedModel(name, inputs, outputs, program)
     except (ProgramError, _ForeignError) as error:
@@ -166,7 +166,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 def _check_files(sizes: Mapping[str, int]) -> None:
     for name, size in sizes.items():
         _check_file(name, size)
-    for name in (DESCRIPTION, ARCHIVE):
+    for name in (MODEL_FILE, ARCHIVE):
         if name not in sizes:
             raise _ForeignError(f"its file {name!r} is missing")
 
@@ -183,13 +183,13 @@ def _signature(content: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
     try:
         described = parse_yaml(content.decode())
     except ValueError as error:
-        raise _ForeignError(f"its file {DESCRIPTION!r} is not plain YAML ({error})") from None
+        raise _ForeignError(f"its file {MODEL_FILE!r} is not plain YAML ({error})") from None
     if not isinstance(described, dict) or not isinstance(described.get("flavors"), dict):
-        raise _ForeignError(f"its file {DESCRIPTION!r} names no flavors")
+        raise _ForeignError(f"its file {MODEL_FILE!r} names no flavors")
     _check_flavors(described["flavors"])
     signature = described.get("signature")
     if not isinstance(signature, dict) or signature.get("params"):
-        raise _ForeignError(f"its file {DESCRIPTION!r} has no signature of ours")
+        raise _ForeignError(f"its file {MODEL_FILE!r} has no signature of ours")
     return _shape(signature.get("inputs")), _shape(signature.get("outputs"))
 
 
@@ -199,11 +199,11 @@ def _check_flavors(flavors: dict[str, Any]) -> None:
         expected, given = FLAVORS.get(name), flavors.get(name)
         if expected is None or not isinstance(given, dict):
             shown = str(name)[:80]
-            raise _ForeignError(f"the flavor {shown!r} in {DESCRIPTION!r} is missing or not ours")
+            raise _ForeignError(f"the flavor {shown!r} in {MODEL_FILE!r} is missing or not ours")
         for key in sorted((given.keys() | expected.keys()) - {VERSIONS[name]}, key=str):
             if key not in given or given[key] != expected.get(key, NotImplemented):
                 found = f"{in_one_line(str(key), 80)}: {str(given.get(key))[:80]!r}"
-                raise _ForeignError(f"the flavor {name!r} in {DESCRIPTION!r} has {found}")
+                raise _ForeignError(f"the flavor {name!r} in {MODEL_FILE!r} has {found}")
 
 
 def _shape(text: Any) -> tuple[int, ...]:

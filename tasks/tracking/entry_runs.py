@@ -13,6 +13,7 @@ from uuid import UUID
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
+from tasks.artifacts.saved_model import MODEL_FILE
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.system.locks import mlflow_entry_lock, mlflow_lock
@@ -30,7 +31,7 @@ from tasks.tracking.client import (
     search_everywhere,
 )
 from tasks.tracking.descriptions import DESCRIPTIONS, run_name
-from tasks.tracking.logged_models import MODEL_FILE, delete_models, log_metrics, log_model
+from tasks.tracking.logged_models import delete_models, log_metrics, log_model
 from tasks.tracking.run_plan import RunPlan
 
 # parameters that are logged as metrics too: MLflow sorts parameters as text

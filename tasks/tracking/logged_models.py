@@ -18,10 +18,11 @@ from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
+from tasks.artifacts.saved_model import MODEL_FILE
+
 if TYPE_CHECKING:
     from torch import nn
 
-MODEL_FILE = "MLmodel"  # in every folder with a saved model
 DIGEST_TAG = "study.digest"
 REQUIREMENTS = ("mlflow", "numpy", "torch")
 MODEL_METRICS = ("final_train_loss", "final_test_loss", "test_accuracy")
