@@ -28,7 +28,7 @@ Section = Literal[
 ]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 GPU_STACK = 64  # so many small models fill a GPU
-LARGEST_STUDY = 10_000  # models, classifiers and walks; the plan alone of more takes minutes
+LARGEST_STUDY = 50_000  # models, classifiers and walks; the plan of more takes minutes
 
 
 class TrainingConfig(TrainingOptions):
