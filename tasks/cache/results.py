@@ -92,12 +92,12 @@ class TrainResult(TypedDict):
 
 @exactly
 class EvaluateMetrics(TypedDict):
-    """Losses are MSE per pixel; ``epochs_to_converge`` is an epoch of the training."""
+    """Losses are MSE per pixel; ``epochs_to_converge`` may lie between two epochs."""
 
     final_test_loss: float
     pca_test_loss: float
     dead_units: Count
-    epochs_to_converge: Count
+    epochs_to_converge: float
 
 
 @exactly

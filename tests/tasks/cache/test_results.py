@@ -27,6 +27,12 @@ def test_of_other_tasks_there_are_none(task):
         check_result(task, {})
 
 
+LOSSES = {
+    "final_test_loss": 0.5,
+    "pca_test_loss": 0.25,
+    "dead_units": 0,
+    "epochs_to_converge": 1.75,
+}
 MEANS = {"mean_abs_correlation_live": None, "mean_abs_correlation_nan_as_zero": 0.5}
 WALK = {"pair": [3, 5], "parameters": {"from": 3}, "metrics": {"sharpness": float("nan")}}
 
@@ -35,6 +41,7 @@ WALK = {"pair": [3, 5], "parameters": {"from": 3}, "metrics": {"sharpness": floa
     ("task", "result"),
     [
         ("pca", {"test_loss": [0.5, 0.25]}),
+        ("evaluate", {"metrics": LOSSES}),
         (
             "correlate",
             {
