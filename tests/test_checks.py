@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / ".ci" / "check"
-BY_NAME = {"servers", "stores"}
+BY_NAME = {"cluster", "servers", "stores"}
 PARTS = dict(re.findall(r"^ +(\w+)\) echo \"([\w ]+)\" ;;$", SCRIPT.read_text(), re.MULTILINE))
 
 
