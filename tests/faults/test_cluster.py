@@ -1,6 +1,7 @@
 """The smoke study over a Dask cluster: the same bits, whoever dies, and one store for a team."""
 
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.servers import (
 
 ROOT = Path(__file__).parents[2]
 OUTAGE = 60
+DONE_OR_CACHED = re.compile(r"'tasks_(done|cached)': \[[^]]*\],? ?")
 
 
 def nothing(cluster, tracking):
@@ -59,7 +61,12 @@ def test_a_cluster_computes_the_same_bits(
         time.sleep(max(0, began + outage - time.monotonic()))
         servers_on_postgresql.start()
         study.run("sync")
-    assert logged() == reference
+    found = logged()
+    if trouble is a_worker_dies:  # it may have published an entry, which its successor then found
+        found, reference = (
+            [DONE_OR_CACHED.sub("", run) for run in runs] for runs in (found, reference)
+        )
+    assert found == reference
 
 
 def test_a_worker_that_runs_other_code_is_refused_by_name(study, tmp_path):

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 import zipfile
 from time import perf_counter
 
@@ -183,6 +184,15 @@ def test_an_archive_of_another_kind_is_refused(saved):
     assert "more than 10,000 files" in refusal(saved)
     (saved / ARCHIVE).write_bytes(b"no zip file")
     assert "a broken archive" in refusal(saved)
+
+
+def test_an_archive_of_another_processor_or_schema_is_refused(saved):
+    other = {"little": b"big", "big": b"little"}[sys.byteorder]
+    with_member(saved, "model/byteorder", other)
+    assert "the byte order of another processor" in refusal(saved)
+    with_member(saved, "model/byteorder", sys.byteorder.encode())
+    with_json(saved, GRAPH, lambda program: program["schema_version"].update(major=99))
+    assert "torch's schema 99 is not the known one" in refusal(saved)
 
 
 def test_declared_sizes_larger_than_the_archive_are_refused(saved):
