@@ -28,6 +28,7 @@ HOSTILE = [
         {"input": X, "output_size": None, "scale_factors": [1e6, 1e6]},
         "more than 268,435,456 values",
     ),
+    ("relu.default", {"self": torch.zeros([1] * 65)}, "more than 64 dimensions"),
     ("unbind.int", {"self": torch.zeros(20_000)}, "does not take these sizes"),
     ("split.Tensor", {"self": torch.zeros(20_000), "split_size": 1}, "does not take these sizes"),
     (

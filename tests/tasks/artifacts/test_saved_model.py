@@ -163,6 +163,16 @@ def test_weights_beyond_the_end_of_their_file_are_refused(saved):
     assert "does not fit its file" in refusal(saved)
 
 
+@pytest.mark.parametrize("lie", [{"dtype": 99}, {"dtype": 20}, {"layout": 1}])
+def test_weights_of_an_unknown_type_are_refused(saved, lie):
+    def change(weights):
+        for one in weights["config"].values():
+            one["tensor_meta"] |= lie
+
+    with_json(saved, WEIGHTS, change)
+    assert "of an unknown type" in refusal(saved)
+
+
 def test_weights_that_stand_for_more_than_their_file_are_refused(saved):
     def change(weights):
         for one in weights["config"].values():
@@ -193,6 +203,14 @@ def test_an_archive_of_another_processor_or_schema_is_refused(saved):
     with_member(saved, "model/byteorder", sys.byteorder.encode())
     with_json(saved, GRAPH, lambda program: program["schema_version"].update(major=99))
     assert "torch's schema 99 is not the known one" in refusal(saved)
+
+
+@pytest.mark.parametrize("lost", [GRAPH, WEIGHTS, "model/data/weights/weight_0"])
+def test_an_archive_without_a_file_is_refused(saved, lost):
+    members = members_of(saved)
+    del members[lost]
+    write_members(saved, members.items())
+    assert f"no '{lost}' in its archive" in refusal(saved)
 
 
 def test_declared_sizes_larger_than_the_archive_are_refused(saved):
