@@ -55,7 +55,7 @@ def check_arguments(overload: Any, values: Values) -> None:
     if count > MAX_VALUES:
         raise ProgramError(f"{schema.name!r} would make more than {MAX_VALUES:,} values")
     if (check := CHECKS.get(schema.name)) and not check(values):
-        raise ProgramError(f"{schema.name!r} does not take these sizes")
+        raise ProgramError(f"{schema.name!r} does not take these values")
 
 
 def _check_integer(operator: str, name: str, number: int) -> None:
@@ -121,8 +121,30 @@ def _is_norm_of(values: Values) -> bool:
     return list(g.shape) == [size if n == dim else 1 for n, size in enumerate(v.shape)]
 
 
+def _divides_numbers(values: Values) -> bool:
+    """Whether no integer is divided with truncation: the smallest by -1 ends the process."""
+    given = values.get("self")
+    is_float = isinstance(given, Tensor) and given.is_floating_point()
+    return values.get("rounding_mode") != "trunc" or is_float
+
+
+def _repeats_what_is_there(values: Values) -> bool:
+    """Whether circular padding adds at most a whole side, and cuts nothing off.
+
+    torch returns memory of others otherwise.
+    """
+    given, pads = values.get("self"), _integers(values.get("pad"))
+    if values.get("mode") != "circular":
+        return True
+    if not isinstance(given, Tensor) or len(pads) > 2 * given.dim():
+        return False
+    return all(0 <= pad <= given.shape[-1 - n // 2] for n, pad in enumerate(pads))
+
+
 CHECKS: dict[str, Callable[[Values], bool]] = {
     "aten::_weight_norm": _is_norm_of,
+    "aten::div": _divides_numbers,
+    "aten::pad": _repeats_what_is_there,
     "aten::split": _few_pieces,
     "aten::chunk": lambda values: values.get("chunks", 0) <= MAX_PIECES,
     "aten::unbind": _few_pieces,

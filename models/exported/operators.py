@@ -19,7 +19,7 @@ conv1d.default conv1d.padding conv2d.default conv2d.padding conv3d.default conv3
 conv_transpose1d.default conv_transpose2d.input conv_transpose3d.input
 linear.default matmul.default mm.default bmm.default mv.default dot.default vdot.default
 addmm.default addmv.default baddbmm.default bilinear.default einsum.default outer.default
-scaled_dot_product_attention.default embedding.default lstm.input gru.input
+scaled_dot_product_attention.default embedding.default
 # normalization
 batch_norm.default group_norm.default layer_norm.default rms_norm.default instance_norm.default
 _weight_norm.default linalg_vector_norm.default norm.ScalarOpt_dim norm.Scalar

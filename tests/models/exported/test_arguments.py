@@ -28,13 +28,27 @@ HOSTILE = [
         {"input": X, "output_size": None, "scale_factors": [1e6, 1e6]},
         "more than 268,435,456 values",
     ),
+    (
+        "div.Tensor_mode",
+        {"self": torch.tensor([-(2**31)]), "other": torch.tensor([-1]), "rounding_mode": "trunc"},
+        "does not take these values",
+    ),
+    (
+        "div.Scalar_mode",
+        {"self": torch.tensor([-(2**31)]), "other": -1, "rounding_mode": "trunc"},
+        "does not take these values",
+    ),
+    *(
+        ("pad.default", {"self": X, "pad": pad, "mode": "circular"}, "does not take these values")
+        for pad in ([-3, 4, 0, 0], [5, 0, 0, 0], [0, 0, 0, 5], [1] * 10)
+    ),
     ("relu.default", {"self": torch.zeros([1] * 65)}, "more than 64 dimensions"),
-    ("unbind.int", {"self": torch.zeros(20_000)}, "does not take these sizes"),
-    ("split.Tensor", {"self": torch.zeros(20_000), "split_size": 1}, "does not take these sizes"),
+    ("unbind.int", {"self": torch.zeros(20_000)}, "does not take these values"),
+    ("split.Tensor", {"self": torch.zeros(20_000), "split_size": 1}, "does not take these values"),
     (
         "_weight_norm.default",
         {"v": torch.zeros(3), "g": torch.zeros(3, 0)},
-        "does not take these sizes",
+        "does not take these values",
     ),
 ]
 
@@ -54,6 +68,9 @@ def test_hostile_arguments_are_refused(name, values, message):
         ("reflection_pad2d.default", {"self": torch.zeros(1000, 9, 28, 28), "padding": [2] * 4}),
         ("_weight_norm.default", {"v": torch.ones(3, 2), "g": torch.ones(3, 1), "dim": 0}),
         ("add.Scalar", {"self": X, "other": 1.5}),
+        ("div.Scalar_mode", {"self": X, "other": 3, "rounding_mode": "trunc"}),
+        ("div.Scalar_mode", {"self": X.long(), "other": 3, "rounding_mode": "floor"}),
+        ("pad.default", {"self": X, "pad": [4, 1, 0, 2], "mode": "circular"}),
     ],
 )
 def test_usual_arguments_are_taken(name, values):
