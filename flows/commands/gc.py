@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.status import one_line
 from models.specs import ConfigError
 from tasks.system.folders import study_home
 
@@ -73,7 +74,9 @@ def unused(keep: int) -> list[Path]:
     """Entries and checkpoints that no kept invocation uses, and all leftovers."""
     kept = kept_keys(keep)
     store = study_home() / "store"
-    folders = [path for path in sorted(store.glob("*/*")) if path.parent.name not in KEPT_FOLDERS]
+    kinds = [path for path in sorted(store.glob("*")) if path.name not in KEPT_FOLDERS]
+    # what a link leads to is no part of the store
+    folders = [path for kind in kinds if not kind.is_symlink() for path in sorted(kind.glob("*"))]
     return [path for path in folders if key_of(path) not in kept or is_leftover(path)]
 
 
@@ -97,13 +100,14 @@ def print_table(sizes: dict[Path, int]) -> None:
     """Print the number and total size of unused paths by kind; ``sizes`` are in bytes."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if not sizes:
         return
     table = Table("what", "number", "size", box=None, pad_edge=False)
     for kind in sorted({path.parent.name for path in sizes}):
         of_kind = [size for path, size in sizes.items() if path.parent.name == kind]
-        table.add_row(kind, str(len(of_kind)), f"{sum(of_kind) / 1e6:.1f} MB")
+        table.add_row(Text(one_line(kind)), str(len(of_kind)), f"{sum(of_kind) / 1e6:.1f} MB")
     Console(highlight=False, soft_wrap=True).print(table)
 
 

@@ -21,6 +21,7 @@ from models.specs import (
 )
 from tasks.analysis import published_results
 from tasks.datasets.config import DatasetConfig
+from tasks.system.folders import STUDY_NAME
 from tasks.system.hardware import Device, default_width, has_gpu, usable_cores
 
 Section = Literal[
@@ -164,7 +165,7 @@ class StudyConfig(Value):
     """A whole study. A section whose list is empty is left out."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        pattern=STUDY_NAME,
         description="Letters, digits, '.', '_', '-'; names the MLflow experiment and the report.",
     )
     dataset: DatasetConfig = Field(

@@ -15,13 +15,14 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.system import json_lines
-from tasks.system.folders import study_home
+from tasks.system.folders import STUDY_NAME, study_home
 from tasks.system.invocation_names import begins_with, begun, in_order, new_name, short_name
 from tasks.system.locks import invocation_lock, try_lock
 from tasks.system.validation import cut, dotted_key, plain_message
 
 FORMAT = 2  # of a record; one without a format is of format 1, whose names hold the local time
 DIED = "its process ended without an explanation"  # killed, or the machine went down
+NAME_OR_NOTHING = r"^[A-Za-z0-9_]{0,64}$"  # as in the store
 State = Literal["RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
 
 
@@ -30,8 +31,8 @@ class TaskRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    task: str = ""
-    key: str = ""
+    task: str = Field("", pattern=NAME_OR_NOTHING)
+    key: str = Field("", pattern=NAME_OR_NOTHING)
     outcome: Literal["", "done", "cached", "failed", "skipped"] = ""
     reason: str = ""
 
@@ -47,7 +48,7 @@ class Invocation(BaseModel):
 
     format: int = Field(1, strict=True, ge=1)
     id: str
-    study: str
+    study: str = Field(pattern=STUDY_NAME)
     config: dict[str, object]
     sections: list[str]
     started: float = Field(ge=0, lt=2e11)

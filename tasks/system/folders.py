@@ -12,6 +12,7 @@ from pathlib import Path
 
 from models.specs import ConfigError
 
+STUDY_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  # it names folders and an experiment
 DEFAULTS = {"STUDY_HOME": "results", "STUDY_DATA": "data", "STUDY_STORE": ""}
 # The address of a database ends at "?"; a surrogate is a byte of a file name that is not UTF-8.
 NOT_IN_ADDRESSES = re.compile("[?\ud800-\udfff]")

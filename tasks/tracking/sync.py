@@ -1,8 +1,10 @@
 """Log what earlier invocations could not: their spools."""
 
+import re
 import warnings
 
 from tasks.cache import store
+from tasks.system.folders import STUDY_NAME
 from tasks.system.validation import cut
 from tasks.tracking.spool import Operation, Spool, SpoolError, existing_spools
 
@@ -68,7 +70,9 @@ def _log(spool: Spool, operations: list[Operation]) -> list[str]:
     starts = [one for one in operations if one.get("do") == "start_study"]
     try:
         study = str(starts[0]["parameters"]["name"])
-    except (IndexError, KeyError, TypeError):
+        if not re.fullmatch(STUDY_NAME, study):  # it becomes part of a folder
+            raise LookupError(study)
+    except (LookupError, TypeError):
         # without a run of the study, there is none to close
         return [
             f"{one.get('do')!r} without a study" for one in operations if one != {"do": "close"}

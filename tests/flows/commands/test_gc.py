@@ -1,8 +1,9 @@
 import time
+from pathlib import Path
 
 import pytest
 
-from flows.commands.gc import gc, unused
+from flows.commands.gc import gc, print_table, unused
 from models.specs import ConfigError
 from tasks.cache import checkpoints, store
 from tasks.cache.entry import Entry, files_in
@@ -72,6 +73,16 @@ def test_leftovers_go_and_checkpoints_of_kept_keys_stay(filled):
     assert gone == {"a", "b", "d", "train-a", "1-c", "train-c-x"}
 
 
+def test_what_a_link_leads_to_stays(filled, tmp_path):
+    (tmp_path / "elsewhere" / "d").mkdir(parents=True)
+    (filled / "extra").symlink_to(tmp_path / "elsewhere")
+    (filled / "train" / "e").symlink_to(tmp_path / "elsewhere")
+    gc(1, yes=True)
+    assert (tmp_path / "elsewhere" / "d").exists()
+    assert names(filled.iterdir()) >= {"extra", "train"}
+    assert names((filled / "train").iterdir()) == {"c", "other"}
+
+
 def test_nothing_is_collected_while_a_study_runs(filled):
     log = invoke("smoke", "d")
     with pytest.raises(ConfigError, match="smoke is running"):
@@ -99,3 +110,8 @@ def test_the_newer_run_is_kept_when_the_clock_was_set_back(filled, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: 1e9)
     invoke("smoke", "d").end("COMPLETED", "")
     assert names(unused(1)) == {"a", "b", "c"}
+
+
+def test_names_of_folders_are_shown_as_they_are(capsys):
+    print_table({Path("store") / "[b]\x1b[2J" / "train-a": 1_000_000})
+    assert capsys.readouterr().out.splitlines()[1].split() == ["[b]?[2J", "1", "1.0", "MB"]

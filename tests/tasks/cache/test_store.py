@@ -75,6 +75,18 @@ def test_a_changed_number_in_the_manifest_is_damage():
         assert store.load("train", "abc") is None
 
 
+@pytest.mark.parametrize(
+    ("task", "key"),
+    [("..", "mlartifacts"), ("../../x", "y"), ("x", "/y"), ("", "y"), ("x", "")],
+)
+def test_a_name_that_leads_out_of_the_store_is_an_error(home, task, key):
+    (home / "mlartifacts").mkdir(parents=True)
+    for function in (store.load, store.inspect):
+        with pytest.raises(ValueError, match="names no entry of a store"):
+            function(task, key)
+    assert [path.name for path in home.iterdir()] == ["mlartifacts"]
+
+
 def test_the_store_can_be_moved(home, tmp_path, monkeypatch):
     entry = publish()
     home.rename(tmp_path / "elsewhere")

@@ -158,6 +158,23 @@ def test_an_unknown_operation_is_one_line_and_the_rest_is_logged(client, operati
         assert sync() == 0
 
 
+def test_a_spool_names_no_folder_outside(client, home, tmp_path):
+    victim = tmp_path / "victim" / "docs"
+    victim.mkdir(parents=True)
+    spool = left_by_a_dead_process()
+    reference = ["../../victim", "docs"]
+    spool.add({"do": "log_summary", "at": 2, "report": reference, "groups": {}, "note": ""})
+    _, (line,) = log_spools()
+    assert "'log_summary': '../../victim/docs' names no entry of a store" in line
+    spool.remove()
+    named = Spool("20260105-named")
+    named.add({"do": "start_study", "at": 1, "parameters": {"name": "../../out"}, "source": {}})
+    _, (line,) = log_spools()
+    assert "'start_study' without a study" in line
+    assert victim.is_dir()
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_newer_spool_is_left_alone_and_others_are_logged(client, home):
     newer = left_by_a_dead_process("20260101-newer")
     json_lines.append(newer.path, {"format": FORMAT + 1})
