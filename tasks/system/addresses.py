@@ -1,8 +1,10 @@
-"""Network addresses that may contain a user and a password: checked, and shown without them."""
+"""Addresses of servers and files: checked, compared, and shown without user and password."""
 
 import re
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
 
+PLAIN_HOST = re.compile(r"[A-Za-z0-9.:@\[\]_-]*")  # of others, programs differ in what the host is
 # Up to the last "@" of a word: a password may contain "@" itself.
 CREDENTIALS = re.compile(r"(?<=://)[^/\s]\S*@")
 
@@ -23,3 +25,57 @@ def is_valid_address(address: str) -> bool:
     except ValueError:
         return False
     return has_host and "@" not in parts.path + parts.query + parts.fragment
+
+
+def path_of(address: str) -> Path | None:
+    """The path on this machine that an address or a plain path names, None if it is elsewhere.
+
+    Raises ValueError for an address of a file that no path can be.
+    """
+    if address.startswith("file:"):
+        parts = urlsplit(address)
+        path = unquote(parts.path)
+        if "\0" in path:
+            raise ValueError(f"{address!r} holds a NUL byte")
+        return Path(path) if parts.netloc in {"", "localhost"} else None
+    return None if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address) else Path(address)
+
+
+def is_same_store(address: str, root: str) -> bool:
+    """Whether two addresses name the same bucket or host, with the same scheme."""
+    try:
+        one, other = urlsplit(address), urlsplit(root)
+    except ValueError:
+        return False
+    return _is_plain(address, one) and (one.scheme, one.netloc) == (other.scheme, other.netloc)
+
+
+def is_served_by(address: str, server: str) -> bool:
+    """Whether MLflow sends requests for artifacts at this address to this tracking server.
+
+    It sends the server's password with them, to whatever HTTP address artifacts have.
+    """
+    try:
+        parts, ours = urlsplit(address), urlsplit(server)
+    except ValueError:
+        return False
+    is_web = parts.scheme in {"mlflow-artifacts", "http", "https"} and "@" not in parts.netloc
+    if not is_web or not _is_plain(address, parts) or not ours.scheme.startswith("http"):
+        return False
+    proxied = parts.scheme == "mlflow-artifacts"
+    if proxied and not parts.netloc:
+        return True
+    return _origin(ours.scheme if proxied else parts.scheme, parts) == _origin(ours.scheme, ours)
+
+
+def _is_plain(address: str, parts: SplitResult) -> bool:
+    is_printed = re.match(r"[a-z][a-z0-9-]*:", address) and address.isprintable()
+    return bool(is_printed and PLAIN_HOST.fullmatch(parts.netloc))
+
+
+def _origin(scheme: str, parts: SplitResult) -> tuple[str, str | None, int | None]:
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    return scheme, parts.hostname, port or {"http": 80, "https": 443}.get(scheme)

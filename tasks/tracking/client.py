@@ -23,7 +23,15 @@ from tasks.system.addresses import without_credentials
 from tasks.system.databases import SIDE_FILES, known_revisions, set_aside
 from tasks.system.folders import study_home
 from tasks.system.locks import mlflow_lock
-from tasks.tracking.config import tracking_uri
+from tasks.system.validation import shown
+from tasks.tracking.config import (
+    SQLITE,
+    KnownAddresses,
+    artifact_root,
+    database_in_home,
+    resolved_path,
+    tracking_uri,
+)
 from tasks.tracking.logged_models import delete_models
 from tasks.tracking.moved_home import follow_moved_home
 
@@ -36,12 +44,18 @@ ENTRY_TAG = "study.entry"  # followed by a point and a step's name; the fingerpr
 PARENT_TAG = "study.trained_by"
 DESCRIPTION_TAG = "mlflow.note.content"
 
-SQLITE = "sqlite:///"
 Item = TypeVar("Item")
 
 # MLflow would try for two minutes to open a database; the tracker tries again instead.
 database_utils.MAX_RETRY_COUNT = 1
-PROGRAMMING_ERRORS = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
+PROGRAMMING_ERRORS = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+)
 OTHER_VERSION = re.compile(  # MLflow's, and Alembic's if a table is missing, too
     r"database schema \(found version (\w+),|Can't locate revision identified by '(\w+)'"
 )
@@ -124,6 +138,32 @@ def _other_version(uri: str, revision: str) -> str:
     return f"{address} is {newer}; install that MLflow, or {move}"
 
 
+def known_addresses(client: MlflowClient) -> KnownAddresses:
+    """Where artifacts may be: STUDY_HOME, the artifact root, the tracking server.
+
+    Folders of experiments too if their database is in STUDY_HOME, where nobody else writes.
+    """
+    root = artifact_root() or ""
+    addresses = [str(study_home()), root]
+    if database_in_home() is not None:
+        addresses += [one.artifact_location for one in _all_pages(client.search_experiments)]
+    paths = [resolved_path(address) for address in addresses if address]
+    return KnownAddresses([path for path in paths if path], root, tracking_uri())
+
+
+def check_address(addresses: KnownAddresses, what: str, address: str | None) -> None:
+    """Raise TrackingError unless the artifacts of ``what`` may be read and written there."""
+    if addresses.include(address or "", any_bucket=True):
+        return
+    error = TrackingError(
+        f"{what} has its files at {shown(without_credentials(address or ''))}, which is neither in "
+        "STUDY_HOME nor on the tracking server; if you trust that place, name it as artifact_root "
+        "in mlflow.yaml"
+    )
+    error.damaged = True  # to wait does not help
+    raise error
+
+
 def connect() -> MlflowClient:
     """A client of the tracking store; a local database is created once, in WAL mode."""
     home, uri = study_home(), tracking_uri()
@@ -132,12 +172,11 @@ def connect() -> MlflowClient:
         _create_database(uri)
     client = MlflowClient(uri)
     if uri.startswith(SQLITE):
-        path = Path(make_url(uri).database or "")
         with mlflow_lock():
             client.search_experiments(max_results=1)
-            with closing(sqlite3.connect(path)) as database:
+            with closing(sqlite3.connect(make_url(uri).database or "")) as database:
                 database.execute("PRAGMA journal_mode=WAL")
-                if path.parent.resolve() == home.resolve():
+                if database_in_home() is not None:
                     follow_moved_home(database)
     return client
 

@@ -2,17 +2,26 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import Field, ValidationError, field_validator
 
 from models.specs import ConfigError, Value
-from tasks.system.addresses import is_valid_address, without_credentials
+from tasks.system.addresses import (
+    is_same_store,
+    is_served_by,
+    is_valid_address,
+    path_of,
+    without_credentials,
+)
 from tasks.system.folders import study_home
 from tasks.system.running_servers import running_servers
 from tasks.system.validation import dotted_key, plain_message
 from tasks.system.yaml_files import read_yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
+SQLITE = "sqlite:///"
+OBJECT_STORES = {"s3", "gs", "abfs", "abfss", "wasbs"}
 ARTIFACTS = "mlartifacts"  # the folder in STUDY_HOME
 
 
@@ -102,3 +111,45 @@ def page_address() -> str:
     if uri.startswith("http"):
         return without_credentials(uri).rstrip("/")
     return running_servers().get("MLflow") or http_address(page.host, page.port)
+
+
+class KnownAddresses(NamedTuple):
+    """Where artifacts of runs may be: whoever can log to MLflow can write another address there.
+
+    MLflow reads and overwrites files at any path, and sends the server's password to any host.
+    """
+
+    folders: list[Path]
+    artifact_root: str
+    server: str
+
+    def include(self, address: str, *, any_bucket: bool = False) -> bool:
+        """Whether an address is one of these; with ``any_bucket`` also one of an object store."""
+        path = resolved_path(address)
+        if path is not None:
+            return any(path.is_relative_to(folder) for folder in self.folders)
+        return (
+            (any_bucket and address.partition(":")[0] in OBJECT_STORES)
+            or is_same_store(address, self.artifact_root)
+            or is_served_by(address, self.server)
+        )
+
+
+def resolved_path(address: str) -> Path | None:
+    """The path on this machine that an address names, without links; None if it names none."""
+    try:
+        path = path_of(address)
+        return path.resolve() if path is not None else None
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle
+        return None
+
+
+def database_in_home() -> Path | None:
+    """The file of the tracking database; None if it is elsewhere or a server's."""
+    from sqlalchemy.engine import make_url
+
+    uri = tracking_uri()
+    if not uri.startswith(SQLITE):
+        return None
+    path = Path(make_url(uri).database or "")
+    return path if path.parent.resolve() == study_home().resolve() else None

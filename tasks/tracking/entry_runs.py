@@ -6,6 +6,7 @@ A run is found by the key of the store entry that it shows, so an entry is never
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
@@ -27,6 +28,7 @@ from tasks.tracking.client import (
     STUDY_TAG,
     TASK_TAG,
     keep_most_complete,
+    known_addresses,
     runs_of_entries,
     search_everywhere,
 )
@@ -78,10 +80,11 @@ class EntryRuns:
 
     def __init__(self, client: MlflowClient, experiment_id: str, study: str):
         self.client, self.experiment_id, self.study = client, experiment_id, study
+        self._addresses = known_addresses(client)
         self.parent_id: str | None = None
         self.source_tags: dict[str, str] = {}
         by_key: dict[str, list[Run]] = {}
-        for run in runs_of_entries(client):
+        for run in self._usable(runs_of_entries(client)):
             by_key.setdefault(run.data.tags[KEY_TAG], []).append(run)
         kept = {key: keep_most_complete(client, runs) for key, runs in by_key.items()}
         self._runs = {key: run for key, run in kept.items() if run}
@@ -92,10 +95,15 @@ class EntryRuns:
         known = self._runs.get(key)
         if known is None:
             found = search_everywhere(self.client, f"tags.`{KEY_TAG}` = '{key}'")
-            known = keep_most_complete(self.client, found)
+            known = keep_most_complete(self.client, self._usable(found))
             if known is not None:
                 self._runs[key] = known
         return known
+
+    def _usable(self, runs: list[Run]) -> list[Run]:
+        """The runs whose files may be written here; somebody else chose the address of others."""
+        include = partial(self._addresses.include, any_bucket=True)
+        return [run for run in runs if include(run.info.artifact_uri or "")]
 
     def shows(self, plan: RunPlan, fingerprint: str) -> bool:
         """Whether a known run shows the entry with this fingerprint completely."""
@@ -235,7 +243,9 @@ class EntryRuns:
         for name in entry.files:
             path = entry.path(name)
             if path.name == MODEL_FILE:
-                models.append(log_model(self.client, run, path.parent, entry.fingerprint))
+                models.append(
+                    log_model(self.client, run, path.parent, entry.fingerprint, self._addresses)
+                )
             elif found := EPOCH_IMAGE.fullmatch(name):
                 series.append((path, found["series"], int(found["epoch"])))
             elif "/" not in name and path.suffix in LOGGED_SUFFIXES:

@@ -11,7 +11,15 @@ from mlflow.tracking import MlflowClient
 
 from models.specs import ConfigError
 from tasks.system.addresses import without_credentials
-from tasks.tracking.client import KIND_TAG, TrackingError, connect, find_run, tracking_errors
+from tasks.tracking.client import (
+    KIND_TAG,
+    TrackingError,
+    check_address,
+    connect,
+    find_run,
+    known_addresses,
+    tracking_errors,
+)
 
 FIGURE_SUFFIXES = {".png", ".svg"}
 # A file that every finished run of a kind has.
@@ -38,6 +46,7 @@ def export_run(wanted: str, folder: Path) -> list[Path]:
         with tracking_errors("cannot be read"):
             client = connect()
             run = find_run(client, wanted)
+            check_address(known_addresses(client), f"the run {wanted!r}", run.info.artifact_uri)
             _write_values(client, run, gathered)
             files = client.list_artifacts(run.info.run_id)
             _require_main_file(run, {file.path for file in files})

@@ -19,6 +19,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
 from tasks.artifacts.saved_model import MODEL_FILE
+from tasks.tracking.config import KnownAddresses
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,16 +65,20 @@ def save_model(
     model.save(str(folder / MODEL_FILE))
 
 
-def log_model(client: MlflowClient, run: Run, folder: Path, digest: str) -> LoggedModel:
+def log_model(
+    client: MlflowClient, run: Run, folder: Path, digest: str, addresses: KnownAddresses
+) -> LoggedModel:
     """Log a saved model to a run, under the folder's name, once only.
 
-    ``digest`` identifies the content. A model of that name with another digest is deleted.
+    ``digest`` identifies the content. A model of that name with another digest, or whose files are
+    not at one of the ``addresses``, is deleted.
     """
     info, name = run.info, folder.name
     of_name = f"source_run_id = '{info.run_id}' AND name = '{name}'"
     model = None
     for found in client.search_logged_models([info.experiment_id], of_name):
-        if model is None and found.tags.get(DIGEST_TAG) == digest:
+        is_known = addresses.include(found.artifact_location, any_bucket=True)
+        if model is None and is_known and found.tags.get(DIGEST_TAG) == digest:
             model = found
         else:  # of an earlier result, or a duplicate by a server that did not answer in time
             client.delete_logged_model(found.model_id)

@@ -51,7 +51,8 @@ def _other_roots(database: sqlite3.Connection) -> list[str]:
     for (location,) in database.execute("SELECT artifact_location FROM experiments"):
         before, separator, _ = str(location).rpartition(f"/{ARTIFACTS}/")
         is_current = str(location).startswith(f"{current}/")
-        if separator and before.startswith("file://") and not is_current:
+        is_path = before.startswith("file:///") and "\0" not in unquote(before)
+        if separator and is_path and not is_current:
             roots.add(before + separator.rstrip("/"))
     return sorted(roots)
 

@@ -17,6 +17,7 @@ from tasks.cache import store
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.cache.provenance import provenance
+from tasks.reporting.page import PageNote
 from tasks.system.polling import wait_until
 from tasks.tracking.config import mlflow_config
 from tasks.tracking.run_plan import RunPlan
@@ -77,10 +78,10 @@ class Tracker:
         """Close the run of a computation that failed, unless the run shows an entry already."""
         self._put("fail", plan=plan, status=status)
 
-    def log_summary(self, report: Entry, groups: dict[str, list[Entry]], note: str) -> None:
+    def log_summary(self, report: Entry, groups: dict[str, list[Entry]], note: PageNote) -> None:
         """Log the report's files and metrics, and a table of all models, to the parent run.
 
-        ``note`` is the page's HTML about this invocation, without the link to its run.
+        ``note`` is what the page says about this invocation.
         """
         self._remember([report, *(entry for entries in groups.values() for entry in entries)])
         references = {name: [_reference(one) for one in group] for name, group in groups.items()}

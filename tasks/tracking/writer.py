@@ -11,16 +11,18 @@ from mlflow.entities import Metric, RunTag
 
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
-from tasks.reporting.page import PAGE, fill_page
+from tasks.reporting.page import PAGE, PageNote, fill_page
 from tasks.system.locks import mlflow_lock
 from tasks.tracking.client import (
     DESCRIPTION_TAG,
     INVOCATION_TAG,
     KIND_TAG,
     STUDY_TAG,
+    check_address,
     close_open_runs,
     connect,
     keep_most_complete,
+    known_addresses,
     search_everywhere,
     tracking_errors,
 )
@@ -48,6 +50,7 @@ class Writer:
         with tracking_errors():
             self.client = connect()
             self.study, self.invocation, self.find_entry = study, invocation, find_entry
+            self._addresses = known_addresses(self.client)
             self.experiment_id, self._tags = self._open_experiment()
             self.runs = EntryRuns(self.client, self.experiment_id, study)
             self.runs.parent_id = self._find_parent()
@@ -104,12 +107,15 @@ class Writer:
                 found = self.client.get_experiment(identifier)
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
+        check_address(self._addresses, f"the experiment {name!r}", found.artifact_location)
         return found.experiment_id, found.tags
 
     def _find_parent(self) -> str | None:
         """The id of the parent run if it was opened already."""
         found = search_everywhere(self.client, f"tags.`{INVOCATION_TAG}` = '{self.invocation}'")
         parent = keep_most_complete(self.client, found)
+        if parent:
+            check_address(self._addresses, "the run of this invocation", parent.info.artifact_uri)
         return parent.info.run_id if parent else None
 
     def start_study(self, parameters: JsonObject, source: dict[str, str], at: int) -> None:
@@ -138,7 +144,7 @@ class Writer:
                 self.runs.log_entry(plan, found, at)
 
     def log_summary(
-        self, report: list[str], groups: dict[str, list[list[str]]], note: str, at: int
+        self, report: list[str], groups: dict[str, list[list[str]]], note: PageNote | str, at: int
     ) -> None:
         """Log the report's files and metrics, and a table of all models, to the parent run."""
         page = self.find_entry(report)

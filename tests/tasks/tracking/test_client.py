@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -22,9 +23,11 @@ from tasks.tracking.client import (
     KIND_TAG,
     PARENT_TAG,
     TrackingError,
+    check_address,
     close_open_runs,
     connect,
     delete_runs,
+    known_addresses,
     search_everywhere,
     tracking_errors,
 )
@@ -199,3 +202,21 @@ def test_side_files_of_a_database_that_was_moved_away_do_not_damage_the_new_one(
     with closing(sqlite3.connect(home / "mlflow.db")) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert (home / "mlflow.db.aside-1-wal").stat().st_size
+
+
+def test_folders_of_experiments_count_only_in_a_database_of_this_home(
+    client, tmp_path, monkeypatch
+):
+    outside = tmp_path / "outside" / "file"
+    client.create_experiment("made", outside.parent.as_uri())
+    assert known_addresses(client).include(outside.as_uri())
+    assert not known_addresses(client).include((tmp_path / "other").as_uri())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'team.db'}")
+    team = connect()
+    team.create_experiment("made", outside.parent.as_uri())
+    assert not known_addresses(team).include(outside.as_uri())
+    with pytest.raises(TrackingError, match=r"^it has its files at 'file:.*as artifact_root"):
+        check_address(known_addresses(team), "it", outside.as_uri())
+    monkeypatch.chdir(tmp_path)
+    Path("mlflow.yaml").write_text(f"artifact_root: {outside.parent.as_uri()}\n")
+    assert known_addresses(team).include(outside.as_uri())

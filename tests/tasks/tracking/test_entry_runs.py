@@ -1,8 +1,12 @@
+import sqlite3
+from contextlib import closing
+
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from PIL import Image
 
 from tasks.cache import store
 from tasks.cache.entry import files_in
-from tasks.tracking.client import INVOCATION_TAG, KEY_TAG, KIND_TAG
+from tasks.tracking.client import INVOCATION_TAG, KEY_TAG, KIND_TAG, search_everywhere
 from tasks.tracking.entry_runs import EntryRuns
 from tests.tasks.tracking.conftest import ENTRY, PLAN, only_run
 
@@ -28,3 +32,22 @@ def test_pictures_that_are_logged_again_are_there_once(client, home):
         run_id = only_run(client).info.run_id
         assert len(client.list_artifacts(run_id, "images")) == 2
         client.delete_tag(run_id, "study.entry.train")
+
+
+def test_a_run_whose_files_are_elsewhere_is_not_used(client, home, tmp_path):
+    """Whoever can write to the database chooses where MLflow writes weights and pictures."""
+    with store.workspace(ENTRY.task, ENTRY.key) as folder:
+        (folder / "spec.json").write_text("{}")
+        entry = ENTRY.model_copy(update={"files": files_in(folder)})
+        store.publish(folder, entry)
+    experiment = client.create_experiment("made", (home / "mlartifacts" / "made").as_uri())
+    EntryRuns(client, experiment, "made").begin(PLAN, 1)
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        database.execute("UPDATE runs SET artifact_uri = ?", [(tmp_path / "outside").as_uri()])
+    trap = only_run(client).info.run_id
+    _artifact_repos_cache.clear()
+    EntryRuns(client, experiment, "made").log_entry(PLAN, entry, 2)
+    assert not (tmp_path / "outside").exists()
+    shown = [run for run in search_everywhere(client, "") if run.info.run_id != trap]
+    assert [run.info.status for run in shown] == ["FINISHED"]
+    assert client.list_artifacts(shown[0].info.run_id)[0].path == "spec.json"

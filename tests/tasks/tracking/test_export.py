@@ -1,4 +1,6 @@
 import json
+import sqlite3
+from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -102,3 +104,13 @@ def test_a_finished_run_without_its_files_is_an_error_and_writes_nothing(
     assert not (tmp_path / "exported").exists()
     client.log_text(run.run_id, "main", MAIN_FILES[kind])
     assert tmp_path / "exported" / MAIN_FILES[kind] in export_run("d=5", tmp_path / "exported")
+
+
+@pytest.mark.parametrize("outside", ["file:///etc", "http://elsewhere/api", "/etc", "ftp://a/b"])
+def test_a_run_whose_files_are_elsewhere_is_not_read(run_id, home, tmp_path, outside):
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        database.execute("UPDATE runs SET artifact_uri = ?", [outside])
+    said = rf"^the run '{run_id}' has its files at '{outside}', which is neither in STUDY_HOME"
+    with pytest.raises(TrackingError, match=said):
+        export_run(run_id, tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()

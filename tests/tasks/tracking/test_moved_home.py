@@ -190,6 +190,14 @@ def test_an_experiment_in_a_configured_root_may_have_no_artifacts_yet(
     assert_nothing_changes(home)
 
 
+@pytest.mark.parametrize("address", ["file:///a%00b/mlartifacts/x", "file://[bad/mlartifacts/x"])
+def test_an_address_that_no_folder_can_have_is_left_alone(client, home, address):
+    client.create_experiment("made", (home / "mlartifacts" / "made").as_uri())
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        database.execute("UPDATE experiments SET artifact_location = ?", [address])
+    assert_nothing_changes(home)
+
+
 def test_nothing_is_rewritten_to_where_no_artifacts_are(make_run, home, go_to, tmp_path):
     make_run()
     copy_database(home, tmp_path / "new")

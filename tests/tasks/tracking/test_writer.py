@@ -113,7 +113,7 @@ def test_the_summary_is_on_the_parent_run_with_links_to_its_models(client, write
         "at": 3000,
         "report": ["report", "0b"],
         "groups": {"train": [["train", "0a"], ["train", "gone"]]},
-        "note": "<p>Made.</p>",
+        "note": {"invocation": "<i>", "written": "today", "tasks": 1, "computed": []},
     }
     writer.apply(summary)
     writer.apply(summary)  # tried again though the first attempt was logged
@@ -133,7 +133,7 @@ def test_the_summary_is_on_the_parent_run_with_links_to_its_models(client, write
     assert table["columns"] == ["model", "run_id", "final_test_loss"]
     assert table["data"] == [["train[x]", run.info.run_id, 0.2]]
     text = read(PAGE)
-    assert "<p>Made.</p>" in text
+    assert "by the run &lt;i&gt;: 1 of 1 tasks came from the cache.</p>" in text
     assert re.findall(r'/runs/(\w+)"', text) == [parent.info.run_id, run.info.run_id]
 
 
