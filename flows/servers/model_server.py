@@ -5,12 +5,13 @@ import errno
 import json
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flows.servers.health import is_loopback
 from models.specs import ConfigError
 from tasks.artifacts.saved_model import SavedModel
 from tasks.tracking.config import http_address
@@ -45,7 +46,7 @@ def serve_until_stopped(
     with _listen(host, port) as listener:
         say(http_address(host, listener.getsockname()[1]))
         settings = uvicorn.Config(
-            model_app(model),
+            model_app(model, _allowed_hosts(host)),
             log_level="critical",
             access_log=False,
             lifespan="off",
@@ -55,6 +56,15 @@ def serve_until_stopped(
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)  # uvicorn raises what stopped it once more
         uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _allowed_hosts(host: str) -> list[str]:
+    """The names under which clients may address the server.
+
+    Behind a loopback host only this machine's, so that no page of another host reaches the model
+    through a browser here, by a name that suddenly leads to this machine.
+    """
+    return [host, f"[{host}]", "localhost", "127.0.0.1", "[::1]"] if is_loopback(host) else ["*"]
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -72,13 +82,15 @@ def _listen(host: str, port: int) -> socket.socket:
         raise ConfigError(f"--host {host!r}: {why}; use 127.0.0.1") from None
 
 
-def model_app(model: SavedModel) -> "FastAPI":
+def model_app(model: SavedModel, hosts: Sequence[str]) -> "FastAPI":
     """The application: GET /ping, /health and /version, POST /invocations."""
     from fastapi import FastAPI, Request, Response
     from starlette.concurrency import run_in_threadpool
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.requests import ClientDisconnect
 
     app = FastAPI(openapi_url=None)  # and so no pages that load scripts from elsewhere
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     one_at_a_time = asyncio.Lock()
 
     async def ping() -> Response:

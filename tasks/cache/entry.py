@@ -16,6 +16,7 @@ from tasks.cache.provenance import Provenance
 from tasks.cache.results import check_result
 from tasks.system.files import flush, regular_file_size, sha256_of
 from tasks.system.folders import study_home
+from tasks.system.validation import shown
 
 MANIFEST = "manifest.json"
 # Of a manifest. Raise it when versions that read the present one could not use a new manifest; a
@@ -52,7 +53,7 @@ class Entry(BaseModel):
     result: JsonObject
     files: dict[str, str]
     sizes: dict[str, int] = {}
-    seconds: float
+    seconds: float = Field(ge=0, le=1e9, allow_inf_nan=False)
     provenance: JsonObject
 
     @field_validator("files")
@@ -84,7 +85,13 @@ class Entry(BaseModel):
 
 
 def entry_folder(task: str, key: str) -> Path:
-    """The folder for the entry of a task with this key, whether it exists or not."""
+    """The folder for the entry of a task with this key, whether it exists or not.
+
+    Raises ValueError for what is no name of a task or a key: it may lead out of the store.
+    """
+    for name in (task, key):
+        if not re.fullmatch(NAME_OF_FOLDER, name):
+            raise ValueError(f"{shown(f'{task}/{key}')} names no entry of a store")
     return study_home() / "store" / task / key
 
 

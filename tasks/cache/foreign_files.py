@@ -12,6 +12,7 @@ from tasks.system.files import read_regular_file
 
 LARGEST_JSON = 4 << 20  # bytes
 LARGEST_PICTURE = 16 << 20  # bytes
+LARGEST_OF_KIND = {".json": LARGEST_JSON, ".png": LARGEST_PICTURE}  # by the end of a name
 LARGEST_IMAGE = 50_000_000  # pixels
 MOST_FILES = 1_000  # of an entry; the largest have one picture for each of ten epochs
 

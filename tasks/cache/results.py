@@ -26,24 +26,33 @@ def _describes(kind: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:
     return check
 
 
+def _is_square(rows: list[list[int]]) -> list[list[int]]:
+    if any(len(row) != len(rows) for row in rows):
+        raise ValueError("its rows differ in length")
+    return rows
+
+
 Spec = Annotated[JsonObject, AfterValidator(_describes(ModelSpec))]
 Recipe = Annotated[JsonObject, AfterValidator(_describes(TrainingRecipe))]
 Scenario = Annotated[JsonObject, AfterValidator(_describes(TransferSpec))]
-Count = Annotated[int, Field(ge=0)]
+# what floats, databases and MLflow hold; a manifest holds no NaN, and reads it as nothing
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Integer = Annotated[int, Field(ge=-(2**53), le=2**53)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 @exactly
 class EpochResult(TypedDict):
     """As ``models.training.loop.Epoch``."""
 
-    epoch: int
-    epochs: int
-    train_loss: float
-    test_loss: float
-    learning_rate: float
+    epoch: Count
+    epochs: Count
+    train_loss: Number
+    test_loss: Number
+    learning_rate: Number
 
 
-History = Annotated[list[EpochResult], Field(min_length=1)]
+History = Annotated[list[EpochResult], Field(min_length=1, max_length=10_000)]
 
 
 @exactly
@@ -61,7 +70,7 @@ class DataResult(TypedDict):
 class PcaResult(TypedDict):
     """``test_loss`` is PCA's test loss for each number of components, from 0."""
 
-    test_loss: Annotated[list[float], Field(min_length=1)]
+    test_loss: Annotated[list[Number], Field(min_length=1)]
 
 
 @exactly
@@ -75,8 +84,8 @@ class ModelSize(TypedDict):
 class TrainMetrics(TypedDict):
     """MSE per pixel after the last epoch."""
 
-    final_train_loss: float
-    final_test_loss: float
+    final_train_loss: Number
+    final_test_loss: Number
 
 
 @exactly
@@ -94,10 +103,10 @@ class TrainResult(TypedDict):
 class EvaluateMetrics(TypedDict):
     """Losses are MSE per pixel; ``epochs_to_converge`` may lie between two epochs."""
 
-    final_test_loss: float
-    pca_test_loss: float
+    final_test_loss: Number
+    pca_test_loss: Number
     dead_units: Count
-    epochs_to_converge: float
+    epochs_to_converge: Number
 
 
 @exactly
@@ -111,8 +120,8 @@ class EvaluateResult(TypedDict):
 class CorrelateMetrics(TypedDict):
     """Means of absolute correlations; None where none is defined."""
 
-    mean_abs_correlation_live: float | None
-    mean_abs_correlation_nan_as_zero: float | None
+    mean_abs_correlation_live: Number | None
+    mean_abs_correlation_nan_as_zero: Number | None
     dead_units: Count
 
 
@@ -127,9 +136,9 @@ class CorrelateResult(TypedDict):
 class InterpolateResult(TypedDict):
     """A walk between two classes; the parameters are the pair, and spec and seed of the model."""
 
-    pair: Annotated[list[int], Field(min_length=2, max_length=2)]
-    parameters: dict[str, int | str]
-    metrics: dict[str, float]
+    pair: Annotated[list[Integer], Field(min_length=2, max_length=2)]
+    parameters: dict[str, Integer | str]
+    metrics: dict[str, Number]
 
 
 @exactly
@@ -141,11 +150,11 @@ class GridResult(TypedDict):
 class TransferMetrics(TypedDict):
     """Cross entropy in nats, share of right classes, norms of the gradient."""
 
-    final_train_loss: float
-    final_test_loss: float
-    test_accuracy: float
-    first_gradient_norm: float
-    last_gradient_norm: float
+    final_train_loss: Number
+    final_test_loss: Number
+    test_accuracy: Number
+    first_gradient_norm: Number
+    last_gradient_norm: Number
 
 
 @exactly
@@ -156,7 +165,7 @@ class TransferResult(TypedDict):
     architecture: Spec
     dataset: str
     history: History
-    confusion: Annotated[list[list[Count]], Field(min_length=1)]
+    confusion: Annotated[list[list[Count]], Field(min_length=1), AfterValidator(_is_square)]
     metrics: TransferMetrics
 
 
@@ -166,8 +175,8 @@ class CheckResult(TypedDict):
 
     name: str
     statement: str
-    largest_error: float
-    tolerance: float
+    largest_error: Number
+    tolerance: Number
     holds: bool
 
 
@@ -178,15 +187,15 @@ class CounterexampleResult(TypedDict):
     name: str
     claim: str
     correction: str
-    numbers: dict[str, float]
+    numbers: dict[str, Number]
 
 
 @exactly
 class TheoryResult(TypedDict):
     """The written exercises, checked."""
 
-    parameters: dict[str, int]
-    metrics: dict[str, float]
+    parameters: dict[str, Integer]
+    metrics: dict[str, Number]
     checks: list[CheckResult]
     counterexamples: list[CounterexampleResult]
 

@@ -30,7 +30,12 @@ from tasks.cache.entry import (
     read_manifest,
     write_manifest,
 )
-from tasks.cache.foreign_files import ForeignFileError, can_be_shared, check_format
+from tasks.cache.foreign_files import (
+    LARGEST_OF_KIND,
+    ForeignFileError,
+    can_be_shared,
+    check_format,
+)
 from tasks.system.files import flush, read_regular_file
 from tasks.system.folders import study_home
 from tasks.system.locks import try_lock
@@ -118,7 +123,10 @@ def _copy_from_shared_store(task: str, key: str) -> Entry | None:
     with tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary) / key
         folder.mkdir()
-        limits = {name: min(largest_size(entry, name), LARGEST_FILE) for name in entry.files}
+        limits = {}
+        for name in entry.files:
+            of_kind = LARGEST_OF_KIND.get(Path(name).suffix, LARGEST_FILE)
+            limits[name] = min(largest_size(entry, name), of_kind)
         if not shared_store.download(task, key, limits, folder):
             return None
         try:

@@ -1,13 +1,12 @@
 """Publishes the finished report: in the reports folder, and on the parent run in MLflow."""
 
-import html
 import os
 import shutil
 import time
 
 from tasks.cache.entry import Entry
 from tasks.cache.store import ensure_local
-from tasks.reporting.page import PAGE, fill_page
+from tasks.reporting.page import PAGE, PageNote, fill_page
 from tasks.system.folders import report_path
 from tasks.tracking.tracker import Tracker
 
@@ -23,7 +22,13 @@ def publish_report(
     page = ensure_local(page)
     folder = report_path(study).parent
     folder.mkdir(parents=True, exist_ok=True)
-    note = _note(tracker.invocation, groups, computed)
+    names = [entry.name for entries in groups.values() for entry in entries]
+    note: PageNote = {
+        "invocation": tracker.invocation,
+        "written": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        "tasks": len(names),
+        "computed": [name for name in names if name in computed],
+    }
     text = fill_page(page, tracker.addresses, note)
     for name in page.files:
         temporary = folder / f".{name}.{os.getpid()}"  # two runs of a study may end at once
@@ -36,18 +41,3 @@ def publish_report(
         if old.is_file() and not old.name.startswith(".") and old.name not in page.files:
             old.unlink(missing_ok=True)
     tracker.log_summary(page, groups, note)
-
-
-def _note(invocation: str, groups: dict[str, list[Entry]], computed: set[str]) -> str:
-    """HTML that says which run wrote the page, and which entries it computed."""
-    names = [entry.name for entries in groups.values() for entry in entries]
-    new = [html.escape(name) for name in names if name in computed]
-    written = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-    text = f"<p>Written on {written} by the run {html.escape(invocation)}: "
-    text += f"{len(names) - len(new)} of {len(names)} tasks came from the cache.</p>"
-    if new:
-        listed = "</li><li>".join(new)
-        text += (
-            f"<details><summary>{len(new)} computed</summary><ul><li>{listed}</li></ul></details>"
-        )
-    return text

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from tasks.analysis.tables import Groups
 from tasks.cache.entry import Entry
@@ -110,13 +110,39 @@ def pictured_seed(groups: Groups, seeds: list[int]) -> int:
     return next((seed for seed in seeds if entries_with_seed(models, seed)), seeds[0])
 
 
-def fill_page(page: Entry, addresses: Callable[[set[str]], dict[str, str]], note: str) -> str:
+class PageNote(TypedDict):
+    """What a page says of the invocation that wrote it: when, with how many tasks.
+
+    ``computed`` names those tasks that were not in the store.
+    """
+
+    invocation: str
+    written: str
+    tasks: int
+    computed: list[str]
+
+
+def _note_text(note: PageNote) -> str:
+    cached = note["tasks"] - len(note["computed"])
+    text = f"<p>Written on {html.escape(note['written'])} by the run "
+    text += f"{html.escape(note['invocation'])}: "
+    text += f"{int(cached)} of {int(note['tasks'])} tasks came from the cache.</p>"
+    if note["computed"]:
+        listed = "</li><li>".join(html.escape(name) for name in note["computed"])
+        text += f"<details><summary>{len(note['computed'])} computed</summary>"
+        text += f"<ul><li>{listed}</li></ul></details>"
+    return text
+
+
+def fill_page(
+    page: Entry, addresses: Callable[[set[str]], dict[str, str]], note: PageNote | str
+) -> str:
     """The page's HTML with the note of one invocation and links to its runs in MLflow.
 
     The stored page has a key in place of each link, because it is the same for every invocation.
     ``addresses`` takes keys and gives the addresses of the runs that show these entries, as far as
-    they are known, and that of the parent run as ``""``. ``note`` is HTML. Whatever the stored page
-    contains, no script in it runs.
+    they are known, and that of the parent run as ``""``. Whatever the stored page
+    contains, no script in it runs. Versions before 0.2 left notes as texts, which are not shown.
     """
     text = _guarded(page.path(PAGE).read_text(encoding="utf-8"))
     known = addresses(set(RUN_LINK.findall(text)))
@@ -124,6 +150,7 @@ def fill_page(page: Entry, addresses: Callable[[set[str]], dict[str, str]], note
     def link(key: str) -> str:
         return f' href="{html.escape(known[key])}"' if key in known else ""
 
+    said = "" if isinstance(note, str) else _note_text(note)
     parent = f"<p><a{link('')}>The run in MLflow</a> (while its page is up).</p>"
-    text = text.replace(NOTE_PLACE, note + (parent if "" in known else ""))
+    text = text.replace(NOTE_PLACE, said + (parent if "" in known else ""))
     return RUN_LINK.sub(lambda found: link(found[1]), text)

@@ -91,8 +91,8 @@ def provenance_summary(groups: Groups) -> JsonObject:
         "commits": _distinct(p["commit"] for p in seen if p["commit"]),
         "python": _distinct(p["python"] for p in seen),
         "versions": {
-            name: _distinct(p["versions"][name] for p in seen)
-            for name in (seen[0]["versions"] if seen else {})
+            name: _distinct(p["versions"].get(name, "unknown") for p in seen)
+            for name in dict.fromkeys(name for p in seen for name in p["versions"])
         },
         "seconds": {
             task: (len(group), sum(entry.seconds for entry in group), max(e.seconds for e in group))

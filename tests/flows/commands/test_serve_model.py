@@ -91,6 +91,9 @@ def test_a_model_is_served_in_the_protocol_of_mlflow_until_ctrl_c(registered, ho
             assert (status, answer["error_code"]) == (code, "BAD_REQUEST")
             assert message in answer["message"]
         assert ask(address, b"1,2", "text/csv")[0] == 415
+        request = urllib.request.Request(f"{address}/ping", headers={"Host": "elsewhere.example"})
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(request, timeout=60)
         assert isinstance(error_of(NAME, "--port", str(port)), ConfigError)
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=30)

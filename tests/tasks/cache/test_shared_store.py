@@ -156,6 +156,12 @@ def test_an_entry_names_no_folder_outside_its_store(field, value):
         {"result": RESULT | {"spec": ModelSpec().model_dump() | {"depth": 9}}},
         {"result": RESULT | {"recipe": ModelSpec().model_dump()}},
         {"result": RESULT | {"verdicts": []}},
+        {"result": RESULT | {"parameters": {"n_parameters": 10**400}}},
+        {"result": RESULT | {"history": [EPOCH | {"epoch": 10**400}]}},
+        {"result": RESULT | {"history": [EPOCH] * 10_001}},
+        {"result": RESULT | {"metrics": {"final_train_loss": 1e999, "final_test_loss": 0.5}}},
+        {"seconds": 1e300},
+        {"seconds": -1},
     ],
 )
 def test_a_manifest_that_lies_about_its_origin_or_result_is_refused(shared, move, lie):
@@ -182,7 +188,7 @@ def test_a_picture_hides_nothing_large_behind_its_end(shared, move):
     os.truncate(shared / "picture.png", 100 << 20)
     seal(shared)
     move("there")
-    refused("picture.png is no png file")
+    refused("is larger than 16,777,216 bytes")
 
 
 def test_an_entry_of_another_key_is_not_loaded(shared, move):
@@ -357,6 +363,16 @@ def test_a_signature_belongs_to_one_content(shared, move, monkeypatch):
     publish()
     save_file({"weight": np.zeros((3, 4), np.float32)}, shared / WEIGHTS)
     seal(shared)  # keeps the signature
+    move("there")
+    refused("not signed with this STUDY_STORE_KEY")
+
+
+@pytest.mark.parametrize("signature", [None, "", "é", 7, ["a"], "\ud800"])
+def test_a_signature_of_any_kind_is_refused_in_one_line(shared, move, monkeypatch, signature):
+    monkeypatch.setenv("STUDY_STORE_KEY", KEY_OF_TEAM)
+    publish()
+    manifest = json.loads((shared / MANIFEST).read_text())
+    (shared / MANIFEST).write_text(json.dumps(manifest | {"signature": signature}))
     move("there")
     refused("not signed with this STUDY_STORE_KEY")
 

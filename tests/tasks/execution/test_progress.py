@@ -71,3 +71,13 @@ def test_a_warning_of_another_machine_is_a_warning_here(plain):
     display, _ = plain
     with pytest.warns(UserWarning, match="disk is almost full"):
         display.warn("disk is almost full")
+
+
+def test_names_and_reasons_are_shown_as_they_are():
+    """A reason may name a file of somebody else."""
+    output = io.StringIO()
+    display = Display(Console(file=output, force_terminal=True, highlight=False, width=200))
+    display.begin("train[/b]:fire:\x1b[2J")
+    assert display._progress.tasks[1].description == "  train[/b]:fire:?[2J"
+    display.end("train[/b]:fire:\x1b[2J", "failed", "x\x1b]0;title\x07.png\nforged")
+    assert r"train[/b]:fire:?[2J failed: x?]0;title?.png\nforged" in output.getvalue()

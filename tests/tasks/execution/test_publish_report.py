@@ -57,7 +57,8 @@ def test_the_page_says_what_this_invocation_computed(published):
     assert (folder / "models.csv").read_text() == "depth,loss"
     ((page, groups, note),) = summaries
     assert (page, groups) == shown
-    assert note in text
+    assert note["computed"] == ["train[<a>]"]
+    assert f"<p>Written on {note['written']} by" in text
 
 
 def test_without_computed_tasks_there_is_no_list(published):

@@ -36,6 +36,13 @@ def page(home):
     return Publisher()("report", {}, {}, lambda folder: (folder / PAGE).write_text(TEXT))
 
 
+NOTE = {"invocation": "2026-a", "written": "today", "tasks": 3, "computed": ["train[<a>]"]}
+NOTED = (
+    "<p>Written on today by the run 2026-a: 2 of 3 tasks came from the cache.</p>"
+    "<details><summary>1 computed</summary><ul><li>train[&lt;a&gt;]</li></ul></details>"
+)
+
+
 def test_links_and_note_of_an_invocation_are_filled_in(page):
     asked = []
 
@@ -43,18 +50,26 @@ def test_links_and_note_of_an_invocation_are_filled_in(page):
         asked.append(keys)
         return {"0a1b": "http://host/#/a?b&c", "": "http://host/parent"}
 
-    found = fill_page(page, addresses, "<p>Written today.</p>")
+    found = fill_page(page, addresses, NOTE)
     assert asked == [{"0a1b", "ff"}]
     assert found == START + (
-        '<a href="http://host/#/a?b&amp;c">0</a><a>1</a><p>Written today.</p>'
+        '<a href="http://host/#/a?b&amp;c">0</a><a>1</a>'
+        f"{NOTED}"
         '<p><a href="http://host/parent">The run in MLflow</a> (while its page is up).</p>'
         '<a href="run:no">2</a>'  # not a key
     )
 
 
 def test_a_page_without_mlflow_has_its_note_and_no_links(page):
-    found = fill_page(page, lambda keys: {}, "<p>Written today.</p>")
-    assert found == START + '<a>0</a><a>1</a><p>Written today.</p><a href="run:no">2</a>'
+    found = fill_page(page, lambda keys: {}, NOTE)
+    assert found == START + f'<a>0</a><a>1</a>{NOTED}<a href="run:no">2</a>'
+
+
+def test_a_note_is_text_whoever_wrote_it(page):
+    refresh = '<meta http-equiv="refresh" content="0;url=http://elsewhere">'
+    note = NOTE | {"invocation": refresh, "written": refresh, "computed": [refresh]}
+    for one in (note, refresh):  # the second as versions before 0.2 left it in a spool
+        assert '<meta http-equiv="refresh' not in fill_page(page, lambda keys: {}, one)
 
 
 def test_a_picture_becomes_part_of_the_page(tmp_path):

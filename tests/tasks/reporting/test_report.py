@@ -82,4 +82,7 @@ def test_provenance_names_each_machine_once_and_adds_up_seconds(groups):
     assert found["machines"] == "a processor, a system; unknown processor, a system"
     assert found["commits"] == "c0ffee"
     assert found["versions"] == {"torch": "2"}
+    more = slow.model_copy(update={"provenance": other | {"versions": {"numpy": "2.3"}}})
+    versions = provenance_summary({"train": [slow, more]})["versions"]
+    assert versions == {"torch": "2; unknown", "numpy": "unknown; 2.3"}
     assert found["seconds"] == {"train": (7, 6 * 1.5 + 10, 10.0)}
