@@ -34,4 +34,5 @@ def sign(text: str) -> str | None:
 def is_accepted(text: str, signature: object) -> bool:
     """Whether this is the signature of a text. Without a key every signature is accepted."""
     expected = sign(text)
-    return expected is None or hmac.compare_digest(expected.encode(), str(signature).encode(errors="replace"))
+    given = str(signature).encode(errors="replace")  # it may be of any kind
+    return expected is None or hmac.compare_digest(expected.encode(), given)
