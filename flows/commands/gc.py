@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.status import one_line
 from models.specs import ConfigError
 from tasks.system.folders import study_home
+from tasks.system.user_warnings import one_line
 
 KEPT_FOLDERS = {"locks"}  # in store/; other folders hold entries, checkpoints and leftovers
 

@@ -8,6 +8,7 @@ import typer
 
 from flows.commands.options import Overrides, Sections, StudyArgument, chosen_sections
 from flows.configuration.load import load_config
+from tasks.system.user_warnings import one_line
 
 if TYPE_CHECKING:
     from flows.plan import Plan, PlannedTask
@@ -41,10 +42,10 @@ def print_plan(plan: "Plan", width: int) -> None:
     """Print the tasks, how long those that would run may take, ``width`` at once, and notes."""
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     planned = plan.tasks
     for task in planned:
-        console.print(_line(task))
+        console.print(one_line(_line(task)))
     waiting = sum(task.action == "run" for task in planned)
     text = f"{len(planned) - waiting} cached, {waiting} to run"
     if waiting:
@@ -53,7 +54,7 @@ def print_plan(plan: "Plan", width: int) -> None:
         text += f", and {unknown} tasks that were never timed" if unknown else ""
     console.print(text)
     for note in plan.notes:
-        console.print(f"note: {note}")
+        console.print(one_line(f"note: {note}"))
 
 
 def _line(task: "PlannedTask") -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from models.specs import ConfigError
+from tasks.system.user_warnings import one_line
 
 
 def register(
@@ -23,10 +24,12 @@ def register(
     width = max((len(f"{one.name}@{one.alias}") for one in found.registered), default=0)
     for one in found.registered:
         name = f"models:/{f'{one.name}@{one.alias}':{width}}"
-        typer.echo(f"{name}  version {one.version}, {one.metric} {one.value:.4g}, {one.run}")
+        value = f"{one.metric} {one.value:.4g}"
+        typer.echo(one_line(f"{name}  version {one.version}, {value}, {one.run}"))
     for why in found.refused:
         typer.echo(
-            f"study: {why}; not registered, `study run {study}` logs what is missing", err=True
+            f"study: {one_line(why)}; not registered, `study run {study}` logs what is missing",
+            err=True,
         )
     if found.refused:
         sys.exit(1)

@@ -7,6 +7,7 @@ import typer
 
 from models.specs import ConfigError
 from tasks.execution.invocations import DIED, Invocation, invocations
+from tasks.system.user_warnings import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,12 +54,14 @@ def print_status(study: str | None = None) -> None:
 
 def print_missing(console: "Console", latest: Invocation) -> None:
     """Print what the latest invocation did not finish, why, and the command that runs it."""
+    from rich.text import Text
+
     if latest.state in {"RUNNING", "COMPLETED"}:
         return
-    console.print(f"\n{latest.study}: {latest.message or DIED}")
+    console.print(Text(f"\n{latest.study}: {one_line(latest.message or DIED)}"))
     for name, record in list(latest.unfinished.items())[:SHOWN_FAILURES]:
         why = record.reason if record.outcome else "was not finished"
-        console.print(f"  {name}: {why}", markup=False)
+        console.print(Text(f"  {one_line(name)}: {one_line(why)}"))
     if len(latest.unfinished) > SHOWN_FAILURES:
         console.print(f"  and {len(latest.unfinished) - SHOWN_FAILURES} more")
     console.print(f"run what is missing with: study rerun {latest.study}")

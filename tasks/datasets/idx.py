@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tasks.datasets.dataset import DatasetError
+from tasks.datasets.images import MOST_BYTES
+from tasks.system.files import open_regular_file
+from tasks.system.validation import cut
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 UNSIGNED_BYTE = 8  # IDX code of the element type
+PART_BYTES = 2**20
 
 
 @contextmanager
 def _open_plain_or_gzip(path: Path) -> "Iterator[IO[bytes] | gzip.GzipFile]":
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        yield file
+    with open_regular_file(path, MOST_BYTES) as file:
+        yield gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
 
 
 def read_idx(path: Path) -> "Tensor":
@@ -30,7 +34,8 @@ def read_idx(path: Path) -> "Tensor":
     The format is LeCun's for MNIST: two zero bytes, the type, the number of axes, their sizes as
     32-bit big-endian integers, the values.
 
-    Raises DatasetError if the file is not whole, or not an IDX file of unsigned bytes.
+    Raises DatasetError if the file is not a regular file, not whole, too large, or not an IDX file
+    of unsigned bytes.
     """
     import torch
 
@@ -38,16 +43,21 @@ def read_idx(path: Path) -> "Tensor":
         with _open_plain_or_gzip(path) as file:
             zeros, kind, axes = struct.unpack(">HBB", file.read(4))
             shape = struct.unpack(f">{axes}I", file.read(4 * axes))
-            content = file.read()
+            size = math.prod(shape)
+            content = bytearray()  # not read at once: the header or gzip may promise any number
+            while len(content) <= min(size, MOST_BYTES) and (part := file.read(PART_BYTES)):
+                content += part
     except (OSError, EOFError, struct.error, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
         raise DatasetError(
-            f"dataset.path: {path} is not an IDX file: {error}; replace it with a whole file in "
+            f"dataset.path: {path} is not an IDX file: {why}; replace it with a whole file in "
             "MNIST's format, plain or gzip"
         ) from None
-    if zeros or kind != UNSIGNED_BYTE or len(content) != math.prod(shape) or not content:
+    if zeros or kind != UNSIGNED_BYTE or len(content) != size or not content:
+        more = "at least " if len(content) > size else ""
         raise DatasetError(
             f"dataset.path: {path} is not an IDX file of unsigned bytes, or is incomplete: its "
-            f"header says type {kind} and shape {shape}, followed by {len(content):,} bytes; "
-            "replace it with a whole file"
+            f"header says type {kind} and shape {cut(str(shape))}, followed by {more}"
+            f"{len(content):,} bytes; replace it with a whole file"
         )
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8).reshape(shape)
+    return torch.frombuffer(content, dtype=torch.uint8).reshape(shape)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.datasets.dataset import DatasetError
+from tasks.system.files import open_regular_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 SIDE = 28  # pixels
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+# Pillow tells formats by their content, and would start Ghostscript for a PostScript file.
+FORMATS = ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM"]
+MOST_BYTES = 2**33  # of a file of images, and of images that are padded
+MOST_PIXELS = 2**28  # of one image that is padded
 
 
 def image_files(folder: Path, pattern: str = "*") -> list[Path]:
@@ -29,7 +34,10 @@ def is_hidden(path: Path) -> bool:
 
 
 def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":
-    """Images (..., channels, height, width) uint8 to grey squares (..., 28, 28) uint8."""
+    """Images (..., channels, height, width) uint8 to grey squares (..., 28, 28) uint8.
+
+    Raises ValueError if images are so narrow that padding them would fill the memory.
+    """
     from torchvision.transforms.v2 import functional
 
     if images.shape[-3] == 3:
@@ -40,6 +48,8 @@ def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":
         images = functional.center_crop(images, [min(height, width)] * 2)
     elif conversion.shape == "pad" and height != width:
         side = max(height, width)
+        if side**2 > MOST_PIXELS or images.numel() // min(height, width) * side > MOST_BYTES:
+            raise ValueError(f"{width:,} x {height:,} pixels are too narrow for dataset.shape=pad")
         left, top = (side - width) // 2, (side - height) // 2
         border = [left, top, side - width - left, side - height - top]
         images = functional.pad(images, border, fill=255 if conversion.invert else 0)
@@ -50,15 +60,18 @@ def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":
 def read_image(path: Path, conversion: "Conversion") -> "Tensor":
     """The image in a file, as a grey square (28, 28) uint8; transparent parts become white.
 
-    Raises DatasetError if the file cannot be read.
+    Raises DatasetError if the file is no regular file, cannot be read, or has another format.
     """
     import numpy as np
     import torch
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
     from torchvision.transforms.v2.functional import pil_to_tensor
 
     try:
-        with Image.open(path) as opened:
+        with (
+            open_regular_file(path, MOST_BYTES) as file,
+            Image.open(file, formats=FORMATS) as opened,
+        ):
             image = ImageOps.exif_transpose(opened)
             if image.mode.startswith("I"):  # grey levels of 16 bits
                 levels = np.asarray(image, dtype=np.int64).clip(0, 65_535) // 257
@@ -69,11 +82,14 @@ def read_image(path: Path, conversion: "Conversion") -> "Tensor":
                 tensor = pil_to_tensor(Image.alpha_composite(white, layer).convert("RGB"))
             else:
                 tensor = pil_to_tensor(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return convert(tensor, conversion)
+    except Exception as error:  # decoders raise errors of many kinds for damaged files
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):  # its message names no file
+            why = f"its content is none of {', '.join(FORMATS)}"
         raise DatasetError(
-            f"dataset.path: cannot read {path}: {error}; replace or remove it"
+            f"dataset.path: cannot read {path}: {why}; replace or remove it"
         ) from None
-    return convert(tensor, conversion)
 
 
 def read_folder(

@@ -162,4 +162,7 @@ def _read_idx(
             f"dataset.path: {files.labels} has labels of shape {tuple(labels.shape)} for "
             f"{len(images):,} images; expected one label for each"
         )
-    return convert(images, conversion), labels
+    try:
+        return convert(images, conversion), labels
+    except ValueError as error:
+        raise DatasetError(f"dataset.path: {path} cannot be converted: {error}") from None

@@ -14,9 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from models.exported.schema import in_one_line
 from tasks.artifacts.worker import Event
-from tasks.system.user_warnings import LONGEST_WARNING, printable
+from tasks.system.user_warnings import one_line
 
 LINES_PER_TASK = 5  # about how many epochs of a task are printed if the output is no terminal
 
@@ -62,7 +61,7 @@ class Display:
 
     def print_line(self, text: str) -> None:
         """Print one line above the live display. The text may name a file of somebody else."""
-        self.console.print(_one_line(text), markup=False, emoji=False)
+        self.console.print(one_line(text), markup=False, emoji=False)
 
     def warn(self, text: str) -> None:
         """Show a warning of a task that runs on another machine."""
@@ -77,7 +76,7 @@ class Display:
         """A task starts computing."""
         if name in self._lines:  # it is retried
             self._progress.remove_task(self._lines[name])
-        self._lines[name] = self._progress.add_task(f"  {_one_line(name)}", total=None, note="")
+        self._lines[name] = self._progress.add_task(f"  {one_line(name)}", total=None, note="")
 
     def epoch(self, name: str, event: Event) -> None:
         """A task reports an epoch."""
@@ -105,7 +104,3 @@ class Display:
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self.started)
         return f"{seconds // 60:3d}:{seconds % 60:02d}"
-
-
-def _one_line(text: str) -> str:
-    return in_one_line(printable(text), LONGEST_WARNING)

@@ -1,6 +1,7 @@
 """Register the best models of a study's dataset, under names and aliases."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,10 +11,12 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from models.exported.schema import in_one_line
 from tasks.artifacts.saved_model import RefusedModelError
 from tasks.registry.load import load_logged_files
+from tasks.system.folders import STUDY_NAME
 from tasks.system.locks import mlflow_lock
-from tasks.tracking.client import KIND_TAG, STUDY_TAG, search_everywhere
+from tasks.tracking.client import KIND_TAG, REFUSAL_CODES, STUDY_TAG, search_everywhere
 from tasks.tracking.config import mlflow_config
 from tasks.tracking.logged_models import models_of
 
@@ -45,17 +48,13 @@ def register_best(client: MlflowClient, study: str) -> Registration:
     All finished runs on the same images count, whichever study logged them. Autoencoders are
     compared by test loss, classifiers by test accuracy. The best is chosen on the test set, so its
     value is optimistic. Names are ``PREFIX-STUDY-PART``, aliases ``d20`` for latent size 20, and
-    ``best``. A model whose files are missing, or not those of ``save_model``, is refused.
+    ``best``. A model is refused if its files are missing, or not those of ``save_model``, or if
+    MLflow does not take it; runs without a latent size do not count.
     Raises LookupError if there is nothing to register.
     """
     finished = "attributes.status = 'FINISHED'"
-    name = re.sub(r"[^\w.-]", "", study)  # MLflow's search conditions have no escapes
-    of_study = f"tags.`{STUDY_TAG}` = '{name}' AND tags.`{KIND_TAG}` = 'study'"
-    parents = search_everywhere(client, of_study)
-    used = [one.dataset for run in parents if run.inputs for one in run.inputs.dataset_inputs]
-    if not used:
-        raise LookupError(f"no study {study!r} with a dataset is in MLflow")
-    same = f"{finished} AND params.dataset_sha256 LIKE '{used[0].digest}%'"
+    digest = _dataset_digest(client, study)
+    same = f"{finished} AND params.dataset_sha256 LIKE '{digest}%'"
     models = search_everywhere(client, f"{same} AND tags.`{KIND_TAG}` = 'model'")
     classifiers = search_everywhere(client, f"{same} AND tags.`{KIND_TAG}` = 'transfer'")
     found = [
@@ -64,9 +63,29 @@ def register_best(client: MlflowClient, study: str) -> Registration:
     ]
     if not found:
         raise LookupError(f"the runs of {study!r} have no models; run it again to log them")
-    refused = _why_refused(found)
-    usable = [one for one in found if one.model.model_id not in refused]
-    return Registration([_register(client, name, one) for one in usable], [*refused.values()])
+    registered, refused = [], _why_refused(found)
+    for one in found:
+        if one.model.model_id in refused:
+            continue
+        try:
+            registered.append(_register(client, study, one))
+        except MlflowException as error:
+            if error.error_code not in REFUSAL_CODES:
+                raise
+            refused[one.model.model_id] = in_one_line(f"{one.label}: {error}")
+    return Registration(registered, [*refused.values()])
+
+
+def _dataset_digest(client: MlflowClient, study: str) -> str:
+    """The start of the SHA-256 of a study's newest dataset. Raises LookupError without one."""
+    # MLflow's search conditions have no escapes: neither part may hold a quote
+    if re.fullmatch(STUDY_NAME, study):
+        of_study = f"tags.`{STUDY_TAG}` = '{study}' AND tags.`{KIND_TAG}` = 'study'"
+        for run in search_everywhere(client, of_study):
+            for one in run.inputs.dataset_inputs if run.inputs else []:
+                if re.fullmatch("[0-9a-f]{36}", one.dataset.digest):
+                    return str(one.dataset.digest)
+    raise LookupError(f"no study {study!r} with a dataset is in MLflow")
 
 
 class _Candidate(NamedTuple):
@@ -77,22 +96,34 @@ class _Candidate(NamedTuple):
     run: Run
     metric: str
 
+    @property
+    def label(self) -> str:
+        """The model and its run, for messages."""
+        return f"{self.model.name} of {self.run.info.run_name}"
+
 
 def _best(
     client: MlflowClient, runs: list[Run], metric: str, *, higher_is_better: bool
 ) -> Iterator[_Candidate]:
     """The models of the best run of each latent size, and of the best run of all."""
     sign = -1 if higher_is_better else 1
-    usable = [run for run in runs if metric in run.data.metrics and models_of(run)]
+    usable = [run for run in runs if math.isfinite(run.data.metrics.get(metric, math.nan))]
+    usable = [run for run in usable if models_of(run) and _latent_size(run)]
     usable.sort(key=lambda run: sign * run.data.metrics[metric])
     best: dict[str, Run] = {}
     for run in usable:
-        best.setdefault(f"d{run.data.params['latent_dim']}", run)
+        best.setdefault(f"d{_latent_size(run)}", run)
         best.setdefault(BEST, run)
     for alias, run in best.items():
         of_run = f"source_run_id = '{run.info.run_id}'"
         for model in client.search_logged_models([run.info.experiment_id], of_run):
             yield _Candidate(model, alias, run, metric)
+
+
+def _latent_size(run: Run) -> str | None:
+    """The latent size that a run has as a parameter, None if it has none or no number."""
+    found = run.data.params.get("latent_dim", "")
+    return found if re.fullmatch("[0-9]{1,9}", found) else None
 
 
 def _why_refused(found: list[_Candidate]) -> dict[str, str]:
@@ -101,8 +132,7 @@ def _why_refused(found: list[_Candidate]) -> dict[str, str]:
     refused = {}
     for model_id, one in models.items():
         try:
-            name = f"{one.model.name} of {one.run.info.run_name}"
-            load_logged_files(name, one.model.artifact_location)
+            load_logged_files(one.label, one.model.artifact_location or "")
         except RefusedModelError as error:
             refused[model_id] = str(error)
     return refused
@@ -126,8 +156,9 @@ def register_model(client: MlflowClient, name: str, model: LoggedModel, alias: s
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        same = client.search_model_versions(f"name = '{name}' AND run_id = '{model.source_run_id}'")
-        registered = next((one for one in same if one.source == model.artifact_location), None)
+        of_run = client.search_model_versions(f"run_id = '{model.source_run_id}'")
+        wanted = (name, model.artifact_location)  # a name may hold a quote
+        registered = next((one for one in of_run if (one.name, one.source) == wanted), None)
         registered = registered or client.create_model_version(
             name,
             source=model.artifact_location,
@@ -143,6 +174,15 @@ def register_model(client: MlflowClient, name: str, model: LoggedModel, alias: s
 def _link_version(client: MlflowClient, model: LoggedModel, registered: ModelVersion) -> None:
     """Add a version to those that the logged model's page shows; a server does it by itself."""
     link = {"name": registered.name, "version": int(registered.version)}
-    known = json.loads(client.get_logged_model(model.model_id).tags.get(VERSIONS_TAG, "[]"))
-    if (link["name"], link["version"]) not in {(k["name"], int(k["version"])) for k in known}:
+    known = _versions_in(client.get_logged_model(model.model_id).tags.get(VERSIONS_TAG, "[]"))
+    if link not in known:
         client.set_logged_model_tags(model.model_id, {VERSIONS_TAG: json.dumps([*known, link])})
+
+
+def _versions_in(tag: str) -> list[dict[str, object]]:
+    """The versions in a logged model's tag; none if it is not understood: anyone can set it."""
+    try:
+        found = json.loads(tag)
+        return [{"name": str(one["name"]), "version": int(one["version"])} for one in found]
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+        return []

@@ -4,7 +4,7 @@ import sys
 
 from tasks.system.addresses import without_credentials
 
-LONGEST_WARNING = 1_000  # characters
+LONGEST_LINE = 1_000  # characters
 
 
 def printable(text: str) -> str:
@@ -16,8 +16,13 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() or one == "\n" else "?" for one in shown)
 
 
+def one_line(text: str) -> str:
+    """A text from a file or a server as one line for a terminal: cut, nothing that controls it."""
+    from models.exported.schema import in_one_line
+
+    return in_one_line(printable(text), LONGEST_LINE)
+
+
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning as one line, without the place in the code. For ``warnings.showwarning``."""
-    line = printable(str(message).strip()).replace("\n", "\\n")
-    cut = line if len(line) <= LONGEST_WARNING else f"{line[:LONGEST_WARNING]}..."
-    print(f"warning: {cut}", file=sys.stderr)
+    print(f"warning: {one_line(str(message).strip())}", file=sys.stderr)

@@ -57,3 +57,11 @@ def test_a_check_fails_if_any_task_would_run(planned, capsys):
     said = capsys.readouterr().out
     assert "1 cached, 0 to run\n" in said
     assert '"without_estimate": 1' in said
+
+
+def test_names_and_reasons_are_shown_as_they_are(capsys):
+    task = PlannedTask(name="train[/b]:fire:", action="run", reasons=["a\x1b[2J\nrun b"], seconds=1)
+    print_plan(Plan(tasks=[task], notes=["of [/b]\x1b[2J"]), width=1)
+    first, _, note = capsys.readouterr().out.splitlines()
+    assert first == r"run        1.0 s  train[/b]:fire:: a?[2J\nrun b"
+    assert note == "note: of [/b]?[2J"

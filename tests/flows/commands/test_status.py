@@ -101,3 +101,16 @@ def test_a_record_that_cannot_be_read_is_said_in_one_line(shown, home):
     message = rf"^{record} was written by a newer version of this project; it is left out$"
     with pytest.warns(match=message):
         assert len(shown()) == 2
+
+
+def test_texts_of_a_record_are_shown_as_they_are(shown):
+    """They may come from another machine: no markup, no control of the terminal, no second line."""
+    log = InvocationLog("smoke", {}, [])
+    log.task("train[/b]:fire:\x1b[2J", outcome="failed", reason="[bold]no[/b]\nsmoke: all is well")
+    log.end("FAILED", "[/b] \x1b]0;title\x07 failed\x1b[1A")
+    assert shown()[-4:] == [
+        "",
+        "smoke: [/b] ?]0;title? failed?[1A",
+        r"  train[/b]:fire:?[2J: [bold]no[/b]\nsmoke: all is well",
+        "run what is missing with: study rerun smoke",
+    ]

@@ -4,12 +4,13 @@ import struct
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from tasks.datasets.config import Conversion
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.idx import read_idx
-from tasks.datasets.images import convert, read_folder, read_image
+from tasks.datasets.images import FORMATS, SUFFIXES, convert, read_folder, read_image
+from tests.special_files import replace_file
 
 # (1, 28, 84): three square bands, dark to light
 BANDS = torch.tensor([10, 100, 200], dtype=torch.uint8).repeat_interleave(28).expand(1, 28, 84)
@@ -129,6 +130,61 @@ def test_a_broken_file_is_named(tmp_path):
             read_image(path, Conversion())
 
 
+def test_the_formats_are_those_of_the_suffixes():
+    Image.init()
+    assert {Image.EXTENSION[suffix] for suffix in SUFFIXES} == set(FORMATS)
+
+
+def test_no_format_is_read_that_another_program_decodes(tmp_path, monkeypatch):
+    """Ghostscript would run the PostScript in the file."""
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *file, **_: started.append(file))
+    Image.new("L", (30, 30), 9).save(tmp_path / "31.png", format="EPS")
+    with pytest.raises(DatasetError, match=r"31\.png: its content is none of PNG, .*; replace or"):
+        read_image(tmp_path / "31.png", Conversion())
+    assert started == []
+    Image.new("L", (30, 30), 9).save(tmp_path / "jpeg.png", format="JPEG")  # a usual mistake
+    assert (read_image(tmp_path / "jpeg.png", Conversion()) == 9).all()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "huge"])
+def test_only_regular_files_are_opened(tmp_path, kind):
+    path = tmp_path / "31.png"
+    Image.new("L", (30, 30), 9).save(path)
+    replace_file(path, kind, tmp_path / "elsewhere")
+    with pytest.raises(
+        DatasetError, match=r"cannot read .*31\.png: is (not a reg|larger)"
+    ) as error:
+        read_image(path, Conversion())
+    assert str(error.value).isprintable()
+
+
+def test_a_link_to_an_image_is_read(tmp_path):
+    path = tmp_path / "31.png"
+    Image.new("L", (30, 30), 9).save(path)
+    replace_file(path, "link", tmp_path / "elsewhere")
+    assert (read_image(path, Conversion()) == 9).all()
+
+
+def test_an_image_that_would_fill_the_memory_is_named(tmp_path):
+    for size, shape in (((14_000, 14_000), "stretch"), ((20_000, 1), "pad")):
+        Image.new("1", size).save(tmp_path / "large.png")
+        with pytest.raises(DatasetError, match=r"cannot read .*large\.png: .*pixels") as error:
+            read_image(tmp_path / "large.png", Conversion(shape=shape))
+        assert str(error.value).isprintable()
+    assert read_image(tmp_path / "large.png", Conversion()).shape == (28, 28)
+
+
+def test_any_error_of_a_decoder_names_the_file(tmp_path, monkeypatch):
+    def fail(*_):
+        raise struct.error("unpack requires more bytes")
+
+    Image.new("L", (30, 30), 9).save(tmp_path / "damaged.png")
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(DatasetError, match=r"damaged\.png: unpack requires more bytes; replace"):
+        read_image(tmp_path / "damaged.png", Conversion())
+
+
 def test_a_folder_is_read_by_name_as_the_input_of_a_model(tmp_path):
     for name, level in {"b.png": 255, "a.JPG": 0, ".hidden.png": 9}.items():
         Image.new("L", (40, 30), level).save(tmp_path / name)
@@ -179,3 +235,27 @@ def test_the_error_gives_the_declared_shape_and_the_size(tmp_path):
     (tmp_path / "short").write_bytes(IDX[:-2])
     with pytest.raises(DatasetError, match=r"type 8 and shape \(2, 3\), followed by 4 bytes"):
         read_idx(tmp_path / "short")
+
+
+@pytest.mark.parametrize("name", ["plain", "packed.gz"])
+def test_of_a_longer_file_only_a_part_is_read(tmp_path, name):
+    with (gzip.open if name.endswith(".gz") else open)(tmp_path / name, "wb") as file:
+        file.write(IDX + bytes(10 << 20))
+    with pytest.raises(DatasetError, match=r"\(2, 3\), followed by at least 1,048,\d\d\d bytes"):
+        read_idx(tmp_path / name)
+
+
+def test_a_header_may_promise_any_number_of_values(tmp_path):
+    (tmp_path / "large").write_bytes(struct.pack(">HBB255I", 0, 8, 255, *[2**32 - 1] * 255))
+    with pytest.raises(DatasetError, match=r"/large is not an IDX file .*followed by 0 bytes") as e:
+        read_idx(tmp_path / "large")
+    assert len(str(e.value)) < 500
+
+
+@pytest.mark.parametrize("name", ["plain", "packed.gz"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "huge"])
+def test_only_a_regular_idx_file_is_opened(tmp_path, name, kind):
+    (tmp_path / name).write_bytes(IDX)
+    replace_file(tmp_path / name, kind, tmp_path / "elsewhere")
+    with pytest.raises(DatasetError, match=rf"/{name} is not an IDX file: is (not a reg|larger)"):
+        read_idx(tmp_path / name)

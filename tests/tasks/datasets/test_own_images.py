@@ -13,6 +13,7 @@ from tasks.datasets.config import DatasetConfig
 from tasks.datasets.contents import count_classes, source_fingerprint
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.own_images import class_names, files_of, read_parts
+from tests.special_files import replace_file
 from tests.tasks.conftest import prepared
 
 
@@ -250,6 +251,36 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "cat" / "003.png").write_bytes(b"no picture")
     with pytest.raises(DatasetError, match=r"dataset\.path: cannot read .*cat/003\.png"):
         read_parts(of_folder(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "huge"])
+def test_only_regular_files_have_a_fingerprint(tmp_path, kind):
+    pictures(tmp_path / "images", 0)
+    replace_file(tmp_path / "images" / "003.png", kind, tmp_path / "elsewhere")
+    with pytest.raises(DatasetError, match=r"^cannot read .*/003\.png: is (not a reg|larger)"):
+        source_fingerprint(of_folder(tmp_path / "images"))
+    write(tmp_path / "idx" / "train-images-idx3-ubyte", flat(0))
+    write(tmp_path / "idx" / "train-labels-idx1-ubyte", [0, 1] * 5)
+    replace_file(tmp_path / "idx" / "train-labels-idx1-ubyte", kind, tmp_path / "elsewhere")
+    with pytest.raises(DatasetError, match=r"^cannot read .*train-labels.*: is (not a reg|larger)"):
+        source_fingerprint(of_idx(tmp_path / "idx"))
+    with pytest.raises(DatasetError, match=r"train-labels-idx1-ubyte is not an IDX file: is "):
+        class_names(of_idx(tmp_path / "idx"))
+
+
+def test_a_link_to_an_image_has_the_fingerprint_of_the_image(tmp_path):
+    pictures(tmp_path / "images", 0)
+    before = source_fingerprint(of_folder(tmp_path / "images"))
+    replace_file(tmp_path / "images" / "003.png", "link", tmp_path / "elsewhere")
+    assert source_fingerprint(of_folder(tmp_path / "images")) == before
+
+
+def test_idx_images_that_would_fill_the_memory_are_named(tmp_path):
+    write(tmp_path / "train-images-idx3-ubyte", np.zeros((100, 1, 12_000)))
+    config = DatasetConfig(name="idx", path=str(tmp_path), shape="pad")
+    with pytest.raises(DatasetError, match=r"train-images-idx3-ubyte .*: 12,000 x 1 pixels are"):
+        read_parts(config)
+    assert read_parts(of_idx(tmp_path))["all"][0].shape == (100, 28, 28)
 
 
 def test_the_fingerprint_of_a_folder_follows_names_and_content_wherever_it_is(tmp_path):

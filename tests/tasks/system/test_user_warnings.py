@@ -1,6 +1,6 @@
 """What the terminal shows of texts that others wrote."""
 
-from tasks.system.user_warnings import LONGEST_WARNING, printable, show_warning
+from tasks.system.user_warnings import LONGEST_LINE, printable, show_warning
 
 
 def test_a_warning_is_one_line_that_controls_no_terminal(capsys):
@@ -11,7 +11,7 @@ def test_a_warning_is_one_line_that_controls_no_terminal(capsys):
 
 def test_a_long_warning_is_cut(capsys):
     show_warning("x" * 1_000_000)
-    assert len(capsys.readouterr().err) < LONGEST_WARNING + 20
+    assert len(capsys.readouterr().err) < LONGEST_LINE + 20
 
 
 def test_errors_keep_their_lines_and_letters():
