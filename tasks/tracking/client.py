@@ -141,11 +141,11 @@ def _other_version(uri: str, revision: str) -> str:
 def known_addresses(client: MlflowClient) -> KnownAddresses:
     """Where artifacts may be: STUDY_HOME, the artifact root, the tracking server.
 
-    Folders of experiments too if their database is in STUDY_HOME, where nobody else writes.
+    Folders of experiments too if their database is a file: nobody else writes to it.
     """
     root = artifact_root() or ""
     addresses = [str(study_home()), root]
-    if database_in_home() is not None:
+    if tracking_uri().startswith(SQLITE):
         addresses += [one.artifact_location for one in _all_pages(client.search_experiments)]
     paths = [resolved_path(address) for address in addresses if address]
     return KnownAddresses([path for path in paths if path], root, tracking_uri())

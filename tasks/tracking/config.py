@@ -21,6 +21,7 @@ from tasks.system.yaml_files import read_yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 SQLITE = "sqlite:///"
+DATABASES = ("sqlite:", "postgresql", "mysql", "mssql")  # of MLflow, as addresses begin
 OBJECT_STORES = {"s3", "gs", "abfs", "abfss", "wasbs"}
 ARTIFACTS = "mlartifacts"  # the folder in STUDY_HOME
 
@@ -91,9 +92,9 @@ def tracking_uri() -> str:
 
 def artifact_root() -> str | None:
     """The address of the folder for new experiments' artifacts; None if the server decides."""
-    if not tracking_uri().startswith("sqlite:"):
-        return mlflow_config().artifact_root
-    return mlflow_config().artifact_root or (study_home() / ARTIFACTS).as_uri()
+    is_database = tracking_uri().startswith(DATABASES)  # used without a server
+    own = (study_home() / ARTIFACTS).as_uri() if is_database else None
+    return mlflow_config().artifact_root or own
 
 
 def http_address(host: str, port: int) -> str:

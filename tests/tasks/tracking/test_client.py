@@ -204,19 +204,16 @@ def test_side_files_of_a_database_that_was_moved_away_do_not_damage_the_new_one(
     assert (home / "mlflow.db.aside-1-wal").stat().st_size
 
 
-def test_folders_of_experiments_count_only_in_a_database_of_this_home(
-    client, tmp_path, monkeypatch
-):
+def test_folders_of_experiments_count_only_in_a_database_file(client, tmp_path, monkeypatch):
     outside = tmp_path / "outside" / "file"
     client.create_experiment("made", outside.parent.as_uri())
     assert known_addresses(client).include(outside.as_uri())
     assert not known_addresses(client).include((tmp_path / "other").as_uri())
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'team.db'}")
-    team = connect()
-    team.create_experiment("made", outside.parent.as_uri())
-    assert not known_addresses(team).include(outside.as_uri())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # of a team
     with pytest.raises(TrackingError, match=r"^it has its files at 'file:.*as artifact_root"):
-        check_address(known_addresses(team), "it", outside.as_uri())
+        check_address(known_addresses(client), "it", outside.as_uri())
+    check_address(known_addresses(client), "it", "mlflow-artifacts:/1/2")
+    check_address(known_addresses(client), "it", "s3://bucket/1")
     monkeypatch.chdir(tmp_path)
     Path("mlflow.yaml").write_text(f"artifact_root: {outside.parent.as_uri()}\n")
-    assert known_addresses(team).include(outside.as_uri())
+    check_address(known_addresses(client), "it", outside.as_uri())

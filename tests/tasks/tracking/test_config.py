@@ -4,7 +4,13 @@ import pytest
 
 from models.specs import ConfigError
 from tasks.system.running_servers import record_servers
-from tasks.tracking.config import MlflowConfig, mlflow_config, page_address, tracking_uri
+from tasks.tracking.config import (
+    MlflowConfig,
+    artifact_root,
+    mlflow_config,
+    page_address,
+    tracking_uri,
+)
 
 
 @pytest.fixture
@@ -75,3 +81,14 @@ def test_a_configuration_that_is_no_file_is_refused_and_not_passed_over(
         path.symlink_to("nothing")
     with pytest.raises(ConfigError, match=r"^cannot read the file '.*/mlflow\.yaml': "):
         mlflow_config()
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////x/mlflow.db", "postgresql://host/mlflow", ""])
+def test_without_a_server_artifacts_are_in_study_home(uri, home, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert artifact_root() == (home / "mlartifacts").as_uri()
+
+
+def test_a_server_decides_where_artifacts_are(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    assert artifact_root() is None
