@@ -46,7 +46,8 @@ def source_fingerprint(config: DatasetConfig) -> str:
     sha256 = hashlib.sha256()
     for name, path in paths.items():
         try:
-            sha256.update(f"{name}\0{digest_of(path)}\n".encode())
+            # a name may hold bytes that are not UTF-8
+            sha256.update(f"{name}\0{digest_of(path)}\n".encode(errors="surrogateescape"))
         except OSError as error:
             raise DatasetError(
                 f"cannot read {path}: {error.strerror}; replace or remove it"

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 UNSIGNED_BYTE = 8  # IDX code of the element type
 PART_BYTES = 2**20
+GZIP_MARK = b"\x1f\x8b"  # a plain IDX file begins with two zero bytes, whatever its name
 
 
 @contextmanager
 def _open_plain_or_gzip(path: Path) -> "Iterator[IO[bytes] | gzip.GzipFile]":
     with open_regular_file(path, MOST_BYTES) as file:
-        yield gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+        yield gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == GZIP_MARK else file
 
 
 def read_idx(path: Path) -> "Tensor":

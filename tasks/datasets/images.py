@@ -23,9 +23,12 @@ MOST_PIXELS = 2**28  # of one image that is padded
 
 
 def image_files(folder: Path, pattern: str = "*") -> list[Path]:
-    """The image files in a folder that match a glob pattern, sorted, without hidden ones."""
+    """The image files in a folder that match a glob pattern, sorted, without hidden ones.
+
+    A folder whose name ends like that of an image is none.
+    """
     found = sorted(path for path in folder.glob(pattern) if path.suffix.lower() in SUFFIXES)
-    return [path for path in found if not is_hidden(path.relative_to(folder))]
+    return [path for path in found if not is_hidden(path.relative_to(folder)) and not path.is_dir()]
 
 
 def is_hidden(path: Path) -> bool:

@@ -73,12 +73,28 @@ def _folder_files(path: Path) -> dict[str, PartFiles]:
 def _idx_files(path: Path) -> dict[str, PartFiles]:
     found = {}
     for part, names in {"train": ("train",), "test": ("t10k", "test")}.items():
-        images, labels = (
-            [file for name in names for file in sorted(path.glob(f"{name}-{content}*"))][:1]
-            for content in ("images", "labels")
-        )
-        found[part] = PartFiles(images, [], labels[0] if labels else None)
+        images, labels = (_idx_file(path, names, kind) for kind in ("images-idx3", "labels-idx1"))
+        found[part] = PartFiles([images] if images else [], [], labels)
     return found if found["test"].images else {"all": found["train"]}
+
+
+def _idx_file(path: Path, names: tuple[str, ...], kind: str) -> Path | None:
+    """The file of this kind, by MNIST's own name, plain or gzip, or else by how its name begins.
+
+    Raises DatasetError if several names begin like that and none is MNIST's.
+    """
+    own = [path / f"{name}-{kind}-ubyte{end}" for name in names for end in ("", ".gz")]
+    if exact := [file for file in own if file.exists()]:
+        return exact[0]
+    content = kind.partition("-")[0]
+    found = [file for name in names for file in sorted(path.glob(f"{name}-{content}*"))]
+    if len(found) > 1:
+        listed = ", ".join(file.name for file in found[:3])
+        raise DatasetError(
+            f"dataset.path: {path.absolute()} has {len(found)} files for {names[0]}-{content}: "
+            f"{listed}; name the right one {own[0].name}"
+        )
+    return found[0] if found else None
 
 
 def class_names(config: DatasetConfig) -> list[str]:

@@ -218,10 +218,16 @@ DAMAGED = {
     "signed": struct.pack(">HBBI", 0, 9, 1, 2) + bytes(2),
     "floats": struct.pack(">HBBI", 0, 13, 1, 2) + bytes(8),
     "nothing": struct.pack(">HBBI", 0, 8, 1, 0),
-    "plain.gz": IDX,
     "cut.gz": gzip.compress(IDX)[:-10],
     "garbled.gz": gzip.compress(IDX)[:10] + b"\xff" * 20,
 }
+
+
+@pytest.mark.parametrize("content", [IDX, gzip.compress(IDX)])
+@pytest.mark.parametrize("name", ["plain", "named.gz"])
+def test_gzip_is_told_by_the_content_not_the_name(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert read_idx(tmp_path / name).tolist() == [[1, 2, 3], [4, 5, 255]]
 
 
 @pytest.mark.parametrize("name", DAMAGED)

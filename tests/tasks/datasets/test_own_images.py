@@ -1,6 +1,7 @@
 """A user's own images, from files to a prepared dataset; each image has one level of grey."""
 
 import gzip
+import os
 import shutil
 import struct
 
@@ -253,7 +254,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         read_parts(of_folder(tmp_path))
 
 
-@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "huge"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "huge"])
 def test_only_regular_files_have_a_fingerprint(tmp_path, kind):
     pictures(tmp_path / "images", 0)
     replace_file(tmp_path / "images" / "003.png", kind, tmp_path / "elsewhere")
@@ -273,6 +274,40 @@ def test_a_link_to_an_image_has_the_fingerprint_of_the_image(tmp_path):
     before = source_fingerprint(of_folder(tmp_path / "images"))
     replace_file(tmp_path / "images" / "003.png", "link", tmp_path / "elsewhere")
     assert source_fingerprint(of_folder(tmp_path / "images")) == before
+
+
+@pytest.mark.parametrize("place", ["cat", "."])
+def test_a_folder_named_like_an_image_is_a_folder(tmp_path, place):
+    pictures(tmp_path / "cat", 0)
+    pictures(tmp_path / place / "d.png", 50)
+    config = of_folder(tmp_path)
+    assert class_names(config) == (["cat"] if place == "cat" else ["cat", "d.png"])
+    assert levels(read_parts(config)["all"][0]) == [*range(10), *range(50, 60)]
+    assert source_fingerprint(config)
+
+
+def test_a_name_that_is_not_utf_8_counts_in_the_fingerprint(tmp_path):
+    pictures(tmp_path / "cat", 0)
+    before = source_fingerprint(of_folder(tmp_path))
+    renamed = os.fsdecode(os.fsencode(tmp_path / "cat") + b"/003\xff.png")
+    (tmp_path / "cat" / "003.png").rename(renamed)
+    assert source_fingerprint(of_folder(tmp_path)) != before
+    assert levels(read_parts(of_folder(tmp_path))["all"][0]) == [*range(10)]
+
+
+@pytest.mark.parametrize("other", ["train-images-a", "train-images-idx3-ubyte.gz", "train-images0"])
+def test_an_exact_name_is_taken_before_one_that_begins_like_it(tmp_path, other):
+    write(tmp_path / "train-images-idx3-ubyte", flat(0))
+    write(tmp_path / other, flat(50))
+    assert levels(read_parts(of_idx(tmp_path))["all"][0]) == [*range(10)]
+
+
+def test_several_names_that_begin_alike_are_refused(tmp_path):
+    for name in ("train-images-a", "train-images-b"):
+        write(tmp_path / name, flat(0))
+    said = "has 2 files for train-images: train-images-a, train-images-b; name the right one train-"
+    with pytest.raises(DatasetError, match=said):
+        files_of(of_idx(tmp_path))
 
 
 def test_idx_images_that_would_fill_the_memory_are_named(tmp_path):
