@@ -98,9 +98,9 @@ def test_nothing_in_the_store_can_run_code(finished, tmp_path):
     # and one whose manifest is forged to fit
     forged = entry_of(finished, "train[depth=2, latent_dim=5, seed=0]")
     forged.path("weights.safetensors").write_bytes(poison)
-    fitting = forged.model_copy(
-        update={"files": {name: sha256_of(forged.path(name)) for name in forged.files}}
-    )
+    files = {name: sha256_of(forged.path(name)) for name in forged.files}
+    sizes = {name: forged.path(name).stat().st_size for name in forged.files}
+    fitting = forged.model_copy(update={"files": files, "sizes": sizes})
     plain = fitting.model_dump(mode="json")
     sealed = {"entry": plain, "sha256": digest(plain)}
     forged.path(store.MANIFEST).write_text(json.dumps(sealed))
