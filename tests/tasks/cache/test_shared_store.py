@@ -421,3 +421,23 @@ def test_a_store_at_an_address_that_lies_about_a_size_sends_no_more_than_that(
     assert (tmp_path / WEIGHTS).stat().st_size == 5
     with pytest.warns(UserWarning, match="larger than 5 bytes"):
         assert shared_store.read("train", KEY, "spec.json", 5) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("nothing://bucket/x", "; set it to a folder or to s3://bucket/...$"),
+        ("gcs://bucket/x", r"gcsfs.*; pip install 'latent-study\[team\]'$"),
+    ],
+)
+def test_an_address_that_nothing_opens_is_one_line(monkeypatch, address, said):
+    monkeypatch.setenv("STUDY_STORE", address)
+    with pytest.raises(ConfigError, match=f"^STUDY_STORE: [^\n]*{said}"):
+        shared_store.check()
+
+
+def test_a_bucket_that_is_not_there_is_one_line(monkeypatch):
+    monkeypatch.setattr(MemoryFileSystem, "exists", lambda *_: False)
+    monkeypatch.setenv("STUDY_STORE", "memory://bucket/x")
+    with pytest.raises(ConfigError, match=r"^STUDY_STORE: FileNotFoundError: there is no.*set it"):
+        shared_store.check()
