@@ -223,7 +223,7 @@ DAMAGED = {
 }
 
 
-@pytest.mark.parametrize("content", [IDX, gzip.compress(IDX)])
+@pytest.mark.parametrize("content", [IDX, gzip.compress(IDX)], ids=["plain", "gzip"])
 @pytest.mark.parametrize("name", ["plain", "named.gz"])
 def test_gzip_is_told_by_the_content_not_the_name(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
