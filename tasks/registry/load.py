@@ -17,10 +17,10 @@ from tasks.artifacts.saved_model import (
     load_saved_folder,
     load_saved_model,
 )
-from tasks.system.addresses import path_of, without_credentials
+from tasks.system.addresses import without_credentials
 from tasks.system.files import read_regular_file
 from tasks.tracking.client import connect, known_addresses
-from tasks.tracking.config import tracking_uri
+from tasks.tracking.config import path_of, tracking_uri
 
 UNKNOWN_CODES = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 

@@ -1,8 +1,7 @@
-"""Addresses of servers and files: checked, compared, and shown without user and password."""
+"""Addresses of servers and stores: checked, compared, and shown without user and password."""
 
 import re
-from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 PLAIN_HOST = re.compile(r"[A-Za-z0-9.:@\[\]_-]*")  # of others, programs differ in what the host is
 # Up to the last "@" of a word: a password may contain "@" itself.
@@ -25,20 +24,6 @@ def is_valid_address(address: str) -> bool:
     except ValueError:
         return False
     return has_host and "@" not in parts.path + parts.query + parts.fragment
-
-
-def path_of(address: str) -> Path | None:
-    """The path on this machine that an address or a plain path names, None if it is elsewhere.
-
-    Raises ValueError for an address of a file that no path can be.
-    """
-    if address.startswith("file:"):
-        parts = urlsplit(address)
-        path = unquote(parts.path)
-        if "\0" in path:
-            raise ValueError(f"{address!r} holds a NUL byte")
-        return Path(path) if parts.netloc in {"", "localhost"} else None
-    return None if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address) else Path(address)
 
 
 def is_same_store(address: str, root: str) -> bool:

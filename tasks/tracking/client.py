@@ -28,7 +28,6 @@ from tasks.tracking.config import (
     SQLITE,
     KnownAddresses,
     artifact_root,
-    database_in_home,
     resolved_path,
     tracking_uri,
 )
@@ -65,8 +64,8 @@ REFUSAL_CODES = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_
 class TrackingError(ConnectionError):
     """MLflow did not do what was requested; the message is one line.
 
-    Trying again may help, except if MLflow ``refused`` it, or if the database is ``damaged`` or of
-    another version of MLflow.
+    Trying again may help, except if MLflow ``refused`` it, or if the database is ``damaged``, of
+    another version of MLflow, or names files at an address that is not known.
     """
 
     refused = False
@@ -172,11 +171,12 @@ def connect() -> MlflowClient:
         _create_database(uri)
     client = MlflowClient(uri)
     if uri.startswith(SQLITE):
+        path = Path(make_url(uri).database or "")
         with mlflow_lock():
             client.search_experiments(max_results=1)
-            with closing(sqlite3.connect(make_url(uri).database or "")) as database:
+            with closing(sqlite3.connect(path)) as database:
                 database.execute("PRAGMA journal_mode=WAL")
-                if database_in_home() is not None:
+                if path.parent.resolve() == home.resolve():
                     follow_moved_home(database)
     return client
 

@@ -1,8 +1,10 @@
 """``mlflow.yaml``: the addresses and names under which MLflow keeps and shows runs."""
 
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -11,7 +13,6 @@ from tasks.system.addresses import (
     is_same_store,
     is_served_by,
     is_valid_address,
-    path_of,
     without_credentials,
 )
 from tasks.system.folders import study_home
@@ -129,6 +130,8 @@ class KnownAddresses(NamedTuple):
         path = resolved_path(address)
         if path is not None:
             return any(path.is_relative_to(folder) for folder in self.folders)
+        if address.startswith("file:"):
+            return False
         return (
             (any_bucket and address.partition(":")[0] in OBJECT_STORES)
             or is_same_store(address, self.artifact_root)
@@ -136,21 +139,20 @@ class KnownAddresses(NamedTuple):
         )
 
 
+def path_of(address: str) -> Path | None:
+    """The path on this machine that an address names, as MLflow reads it; None if it names none."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    if address.startswith("file:"):
+        is_here = urlsplit(address).netloc in {"", "localhost"}
+        return Path(local_file_uri_to_path(address)) if is_here else None
+    return None if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address) else Path(address)
+
+
 def resolved_path(address: str) -> Path | None:
-    """The path on this machine that an address names, without links; None if it names none."""
+    """The path of an address without links; None if there can be none."""
     try:
         path = path_of(address)
         return path.resolve() if path is not None else None
     except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle
         return None
-
-
-def database_in_home() -> Path | None:
-    """The file of the tracking database; None if it is elsewhere or a server's."""
-    from sqlalchemy.engine import make_url
-
-    uri = tracking_uri()
-    if not uri.startswith(SQLITE):
-        return None
-    path = Path(make_url(uri).database or "")
-    return path if path.parent.resolve() == study_home().resolve() else None

@@ -28,10 +28,10 @@ from tasks.tracking.client import (
     STUDY_TAG,
     TASK_TAG,
     keep_most_complete,
-    known_addresses,
     runs_of_entries,
     search_everywhere,
 )
+from tasks.tracking.config import KnownAddresses
 from tasks.tracking.descriptions import DESCRIPTIONS, run_name
 from tasks.tracking.logged_models import delete_models, log_metrics, log_model
 from tasks.tracking.run_plan import RunPlan
@@ -78,9 +78,11 @@ class EntryRuns:
     tags of every new run.
     """
 
-    def __init__(self, client: MlflowClient, experiment_id: str, study: str):
+    def __init__(
+        self, client: MlflowClient, experiment_id: str, study: str, addresses: KnownAddresses
+    ):
         self.client, self.experiment_id, self.study = client, experiment_id, study
-        self._addresses = known_addresses(client)
+        self._addresses = addresses
         self.parent_id: str | None = None
         self.source_tags: dict[str, str] = {}
         by_key: dict[str, list[Run]] = {}

@@ -52,7 +52,7 @@ class Writer:
             self.study, self.invocation, self.find_entry = study, invocation, find_entry
             self._addresses = known_addresses(self.client)
             self.experiment_id, self._tags = self._open_experiment()
-            self.runs = EntryRuns(self.client, self.experiment_id, study)
+            self.runs = EntryRuns(self.client, self.experiment_id, study, self._addresses)
             self.runs.parent_id = self._find_parent()
         self._operations: dict[str, Callable[..., None]] = {
             "start_study": self.start_study,

@@ -204,6 +204,12 @@ def test_side_files_of_a_database_that_was_moved_away_do_not_damage_the_new_one(
     assert (home / "mlflow.db.aside-1-wal").stat().st_size
 
 
+def test_a_file_that_no_path_can_be_is_at_no_known_address(client, home):
+    (home / "circle").symlink_to(home / "circle")
+    for name in ("a%00b", "circle/x"):
+        assert not known_addresses(client).include(f"{home.as_uri()}/{name}")
+
+
 def test_folders_of_experiments_count_only_in_a_database_file(client, tmp_path, monkeypatch):
     outside = tmp_path / "outside" / "file"
     client.create_experiment("made", outside.parent.as_uri())

@@ -6,7 +6,13 @@ from PIL import Image
 
 from tasks.cache import store
 from tasks.cache.entry import files_in
-from tasks.tracking.client import INVOCATION_TAG, KEY_TAG, KIND_TAG, search_everywhere
+from tasks.tracking.client import (
+    INVOCATION_TAG,
+    KEY_TAG,
+    KIND_TAG,
+    known_addresses,
+    search_everywhere,
+)
 from tasks.tracking.entry_runs import EntryRuns
 from tests.tasks.tracking.conftest import ENTRY, PLAN, only_run
 
@@ -16,7 +22,7 @@ def test_of_runs_that_a_slow_server_created_twice_the_one_that_shows_something_s
     tags = {KIND_TAG: "model", KEY_TAG: "key", INVOCATION_TAG: "invocation"}
     twins = [client.create_run(experiment, tags=tags).info.run_id for _ in range(3)]
     client.log_param(twins[1], "depth", 2)
-    runs = EntryRuns(client, experiment, "twice")
+    runs = EntryRuns(client, experiment, "twice", known_addresses(client))
     assert runs.find("key").info.run_id == twins[1]
     assert only_run(client).info.run_id == twins[1]
 
@@ -28,7 +34,9 @@ def test_pictures_that_are_logged_again_are_there_once(client, home):
         store.publish(folder, entry)
     experiment = client.create_experiment("pictures", (home / "artifacts").as_uri())
     for moment in (1, 2):  # the first was cut off before the mark that all of it is there
-        EntryRuns(client, experiment, "pictures").log_entry(PLAN, entry, moment)
+        EntryRuns(client, experiment, "pictures", known_addresses(client)).log_entry(
+            PLAN, entry, moment
+        )
         run_id = only_run(client).info.run_id
         assert len(client.list_artifacts(run_id, "images")) == 2
         client.delete_tag(run_id, "study.entry.train")
@@ -41,12 +49,12 @@ def test_a_run_whose_files_are_elsewhere_is_not_used(client, home, tmp_path):
         entry = ENTRY.model_copy(update={"files": files_in(folder)})
         store.publish(folder, entry)
     experiment = client.create_experiment("made", (home / "mlartifacts" / "made").as_uri())
-    EntryRuns(client, experiment, "made").begin(PLAN, 1)
+    EntryRuns(client, experiment, "made", known_addresses(client)).begin(PLAN, 1)
     with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
         database.execute("UPDATE runs SET artifact_uri = ?", [(tmp_path / "outside").as_uri()])
     trap = only_run(client).info.run_id
     _artifact_repos_cache.clear()
-    EntryRuns(client, experiment, "made").log_entry(PLAN, entry, 2)
+    EntryRuns(client, experiment, "made", known_addresses(client)).log_entry(PLAN, entry, 2)
     assert not (tmp_path / "outside").exists()
     shown = [run for run in search_everywhere(client, "") if run.info.run_id != trap]
     assert [run.info.status for run in shown] == ["FINISHED"]
