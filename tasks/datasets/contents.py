@@ -1,7 +1,7 @@
 """What is known about a dataset before it is prepared: its fingerprint and its labels."""
 
 import hashlib
-from pathlib import Path
+from functools import partial
 
 from tasks.datasets import own_images
 from tasks.datasets.config import OWN_IMAGES, DatasetConfig
@@ -9,7 +9,7 @@ from tasks.datasets.dataset import DatasetError
 from tasks.datasets.images import MOST_BYTES
 from tasks.datasets.own_images import class_names, files_of
 from tasks.datasets.raw_files import content_digest, find_fault, raw_files, unverified_files
-from tasks.system.files import open_regular_file
+from tasks.system.files import sha256_of
 
 
 def count_classes(config: DatasetConfig) -> int:
@@ -42,7 +42,7 @@ def source_fingerprint(config: DatasetConfig) -> str:
         parts = files_of(config).values()
         found = [one for part in parts for one in (*part.images, part.labels) if one]
         paths = {path.relative_to(config.path).as_posix(): path for path in found}
-    digest_of = _own_digest if config.path else content_digest
+    digest_of = partial(sha256_of, limit=MOST_BYTES) if config.path else content_digest
     sha256 = hashlib.sha256()
     for name, path in paths.items():
         try:
@@ -53,12 +53,6 @@ def source_fingerprint(config: DatasetConfig) -> str:
                 f"cannot read {path}: {error.strerror}; replace or remove it"
             ) from None
     return sha256.hexdigest()
-
-
-def _own_digest(path: Path) -> str:
-    """SHA-256 of a file in hex. Never waits for a named pipe, nor reads a device."""
-    with open_regular_file(path, MOST_BYTES) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_unchanged(config: DatasetConfig, source: str) -> None:

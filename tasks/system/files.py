@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
@@ -104,9 +105,12 @@ def regular_file_size(path: Path) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, in hex."""
-    with path.open("rb") as file:
+def sha256_of(path: Path, limit: int = sys.maxsize) -> str:
+    """SHA-256 in hex of a regular file of at most ``limit`` bytes.
+
+    Raises as ``open_regular_file``.
+    """
+    with open_regular_file(path, limit) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
