@@ -1,8 +1,9 @@
 """Which images a study uses."""
 
+import math
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from models.specs import Value
 
@@ -21,6 +22,7 @@ Invert = Annotated[
         "become like MNIST."
     ),
 ]
+LevelsSetting = Literal["auto"] | Annotated[tuple[float, float], Field(strict=False)]
 
 
 class Conversion(Value):
@@ -41,12 +43,32 @@ class DatasetConfig(Value):
     path: str | None = Field(None, description="For `folder` and `idx`: the folder of files.")
     shape: Shape = "stretch"
     invert: Invert = False
+    levels: LevelsSetting = Field(
+        "auto",
+        description="For `folder` and `idx`, the levels that become black and white, like "
+        "[0, 4095]. `auto`: 0 to 255 for files of 8 bits; for others a range that holds the levels "
+        "of all images: that of 8, 10, 12, 14 or 16 bits, or for floats 0 to 1. It is reported.",
+    )
+    on_bad_image: Literal["error", "skip"] = Field(
+        "error",
+        description="For `folder`, what to do if an image cannot be read: stop and name the bad "
+        "files, or go on without them and report how many there are.",
+    )
     train_limit: int | None = Field(
         None, ge=10, description="Use only the first n training images; null: all."
     )
     test_limit: int | None = Field(
         None, ge=10, description="Use only the first n test images; null: all."
     )
+
+    @field_validator("levels", mode="before")
+    @classmethod
+    def _levels_are_auto_or_a_pair(cls, value: object) -> object:
+        numbers = value if isinstance(value, list | tuple) else ()
+        is_pair = len(numbers) == 2 and all(type(one) in {int, float} for one in numbers)
+        if is_pair or value == "auto":
+            return value
+        raise ValueError("should be auto, or the levels of black and white, like [0, 4095]")
 
     @model_validator(mode="after")
     def _path_for_own_images(self) -> Self:
@@ -55,8 +77,23 @@ class DatasetConfig(Value):
                 f"dataset.path is {self.path!r} and dataset.name is {self.name!r}; "
                 "folder and idx need a path, other datasets take none"
             )
-        if self.name not in OWN_IMAGES and (self.invert or self.shape != "stretch"):
-            raise ValueError(
-                f"dataset.shape and dataset.invert are for folder and idx, not for {self.name}"
-            )
+        allowed: dict[str, tuple[str, ...]] = dict.fromkeys(
+            ("shape", "invert", "levels"), OWN_IMAGES
+        )
+        allowed["on_bad_image"] = ("folder",)
+        for key, names in allowed.items():
+            changed = getattr(self, key) != type(self).model_fields[key].default
+            if changed and self.name not in names:
+                raise ValueError(f"dataset.{key} is for {' and '.join(names)}, not for {self.name}")
+        return self
+
+    @model_validator(mode="after")
+    def _levels_are_a_range(self) -> Self:
+        if self.levels != "auto":
+            low, high = self.levels
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise ValueError(
+                    f"dataset.levels: [{low:g}, {high:g}] is no range; give the level of black and "
+                    "a higher one of white, like [0, 4095]"
+                )
         return self

@@ -1,28 +1,129 @@
-"""What is known about a dataset before it is prepared: its fingerprint and its labels."""
+"""What is known about a dataset before it is prepared: its classes, its size, its fingerprint."""
 
 import hashlib
+import math
+from collections import Counter
 from functools import partial
+from typing import NamedTuple
 
-from tasks.datasets import own_images
 from tasks.datasets.config import OWN_IMAGES, DatasetConfig
-from tasks.datasets.dataset import DatasetError
-from tasks.datasets.images import MOST_BYTES
-from tasks.datasets.own_images import class_names, files_of
-from tasks.datasets.raw_files import content_digest, find_fault, raw_files, unverified_files
+from tasks.datasets.dataset import TEST_SHARE, DatasetError
+from tasks.datasets.found_files import counted, describe_ignored, in_natural_order, listed
+from tasks.datasets.image_file import MOST_BYTES
+from tasks.datasets.own_images import count_by_class, count_images, files_of
+from tasks.datasets.raw_files import (
+    IMAGE_COUNTS,
+    content_digest,
+    find_fault,
+    raw_files,
+    unverified_files,
+)
 from tasks.system.files import sha256_of
 
+DIGIT_NAMES = [str(digit) for digit in range(10)]
+FASHION = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
+CLASS_NAMES = {  # as torchvision names them, in the order of their labels
+    "fashion_mnist": FASHION.split(","),
+    "kmnist": ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"],
+}
+DIGITS_COUNTS = (1_437, 360)  # of training and test images
+FEWEST_IN_CLASS = 5  # images of a class that is split
 
-def count_classes(config: DatasetConfig) -> int:
-    """The number of classes, 0 without labels. Raises DatasetError if there are no images."""
-    return len(class_names(config)) if config.name in OWN_IMAGES else 10
 
+class Inventory(NamedTuple):
+    """What a dataset has, before it is prepared.
 
-def labels_in(config: DatasetConfig) -> list[int]:
-    """The sorted labels that occur; empty without labels.
-
-    Raises DatasetError if there are no images.
+    ``classes`` are the names of classes in the order of their labels, none without labels;
+    ``tested`` are the labels that images for training and testing have. ``notes`` say how a user's
+    own files were understood.
     """
-    return own_images.labels_in(config) if config.name in OWN_IMAGES else list(range(10))
+
+    classes: list[str]
+    tested: list[int]
+    n_train: int
+    n_test: int
+    notes: list[str]
+
+
+def take_inventory(config: DatasetConfig) -> Inventory:
+    """Find the files of a dataset and count them. No image is read.
+
+    Raises DatasetError if there are no images, or if the files may mean two things.
+    """
+    if config.name not in OWN_IMAGES:
+        classes = CLASS_NAMES.get(config.name, DIGIT_NAMES)
+        limited = _limited(config, *IMAGE_COUNTS.get(config.name, DIGITS_COUNTS))
+        return Inventory(classes, [*range(len(classes))], *limited, notes=[])
+    found = files_of(config)
+    counts = count_by_class(found)
+    classes = in_natural_order(name for one in counts.values() for name in one)
+    tested = [i for i, name in enumerate(classes) if all(one[name] for one in counts.values())]
+    sizes = count_images(found)
+    n_test = sizes.get("test", math.ceil(TEST_SHARE * sizes.get("all", 0)))
+    n_train = sizes.get("train", sizes.get("all", 0) - n_test)
+    if "all" in counts and (min(counts["all"].values(), default=2) < 2 or n_test < len(classes)):
+        rare = [f"{one} ({counts['all'][one]})" for one in classes if counts["all"][one] < 5]
+        raise DatasetError(
+            f"dataset.path: {sizes['all']} images in {len(classes)} classes are too few to set a "
+            f"fifth aside; every class needs at least 5, unlike {listed(rare)}"
+        )
+    inventory = Inventory(classes, tested, *_limited(config, n_train, n_test), [])
+    first = [_count(inventory)]
+    if found.ignored:
+        first.append(describe_ignored(found.ignored))
+    notes = ["; ".join(first), *found.notes, *_compare_parts(counts, sizes)]
+    if found.is_idx and classes:
+        notes += _describe_labels(classes, sum(counts.values(), Counter()))
+    return inventory._replace(notes=notes)
+
+
+def _compare_parts(counts: dict[str, Counter[str]], sizes: dict[str, int]) -> list[str]:
+    """What to say about the classes of only one part.
+
+    Raises DatasetError if only one part has classes, or if they have none in common.
+    """
+    notes = []
+    for name, other in (("train", "test"), ("test", "train")):
+        mine, theirs = (counts.get(part, Counter[str]()) for part in (name, other))
+        if mine and other in counts and not theirs:
+            more = ", or remove test to set a fifth of train aside" if name == "train" else ""
+            raise DatasetError(
+                f"dataset.path: {name} has classes ({listed(in_natural_order(mine))}), and the "
+                f"{sizes[other]:,} images of {other} have none; sort these into classes{more}"
+            )
+        if mine and theirs and not mine.keys() & theirs.keys():
+            raise DatasetError(
+                f"dataset.path: no class is in both parts: {name} has "
+                f"{listed(in_natural_order(mine))}, and {other} has "
+                f"{listed(in_natural_order(theirs))}"
+            )
+        alone = [f"{one} ({mine[one]:,})" for one in in_natural_order(mine.keys() - theirs)]
+        if alone and theirs:
+            notes.append(f"classes only in {name}: {listed(alone)}")
+    return notes
+
+
+def _limited(config: DatasetConfig, n_train: int, n_test: int) -> tuple[int, int]:
+    return min(config.train_limit or n_train, n_train), min(config.test_limit or n_test, n_test)
+
+
+def _count(found: Inventory) -> str:
+    """``12 classes, 3,400 training and 850 test images``."""
+    labels = "no labels"
+    if found.classes:
+        labels = f"{counted(len(found.classes), 'class', 'classes')} ({listed(found.classes)})"
+    return f"{labels}, {found.n_train:,} training and {found.n_test:,} test images"
+
+
+def _describe_labels(classes: list[str], counts: Counter[str]) -> list[str]:
+    """What to say about labels that are not 0, 1, 2 and so on, and about rare ones."""
+    notes = []
+    if classes != [str(label) for label in range(len(classes))]:
+        notes.append(f"{len(classes):,} different labels from {classes[0]} to {classes[-1]}")
+    rare = [f"{name} ({counts[name]})" for name in classes if counts[name] < FEWEST_IN_CLASS]
+    if rare:
+        notes.append(f"labels of fewer than {FEWEST_IN_CLASS} images: {listed(rare)}")
+    return notes
 
 
 def source_fingerprint(config: DatasetConfig) -> str:
@@ -39,19 +140,22 @@ def source_fingerprint(config: DatasetConfig) -> str:
         if not paths:
             return config.name
     else:
-        parts = files_of(config).values()
+        parts = files_of(config).parts.values()
         found = [one for part in parts for one in (*part.images, part.labels) if one]
         paths = {path.relative_to(config.path).as_posix(): path for path in found}
     digest_of = partial(sha256_of, limit=MOST_BYTES) if config.path else content_digest
     sha256 = hashlib.sha256()
+    bad = []
     for name, path in paths.items():
         try:
-            # a name may hold bytes that are not UTF-8
-            sha256.update(f"{name}\0{digest_of(path)}\n".encode(errors="surrogateescape"))
+            digest = digest_of(path)
         except OSError as error:
-            raise DatasetError(
-                f"cannot read {path}: {error.strerror}; replace or remove it"
-            ) from None
+            bad.append(f"{path}: {error.strerror}")
+            digest = "unreadable"
+        # a name may hold bytes that are not UTF-8
+        sha256.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
+    if bad and config.on_bad_image == "error":
+        raise DatasetError(f"cannot read {listed(bad)}; replace or remove it")
     return sha256.hexdigest()
 
 

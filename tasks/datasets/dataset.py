@@ -1,5 +1,6 @@
 """A dataset in memory: images and labels for training and testing."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -10,7 +11,21 @@ class DatasetError(RuntimeError):
     """A dataset that cannot be used. The message names the file and says what to do."""
 
 
+SIDE = 28  # pixels, of every image
+TEST_SHARE = 0.2  # of the images of a dataset that is not split
 EXAMPLES = 10  # the number of test images in figures
+
+
+class Reading(NamedTuple):
+    """How the files of a dataset were read.
+
+    ``levels`` is the range that became black to white, None for datasets that are not a user's
+    own; ``skipped`` is the number of files that could not be read.
+    """
+
+    levels: tuple[float, float] | None = None
+    skipped: int = 0
+    notes: Sequence[str] = ()
 
 
 class Dataset(NamedTuple):

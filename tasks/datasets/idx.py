@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tasks.datasets.dataset import DatasetError
-from tasks.datasets.images import MOST_BYTES
+from tasks.datasets.image_file import MOST_BYTES
 from tasks.system.files import open_regular_file
 from tasks.system.validation import cut
 
@@ -29,6 +29,37 @@ def _open_plain_or_gzip(path: Path) -> "Iterator[IO[bytes] | gzip.GzipFile]":
         yield gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == GZIP_MARK else file
 
 
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Raise the errors of reading as a DatasetError that names the file."""
+    try:
+        yield
+    except (OSError, EOFError, struct.error, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DatasetError(
+            f"dataset.path: {path} is not an IDX file: {why}; replace it with a whole file in "
+            "MNIST's format, plain or gzip"
+        ) from None
+
+
+def _read_header(file: "IO[bytes] | gzip.GzipFile") -> tuple[int, int, tuple[int, ...]]:
+    """The two bytes that are zero, the type and the shape."""
+    zeros, kind, axes = struct.unpack(">HBB", file.read(4))
+    return zeros, kind, struct.unpack(f">{axes}I", file.read(4 * axes))
+
+
+def idx_length(path: Path) -> int:
+    """The number of images or labels that the header of an IDX file declares.
+
+    Raises DatasetError as ``read_idx``, but what follows the header is not read.
+    """
+    with _naming(path), _open_plain_or_gzip(path) as file:
+        zeros, kind, shape = _read_header(file)
+        if zeros or kind != UNSIGNED_BYTE or not shape:
+            raise OSError(f"its header says type {kind} and shape {cut(str(shape))}")
+    return shape[0]
+
+
 def read_idx(path: Path) -> "Tensor":
     """The uint8 tensor in an IDX file, plain or gzip, with the shape that its header declares.
 
@@ -40,20 +71,12 @@ def read_idx(path: Path) -> "Tensor":
     """
     import torch
 
-    try:
-        with _open_plain_or_gzip(path) as file:
-            zeros, kind, axes = struct.unpack(">HBB", file.read(4))
-            shape = struct.unpack(f">{axes}I", file.read(4 * axes))
-            size = math.prod(shape)
-            content = bytearray()  # not read at once: the header or gzip may promise any number
-            while len(content) <= min(size, MOST_BYTES) and (part := file.read(PART_BYTES)):
-                content += part
-    except (OSError, EOFError, struct.error, zlib.error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise DatasetError(
-            f"dataset.path: {path} is not an IDX file: {why}; replace it with a whole file in "
-            "MNIST's format, plain or gzip"
-        ) from None
+    with _naming(path), _open_plain_or_gzip(path) as file:
+        zeros, kind, shape = _read_header(file)
+        size = math.prod(shape)
+        content = bytearray()  # not read at once: the header or gzip may promise any number
+        while len(content) <= min(size, MOST_BYTES) and (part := file.read(PART_BYTES)):
+            content += part
     if zeros or kind != UNSIGNED_BYTE or len(content) != size or not content:
         more = "at least " if len(content) > size else ""
         raise DatasetError(

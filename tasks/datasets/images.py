@@ -1,119 +1,156 @@
-"""Converts images of any size and colour to grey squares of 28x28 pixels."""
+"""Reads many image files: their common range of levels, those that are bad, what else to say."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.datasets.dataset import DatasetError
-from tasks.system.files import open_regular_file
+from tasks.datasets.config import Conversion
+from tasks.datasets.dataset import SIDE, DatasetError
+from tasks.datasets.found_files import counted
+from tasks.datasets.image_file import BadImageError, convert, decode, naming
+from tasks.datasets.levels import (
+    BYTE,
+    Extremes,
+    Levels,
+    choose_levels,
+    describe_levels,
+    extremes_of,
+    to_bytes,
+    together,
+)
+from tasks.datasets.scanned_folder import images_in
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from tasks.datasets.config import Conversion, Shape
+    from tasks.datasets.config import LevelsSetting, Shape
 
 
-SIDE = 28  # pixels
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
-# Pillow tells formats by their content, and would start Ghostscript for a PostScript file.
-FORMATS = ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM"]
-MOST_BYTES = 2**33  # of a file of images, and of images that are padded
-MOST_PIXELS = 2**28  # of one image that is padded
+class ReadImages(NamedTuple):
+    """Images (n, 28, 28) uint8 of files.
 
-
-def image_files(folder: Path, pattern: str = "*") -> list[Path]:
-    """The image files in a folder that match a glob pattern, sorted, without hidden ones.
-
-    A folder whose name ends like that of an image is none.
+    ``kept`` holds the place of each image's file among all files, ``bad`` the errors of those that
+    cannot be read, ``levels`` the range that became black to white, ``notes`` what to say.
     """
-    found = sorted(path for path in folder.glob(pattern) if path.suffix.lower() in SUFFIXES)
-    return [path for path in found if not is_hidden(path.relative_to(folder)) and not path.is_dir()]
+
+    images: "Tensor"
+    kept: list[int]
+    bad: list[BadImageError]
+    levels: Levels
+    notes: list[str]
 
 
-def is_hidden(path: Path) -> bool:
-    """Whether a part of a relative path starts with "." or "__MACOSX": it is not a user's image."""
-    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
+def read_images(
+    paths: Sequence[Path], conversion: Conversion, levels: "LevelsSetting" = "auto"
+) -> ReadImages:
+    """Read image files to grey squares.
 
+    With ``auto`` a file of 8 bits has the levels 0 to 255; the range of the others follows from all
+    of them together.
 
-def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":
-    """Images (..., channels, height, width) uint8 to grey squares (..., 28, 28) uint8.
-
-    Raises ValueError if images are so narrow that padding them would fill the memory.
+    Raises DatasetError if the levels of the files do not allow this.
     """
-    from torchvision.transforms.v2 import functional
+    asked = None if levels == "auto" else Levels(*levels)
+    images: dict[int, Tensor] = {}
+    bad: list[BadImageError] = []
+    narrow: list[Extremes] = []
+    wide: dict[int, Extremes] = {}
+    reduced: list[Extremes] = []
+    several = on_black = 0
+    for index, path in enumerate(paths):
+        try:
+            decoded = decode(path)
+            found = extremes_of(decoded.pixels)
+            if not decoded.is_wide:
+                images[index] = _convert(path, decoded.pixels, asked or Levels(*BYTE), conversion)
+        except BadImageError as error:
+            bad.append(error)
+            continue
+        several, on_black = several + decoded.several, on_black + decoded.on_black
+        if decoded.is_wide:
+            wide[index] = found
+        else:
+            narrow.append(found)
+        if decoded.reduced:
+            reduced.append(found)
+    _check_reduced(reduced, asked)
+    chosen = asked or (choose_levels(together([*wide.values()])) if wide else Levels(*BYTE))
+    for index in wide:  # a second time: their range was not known before, and all may be large
+        try:
+            images[index] = _convert(paths[index], decode(paths[index]).pixels, chosen, conversion)
+        except BadImageError as error:
+            bad.append(error)
+    notes = _describe(narrow, [*wide.values()], chosen, asked)
+    if several:
+        files = counted(several, "file has", "files have")
+        notes.append(f"{files} several pages or frames: the first is used")
+    if on_black:
+        pictures = counted(on_black, "image is", "images are")
+        notes.append(f"{pictures} white on transparent: transparent parts become black")
+    kept = sorted(images)
+    return ReadImages(_stack([images[index] for index in kept]), kept, bad, chosen, notes)
 
-    if images.shape[-3] == 3:
-        red, green, blue = images.unbind(-3)  # not torchvision's: it rounds down, white becomes 254
-        images = (0.299 * red + 0.587 * green + 0.114 * blue).round().byte().unsqueeze(-3)
-    height, width = images.shape[-2:]
-    if conversion.shape == "crop":
-        images = functional.center_crop(images, [min(height, width)] * 2)
-    elif conversion.shape == "pad" and height != width:
-        side = max(height, width)
-        if side**2 > MOST_PIXELS or images.numel() // min(height, width) * side > MOST_BYTES:
-            raise ValueError(f"{width:,} x {height:,} pixels are too narrow for dataset.shape=pad")
-        left, top = (side - width) // 2, (side - height) // 2
-        border = [left, top, side - width - left, side - height - top]
-        images = functional.pad(images, border, fill=255 if conversion.invert else 0)
-    images = functional.resize(images, [SIDE, SIDE], antialias=True).squeeze(-3)
-    return 255 - images if conversion.invert else images
+
+def _convert(path: Path, pixels: "Tensor", levels: Levels, conversion: Conversion) -> "Tensor":
+    with naming(path):
+        is_byte = levels == BYTE and pixels.element_size() == 1
+        return convert(pixels if is_byte else to_bytes(pixels, levels), conversion)
 
 
-def read_image(path: Path, conversion: "Conversion") -> "Tensor":
-    """The image in a file, as a grey square (28, 28) uint8; transparent parts become white.
-
-    Raises DatasetError if the file is no regular file, cannot be read, or has another format.
-    """
-    import numpy as np
+def _stack(images: "list[Tensor]") -> "Tensor":
     import torch
-    from PIL import Image, ImageOps, UnidentifiedImageError
-    from torchvision.transforms.v2.functional import pil_to_tensor
 
-    try:
-        with (
-            open_regular_file(path, MOST_BYTES) as file,
-            Image.open(file, formats=FORMATS) as opened,
-        ):
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # grey levels of 16 bits
-                levels = np.asarray(image, dtype=np.int64).clip(0, 65_535) // 257
-                tensor = torch.from_numpy(levels.astype(np.uint8)).unsqueeze(0)
-            elif image.has_transparency_data:
-                layer = image.convert("RGBA")
-                white = Image.new("RGBA", layer.size, "white")
-                tensor = pil_to_tensor(Image.alpha_composite(white, layer).convert("RGB"))
-            else:
-                tensor = pil_to_tensor(image.convert("RGB"))
-        return convert(tensor, conversion)
-    except Exception as error:  # decoders raise errors of many kinds for damaged files
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        if isinstance(error, UnidentifiedImageError):  # its message names no file
-            why = f"its content is none of {', '.join(FORMATS)}"
+    return torch.stack(images) if images else torch.empty(0, SIDE, SIDE, dtype=torch.uint8)
+
+
+def _check_reduced(found: list[Extremes], asked: Levels | None) -> None:
+    """Refuse colours of 16 bits whose upper 8 bits are not their levels."""
+    if found and (asked is not None or together(found).high < BYTE[1] / 2):
         raise DatasetError(
-            f"dataset.path: cannot read {path}: {why}; replace or remove it"
-        ) from None
+            f"dataset.levels: {counted(len(found), 'colour image has', 'colour images have')} 16 "
+            "bits per colour, of which only the upper 8 are read, and these are too dark for that "
+            "or levels were set; save them in grey, or with 8 bits per colour"
+        )
+
+
+def _describe(
+    narrow: list[Extremes], wide: list[Extremes], chosen: Levels, asked: Levels | None
+) -> list[str]:
+    """What to say about the levels of files of 8 bits and of more."""
+    if asked is not None:
+        found = [*narrow, *wide]
+        return describe_levels(asked, together(found), asked=True) if found else []
+    notes = describe_levels(chosen, together(wide), asked=False) if wide else []
+    if narrow and wide:
+        pictures = counted(len(narrow), "image of 8 bits keeps", "images of 8 bits keep")
+        notes.append(f"{pictures} the levels 0 to 255")
+    if narrow:
+        notes += describe_levels(Levels(*BYTE), together(narrow), asked=False)
+    return notes
 
 
 def read_folder(
-    folder: str | Path, shape: "Shape" = "stretch", invert: bool = False
+    folder: str | Path,
+    shape: "Shape" = "stretch",
+    invert: bool = False,
+    levels: "LevelsSetting" = "auto",
 ) -> "NDArray[np.float32]":
     """Every image in a folder, as a model's input: (n, 1, 28, 28) float32 in [0, 1], by name.
 
-    ``shape`` and ``invert`` are those of the dataset that the model was trained on.
+    ``shape`` and ``invert`` are those of the dataset that the model was trained on, and so are
+    ``levels`` if its images have more than 8 bits; its report names them.
 
     Raises DatasetError if there is no image, or one cannot be read.
     """
-    import torch
-
-    from tasks.datasets.config import Conversion
-
-    paths = image_files(Path(folder))
+    paths = images_in(Path(folder))
     if not paths:
         raise DatasetError(
             f"no images in {Path(folder).absolute()}; expected files such as .png or .jpg"
         )
-    conversion = Conversion(shape=shape, invert=invert)
-    images = torch.stack([read_image(path, conversion) for path in paths])
-    inputs: NDArray[np.float32] = (images.unsqueeze(1).float() / 255).numpy()
+    found = read_images(paths, Conversion(shape=shape, invert=invert), levels)
+    for error in found.bad:
+        raise error
+    inputs: NDArray[np.float32] = (found.images.unsqueeze(1).float() / 255).numpy()
     return inputs

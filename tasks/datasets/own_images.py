@@ -1,81 +1,59 @@
 """A user's own images: a folder of image files, or IDX files; with labels or without.
 
-Image files are ``<path>/<class>/<image>``, or ``<path>/<image>`` without labels. Both are also
-possible below ``<path>/train`` and ``<path>/test``; without these a fifth becomes the test set.
 IDX files are named like MNIST's: ``train-images*``, and optionally ``train-labels*``,
 ``t10k-images*`` or ``test-images*``, ``t10k-labels*`` or ``test-labels*``.
 """
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tasks.datasets.config import Conversion, DatasetConfig
-from tasks.datasets.dataset import DatasetError
-from tasks.datasets.idx import read_idx
-from tasks.datasets.images import convert, image_files, is_hidden, read_image
+from tasks.datasets.dataset import DatasetError, Reading
+from tasks.datasets.found_files import FoundFiles, PartFiles, in_natural_order, listed
+from tasks.datasets.idx import idx_length, read_idx
+from tasks.datasets.image_file import BadImageError, convert
+from tasks.datasets.image_folders import find_images
+from tasks.datasets.images import read_images
+from tasks.datasets.levels import BYTE, Levels, describe_levels, extremes_of, to_bytes, together
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    Parts = dict[str, tuple[Tensor, Tensor | None]]  # images and labels by the name of the part
+
 
 MINIMUM_IMAGES = 10  # in each part of a dataset
+SHOWN_BAD_FILES = 10
 
 
-class PartFiles(NamedTuple):
-    """The files of one part of a dataset, such as ``train``.
+def files_of(config: DatasetConfig) -> FoundFiles:
+    """The files of each part of the dataset, and how they were understood.
 
-    ``classes`` is the class of each image file, empty without classes and for an IDX file;
-    ``labels`` is an IDX file.
-    """
-
-    images: list[Path]
-    classes: list[str]
-    labels: Path | None = None
-
-
-def files_of(config: DatasetConfig) -> dict[str, PartFiles]:
-    """The files of each part: ``train`` and ``test``, or ``all`` if the dataset is not split.
-
-    Raises DatasetError if there are no images.
+    Raises DatasetError if there are no images, or if the files may mean two things.
     """
     path = Path(str(config.path))
-    found = _idx_files(path) if config.name == "idx" else _folder_files(path)
-    if not any(part.images for part in found.values()):
-        expected = "<path>/train-images-idx3-ubyte"
-        if config.name == "folder":
-            expected = "<path>/<class>/<image>.png, or <path>/<image>.png without labels"
-        raise DatasetError(f"dataset.path: no images in {path.absolute()}; expected {expected}")
+    found = _find_idx_files(path) if config.name == "idx" else find_images(path)
+    for name, part in found.parts.items():
+        if not part.images:
+            raise DatasetError(
+                f"dataset.path: no {name} images in {path}; both train and test need images"
+            )
     return found
 
 
-def _folder_files(path: Path) -> dict[str, PartFiles]:
-    inside = {
-        entry.name
-        for entry in path.glob("*")
-        if entry.is_dir() and not is_hidden(entry.relative_to(path))
-    }
-    parts = ["train", "test"] if {"train", "test"} <= inside else [""]
-    others = inside - set(parts)
-    if parts != [""] and others:
-        raise DatasetError(
-            f"dataset.path: {path.absolute()} contains the folders train and test, and also "
-            f"{', '.join(sorted(others))}; move these out of it"
-        )
-    found = {}
-    for part in parts:
-        by_class = image_files(path / part, "*/**/*")
-        images = by_class or image_files(path / part)
-        classes = [image.relative_to(path / part).parts[0] for image in by_class]
-        found[part or "all"] = PartFiles(images, classes)
-    return found
-
-
-def _idx_files(path: Path) -> dict[str, PartFiles]:
-    found = {}
+def _find_idx_files(path: Path) -> FoundFiles:
+    parts = {}
     for part, names in {"train": ("train",), "test": ("t10k", "test")}.items():
         images, labels = (_idx_file(path, names, kind) for kind in ("images-idx3", "labels-idx1"))
-        found[part] = PartFiles([images] if images else [], [], labels)
-    return found if found["test"].images else {"all": found["train"]}
+        parts[part] = PartFiles([images] if images else [], [], labels)
+    if not any(part.images for part in parts.values()):
+        raise DatasetError(
+            f"dataset.path: no images in {path.absolute()}; expected <path>/train-images-idx3-ubyte"
+        )
+    if not parts["test"].images:
+        return FoundFiles({"all": parts["train"]}, is_idx=True)
+    return FoundFiles(parts, is_idx=True)
 
 
 def _idx_file(path: Path, names: tuple[str, ...], kind: str) -> Path | None:
@@ -89,96 +67,143 @@ def _idx_file(path: Path, names: tuple[str, ...], kind: str) -> Path | None:
     content = kind.partition("-")[0]
     found = [file for name in names for file in sorted(path.glob(f"{name}-{content}*"))]
     if len(found) > 1:
-        listed = ", ".join(file.name for file in found[:3])
         raise DatasetError(
             f"dataset.path: {path.absolute()} has {len(found)} files for {names[0]}-{content}: "
-            f"{listed}; name the right one {own[0].name}"
+            f"{listed(file.name for file in found)}; name the right one {own[0].name}"
         )
     return found[0] if found else None
 
 
-def class_names(config: DatasetConfig) -> list[str]:
-    """The classes in the order of their labels; empty if a part has no labels.
+def count_by_class(found: FoundFiles) -> dict[str, Counter[str]]:
+    """For each part the number of images of each class; none without labels.
 
-    Raises DatasetError if there are no images.
+    Raises DatasetError for an IDX file of labels that cannot be read.
     """
-    parts = files_of(config)
-    if config.name == "folder":
-        found = [set(part.classes) for part in parts.values()]
-        return sorted(set.union(*found)) if all(found) else []
-    return [str(label) for label in range(max(labels_in(config), default=-1) + 1)]
+    counts = {}
+    for name, part in found.parts.items():
+        counts[name] = Counter(part.classes)
+        if part.labels:
+            values, n = read_idx(part.labels).unique(return_counts=True)
+            counts[name] = Counter(dict(zip(map(str, values.tolist()), n.tolist(), strict=True)))
+    return counts
 
 
-def labels_in(config: DatasetConfig) -> list[int]:
-    """The sorted labels that occur; empty if a part has no labels.
+def count_images(found: FoundFiles) -> dict[str, int]:
+    """For each part the number of its images.
 
-    Raises DatasetError if there are no images.
+    Raises DatasetError for an IDX file that cannot be read.
     """
-    if config.name == "folder":
-        return list(range(len(class_names(config))))
-    files = [part.labels for part in files_of(config).values()]
-    if None in files:
-        return []
-    found = [read_idx(file).unique().tolist() for file in files if file is not None]
-    return sorted(set().union(*found))
+    return {
+        name: idx_length(part.images[0]) if found.is_idx else len(part.images)
+        for name, part in found.parts.items()
+    }
 
 
-def read_parts(config: DatasetConfig) -> "dict[str, tuple[Tensor, Tensor | None]]":
-    """Images (n, 28, 28) uint8 and labels (n,) int64 of each part, see ``files_of``.
+def read_parts(config: DatasetConfig) -> "tuple[Parts, Reading]":
+    """Images (n, 28, 28) uint8 and labels (n,) int64 of each part of a dataset.
+
+    Labels count the classes in natural order from 0.
 
     Raises DatasetError for too few images, files that cannot be read, and labels that do not
     match the images.
     """
-    conversion = Conversion(shape=config.shape, invert=config.invert)
-    names = class_names(config)
+    found = files_of(config)
+    classes = in_natural_order(name for one in count_by_class(found).values() for name in one)
     read = _read_idx if config.name == "idx" else _read_images
-    found = {}
-    for name, files in files_of(config).items():
-        if not files.images:
-            raise DatasetError(
-                f"dataset.path: no {name} images in {config.path}; both train and test need images"
-            )
-        images, labels = read(files, names, conversion)
+    parts, reading = read(config, found, classes)
+    for images, _ in parts.values():
         if len(images) < MINIMUM_IMAGES:
             raise DatasetError(
                 f"dataset.path: {len(images)} images in {config.path} are too few; "
                 f"at least {MINIMUM_IMAGES} are needed"
             )
-        found[name] = (images, labels)
-    return found
+    return parts, reading
 
 
 def _read_images(
-    files: PartFiles, names: list[str], conversion: Conversion
-) -> "tuple[Tensor, Tensor | None]":
+    config: DatasetConfig, found: FoundFiles, classes: list[str]
+) -> "tuple[Parts, Reading]":
+    """All parts are read together, because they have one range of levels."""
     import torch
 
-    images = torch.stack([read_image(path, conversion) for path in files.images])
-    label = {name: index for index, name in enumerate(names)}
-    return images, torch.tensor([label[name] for name in files.classes]) if names else None
+    paths = [path for part in found.parts.values() for path in part.images]
+    conversion = Conversion(shape=config.shape, invert=config.invert)
+    read = read_images(paths, conversion, config.levels)
+    notes = list(read.notes)
+    if read.bad:
+        notes.append(_report_bad(config, read.bad, len(paths)))
+    label_of = {name: label for label, name in enumerate(classes)}
+    parts: Parts = {}
+    first = 0
+    for name, part in found.parts.items():
+        places = [place for place in read.kept if first <= place < first + len(part.images)]
+        start = read.kept.index(places[0]) if places else 0
+        images = read.images[start : start + len(places)]
+        labels = None
+        if classes:
+            kept = [part.classes[place - first] for place in places]
+            if lost := set(part.classes) - set(kept):
+                raise DatasetError(
+                    f"dataset.path: no image of {listed(in_natural_order(lost))} can be read; "
+                    "replace or remove these"
+                )
+            labels = torch.tensor([label_of[one] for one in kept])
+        parts[name] = (images, labels)
+        first += len(part.images)
+    return parts, Reading(read.levels, len(read.bad), notes)
+
+
+def _report_bad(config: DatasetConfig, bad: list[BadImageError], n: int) -> str:
+    """A note on the files that were skipped. Raises DatasetError unless they may be."""
+    root = str(config.path)
+    named = [f"{error.path.relative_to(root)}: {error.why}" for error in bad[:SHOWN_BAD_FILES]]
+    more = f"; and {len(bad) - len(named):,} more" if len(bad) > len(named) else ""
+    files = "; ".join(named) + more
+    if config.on_bad_image == "skip":
+        return f"skipped {len(bad):,} of {n:,} images that cannot be read ({files})"
+    raise DatasetError(
+        f"dataset.path: cannot read {len(bad):,} of {n:,} images in {root} ({files}); replace or "
+        "remove them, or set dataset.on_bad_image: skip"
+    )
 
 
 def _read_idx(
-    files: PartFiles, names: list[str], conversion: Conversion
-) -> "tuple[Tensor, Tensor | None]":
-    (path,) = files.images
+    config: DatasetConfig, found: FoundFiles, classes: list[str]
+) -> "tuple[Parts, Reading]":
+    import torch
+
+    levels = Levels(*(BYTE if config.levels == "auto" else config.levels))
+    read = {name: _idx_images(part.images[0]) for name, part in found.parts.items()}
+    extremes = together([extremes_of(images) for images in read.values()])
+    notes = describe_levels(levels, extremes, asked=config.levels != "auto")
+    values = torch.tensor([int(name) for name in classes])
+    parts: Parts = {}
+    for name, images in read.items():
+        path = found.parts[name].labels
+        labels = torch.searchsorted(values, read_idx(path).long()) if path else None
+        if labels is not None and labels.shape != images.shape[:1]:
+            raise DatasetError(
+                f"dataset.path: {path} has labels of shape {tuple(labels.shape)} for "
+                f"{len(images):,} images; expected one label for each"
+            )
+        try:
+            scaled = images if levels == BYTE else to_bytes(images, levels)
+            conversion = Conversion(shape=config.shape, invert=config.invert)
+            parts[name] = (convert(scaled, conversion), labels)
+        except ValueError as error:
+            image_file = found.parts[name].images[0]
+            raise DatasetError(f"dataset.path: {image_file} cannot be converted: {error}") from None
+    return parts, Reading(levels, 0, notes)
+
+
+def _idx_images(path: Path) -> "Tensor":
+    """Images (n, channels, height, width) uint8. Raises DatasetError for another shape."""
     images = read_idx(path)
     if images.ndim == 3:
-        images = images.unsqueeze(1)
-    elif images.ndim == 4 and images.shape[3] in {1, 3}:
-        images = images.movedim(3, 1)
-    else:
-        raise DatasetError(
-            f"dataset.path: {path} has the shape {tuple(images.shape)}; expected "
-            "(images, height, width) or (images, height, width, 3)"
-        )
-    labels = read_idx(files.labels).long() if names and files.labels else None
-    if labels is not None and labels.shape != images.shape[:1]:
-        raise DatasetError(
-            f"dataset.path: {files.labels} has labels of shape {tuple(labels.shape)} for "
-            f"{len(images):,} images; expected one label for each"
-        )
-    try:
-        return convert(images, conversion), labels
-    except ValueError as error:
-        raise DatasetError(f"dataset.path: {path} cannot be converted: {error}") from None
+        return images.unsqueeze(1)
+    if images.ndim == 4 and images.shape[3] in {1, 3}:
+        return images.movedim(3, 1)
+    raise DatasetError(
+        f"dataset.path: {path} has the shape {tuple(images.shape)}; expected "
+        "(images, height, width) or (images, height, width, 3)"
+    )

@@ -24,7 +24,9 @@ TORCHVISION_CLASSES = {
     "emnist": "EMNIST",
 }
 RECORD_BYTES = 64  # more than a record has
-IMAGE_COUNTS = {"emnist": (240_000, 40_000)}  # train and test; the others have 60,000 and 10,000
+# numbers of training and test images
+IMAGE_COUNTS = dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), (60_000, 10_000))
+IMAGE_COUNTS["emnist"] = (240_000, 40_000)
 
 
 class RawFile(NamedTuple):
@@ -51,7 +53,7 @@ def raw_files(name: str) -> list[RawFile]:
     """The four uncompressed files of a dataset in torchvision's layout below STUDY_DATA."""
     folder = study_data() / TORCHVISION_CLASSES[name] / "raw"
     prefix = "emnist-digits-" if name == "emnist" else ""
-    train, test = IMAGE_COUNTS.get(name, (60_000, 10_000))
+    train, test = IMAGE_COUNTS[name]
     second = "test" if name == "emnist" else "t10k"
     files = []
     for part, count in (("train", train), (second, test)):

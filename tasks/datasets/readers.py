@@ -3,27 +3,25 @@
 from typing import TYPE_CHECKING
 
 from tasks.datasets.config import OWN_IMAGES, DatasetConfig
-from tasks.datasets.dataset import Dataset, DatasetError
+from tasks.datasets.dataset import SIDE, TEST_SHARE, Dataset, DatasetError, Reading
 from tasks.datasets.downloads import ensure_raw_files
-from tasks.datasets.images import SIDE
 from tasks.datasets.own_images import read_parts
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-TEST_SHARE = 0.2
 SPLIT_SEED = 0
 
 
-def read_dataset(config: DatasetConfig) -> Dataset:
+def read_dataset(config: DatasetConfig) -> tuple[Dataset, Reading]:
     """Read a whole dataset. Raises DatasetError if it can be neither read nor downloaded."""
-    if config.name == "digits":
-        return _read_digits()
     if config.name in OWN_IMAGES:
         return _read_own(config)
+    if config.name == "digits":
+        return _read_digits(), Reading()
     ensure_raw_files(config.name)
-    return _read_mnist_like(config.name)
+    return _read_mnist_like(config.name), Reading()
 
 
 def _split(images: "Tensor", labels: "Tensor | None") -> Dataset:
@@ -80,15 +78,15 @@ def _read_mnist_like(name: str) -> Dataset:
     return Dataset(*images, *labels)
 
 
-def _read_own(config: DatasetConfig) -> Dataset:
+def _read_own(config: DatasetConfig) -> tuple[Dataset, Reading]:
     """A user's own images, split unless they have train and test parts already."""
-    parts = read_parts(config)
+    parts, reading = read_parts(config)
     if "all" in parts:
-        return _split(*parts["all"])
+        return _split(*parts["all"]), reading
     if config.name == "folder":  # which lists one class after the other
         parts = {name: _shuffled(*part) for name, part in parts.items()}
     (train, train_labels), (test, test_labels) = parts["train"], parts["test"]
-    return Dataset(train, test, train_labels, test_labels)
+    return Dataset(train, test, train_labels, test_labels), reading
 
 
 def _shuffled(images: "Tensor", labels: "Tensor | None") -> "tuple[Tensor, Tensor | None]":

@@ -6,7 +6,7 @@ from pathlib import Path
 from tasks.artifacts.dataset import DATASET_FILE
 from tasks.cache.step import Result, Step
 from tasks.datasets.config import DatasetConfig
-from tasks.datasets.contents import check_unchanged, count_classes
+from tasks.datasets.contents import check_unchanged, take_inventory
 from tasks.datasets.readers import read_dataset
 
 
@@ -19,7 +19,8 @@ def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> Result:
     """
     from safetensors.torch import save_file
 
-    dataset = read_dataset(config)
+    classes = take_inventory(config).classes
+    dataset, reading = read_dataset(config)
     check_unchanged(config, source)
     limits = {"train": config.train_limit, "test": config.test_limit}
     tensors = {
@@ -35,7 +36,11 @@ def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> Result:
         "sha256": sha256.hexdigest(),
         "n_train": len(tensors["train_images"]),
         "n_test": len(tensors["test_images"]),
-        "n_classes": count_classes(config),
+        "n_classes": len(classes),
+        "classes": classes,
+        "levels": None if reading.levels is None else list(reading.levels),
+        "skipped": reading.skipped,
+        "notes": list(reading.notes),
     }
 
 

@@ -7,7 +7,7 @@ from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.classifier import load_classifier
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, Step
-from tasks.datasets.images import SIDE
+from tasks.datasets.dataset import SIDE
 
 if TYPE_CHECKING:
     from torch import nn

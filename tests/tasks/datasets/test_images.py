@@ -9,11 +9,20 @@ from PIL import EpsImagePlugin, Image
 from tasks.datasets.config import Conversion
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.idx import read_idx
-from tasks.datasets.images import FORMATS, SUFFIXES, convert, read_folder, read_image
+from tasks.datasets.image_file import FORMATS, convert, readable_formats, readable_suffixes
+from tasks.datasets.images import read_folder, read_images
 from tests.special_files import replace_file
 
 # (1, 28, 84): three square bands, dark to light
 BANDS = torch.tensor([10, 100, 200], dtype=torch.uint8).repeat_interleave(28).expand(1, 28, 84)
+
+
+def read_image(path, conversion):
+    """One image; an error if it cannot be read."""
+    found = read_images([path], conversion)
+    for error in found.bad:
+        raise error
+    return found.images[0]
 
 
 def three(row):
@@ -131,8 +140,9 @@ def test_a_broken_file_is_named(tmp_path):
 
 
 def test_the_formats_are_those_of_the_suffixes():
+    assert readable_formats() == list(FORMATS)  # all of them in the tests' environment
     Image.init()
-    assert {Image.EXTENSION[suffix] for suffix in SUFFIXES} == set(FORMATS)
+    assert {Image.EXTENSION[suffix] for suffix in readable_suffixes()} == set(FORMATS)
 
 
 def test_no_format_is_read_that_another_program_decodes(tmp_path, monkeypatch):

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from tasks.datasets.config import DatasetConfig
-from tasks.datasets.contents import count_classes, source_fingerprint
+from tasks.datasets.contents import source_fingerprint, take_inventory
 from tasks.datasets.dataset import DatasetError
-from tasks.datasets.own_images import class_names, files_of, read_parts
+from tasks.datasets.own_images import files_of, read_parts
 from tests.special_files import replace_file
 from tests.tasks.conftest import prepared
 
@@ -29,6 +29,15 @@ def of_folder(path, **options):
     return DatasetConfig(name="folder", path=str(path), **options)
 
 
+def class_names(config):
+    return take_inventory(config).classes
+
+
+def read(config):
+    """The images and labels of each part."""
+    return read_parts(config)[0]
+
+
 def levels(images):
     """The level of each image, which has only one."""
     assert images.shape[1:] == (28, 28)
@@ -42,8 +51,7 @@ def test_subfolders_are_classes_in_the_order_of_their_names(tmp_path):
     pictures(tmp_path / "cat" / "tabby", 0)
     config = of_folder(tmp_path)
     assert class_names(config) == ["cat", "dog"]
-    assert count_classes(config) == 2
-    ((part, (images, labels)),) = read_parts(config).items()
+    ((part, (images, labels)),) = read(config).items()
     assert part == "all"
     assert levels(images) == [*range(10), *range(50, 60)]
     assert labels.tolist() == [0] * 10 + [1] * 10
@@ -69,8 +77,8 @@ def test_a_fifth_of_every_class_becomes_the_test_set(tmp_path):
 def test_a_flat_folder_has_no_labels(tmp_path):
     pictures(tmp_path / "images", 0)
     config = of_folder(tmp_path / "images")
-    assert (class_names(config), count_classes(config)) == ([], 0)
-    assert read_parts(config)["all"][1] is None
+    assert class_names(config) == []
+    assert read(config)["all"][1] is None
     result, tensors = prepared(tmp_path / "a", config)
     assert (result["n_train"], result["n_test"], result["n_classes"]) == (8, 2, 0)
     assert tensors.keys() == {"train_images", "test_images"}
@@ -100,11 +108,6 @@ def test_parts_without_classes_have_no_labels(tmp_path):
     pictures(tmp_path / "flat" / "test", 50)
     _, tensors = prepared(tmp_path / "a", of_folder(tmp_path / "flat"))
     assert tensors.keys() == {"train_images", "test_images"}
-    pictures(tmp_path / "mixed" / "train" / "cat", 0)
-    pictures(tmp_path / "mixed" / "test", 50)
-    result, tensors = prepared(tmp_path / "b", of_folder(tmp_path / "mixed"))
-    assert tensors.keys() == {"train_images", "test_images"}
-    assert result["n_classes"] == 0
 
 
 def test_hidden_files_and_folders_are_left_out(tmp_path):
@@ -116,7 +119,7 @@ def test_hidden_files_and_folders_are_left_out(tmp_path):
     shutil.copy(tmp_path / "train" / "cat" / "000.png", tmp_path / "train" / "cat" / "._000.png")
     config = of_folder(tmp_path)
     assert class_names(config) == ["cat"]
-    assert {name: levels(images) for name, (images, _) in read_parts(config).items()} == {
+    assert {name: levels(images) for name, (images, _) in read(config).items()} == {
         "train": [*range(10)],
         "test": [*range(50, 60)],
     }
@@ -130,7 +133,7 @@ def test_images_are_converted_as_chosen(tmp_path):
     found = [*levels(tensors["train_images"]), *levels(tensors["test_images"])]
     assert sorted(found) == [*range(246, 256)]
     assert inverted["sha256"] != plain["sha256"]
-    padded = read_parts(of_folder(tmp_path / "images", shape="pad", invert=True))["all"][0]
+    padded = read(of_folder(tmp_path / "images", shape="pad", invert=True))["all"][0]
     assert (padded[:, 0] == 0).all()
 
 
@@ -157,14 +160,14 @@ def test_idx_files_with_labels(tmp_path):
     write(tmp_path / "idx" / "train-images-idx3-ubyte", flat(0, 20))
     write(tmp_path / "idx" / "train-labels-idx1-ubyte", [0, 2] * 10)
     config = of_idx(tmp_path / "idx")
-    assert class_names(config) == ["0", "1", "2"]
-    images, labels = read_parts(config)["all"]
+    assert class_names(config) == ["0", "2"]
+    images, labels = read(config)["all"]
     assert levels(images) == [*range(20)]
-    assert labels.tolist() == [0, 2] * 10
+    assert labels.tolist() == [0, 1] * 10
     result, tensors = prepared(tmp_path / "a", config)
-    assert (result["n_train"], result["n_test"], result["n_classes"]) == (16, 4, 3)
-    assert torch.bincount(tensors["test_labels"]).tolist() == [2, 0, 2]
-    even = [2 * (level % 2) for level in levels(tensors["train_images"])]
+    assert (result["n_train"], result["n_test"], result["n_classes"]) == (16, 4, 2)
+    assert torch.bincount(tensors["test_labels"]).tolist() == [2, 2]
+    even = [level % 2 for level in levels(tensors["train_images"])]
     assert tensors["train_labels"].tolist() == even
 
 
@@ -172,7 +175,7 @@ def test_idx_files_without_labels(tmp_path):
     write(tmp_path / "train-images.idx3-ubyte", flat(0))
     config = of_idx(tmp_path)
     assert class_names(config) == []
-    images, labels = read_parts(config)["all"]
+    images, labels = read(config)["all"]
     assert (levels(images), labels) == ([*range(10)], None)
 
 
@@ -183,21 +186,27 @@ def test_idx_files_in_two_parts(tmp_path, test):
     write(folder / "train-labels-idx1-ubyte.gz", [0, 1] * 6)
     write(folder / f"{test}-images-idx3-ubyte", flat(50))
     config = of_idx(folder)
-    assert class_names(config) == []
-    assert prepared(tmp_path / "a", config)[1].keys() == {"train_images", "test_images"}
+    with pytest.raises(
+        DatasetError, match=r"train has classes \(0, 1\), and the 10 images of test"
+    ):
+        take_inventory(config)
     write(folder / f"{test}-labels-idx1-ubyte", [3] * 10)
+    with pytest.raises(DatasetError, match=r"no class is in both parts: train has 0, 1, and test"):
+        take_inventory(config)
+    write(folder / f"{test}-labels-idx1-ubyte", [1] * 9 + [3])
     result, tensors = prepared(tmp_path / "b", config)
-    assert (result["n_train"], result["n_test"], result["n_classes"]) == (12, 10, 4)
+    assert (result["n_train"], result["n_test"], result["n_classes"]) == (12, 10, 3)
     assert levels(tensors["train_images"]) == [*range(12)]
     assert levels(tensors["test_images"]) == [*range(50, 60)]
     assert tensors["train_labels"].tolist() == [0, 1] * 6
-    assert tensors["test_labels"].tolist() == [3] * 10
+    assert tensors["test_labels"].tolist() == [1] * 9 + [2]
+    assert take_inventory(config).tested == [1]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_idx_files_may_have_channels(tmp_path, channels):
     write(tmp_path / "train-images-idx4-ubyte", flat(0, shape=(5, 7, channels)))
-    assert levels(read_parts(of_idx(tmp_path))["all"][0]) == [*range(10)]
+    assert levels(read(of_idx(tmp_path))["all"][0]) == [*range(10)]
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 7, 4), (3, 5, 7)])
@@ -237,7 +246,7 @@ def test_folders_without_images_are_explained(tmp_path):
         with pytest.raises(DatasetError, match=r"no images in .*<path>/<class>/<image>\.png, or"):
             source_fingerprint(of_folder(path))
         with pytest.raises(DatasetError, match=r"no images in .*<path>/train-images-idx3-ubyte"):
-            count_classes(of_idx(path))
+            take_inventory(of_idx(path))
     pictures(tmp_path / "train" / "cat", 0)
     (tmp_path / "test").mkdir()
     with pytest.raises(DatasetError, match=r"dataset\.path: no test images in "):
@@ -252,6 +261,88 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "cat" / "003.png").write_bytes(b"no picture")
     with pytest.raises(DatasetError, match=r"dataset\.path: cannot read .*cat/003\.png"):
         read_parts(of_folder(tmp_path))
+
+
+def damage(root, n):
+    for index in range(n):
+        (root / "cat" / f"{index:03d}.png").write_bytes(b"no picture")
+
+
+def test_all_files_that_cannot_be_read_are_counted_and_ten_are_named(tmp_path):
+    pictures(tmp_path / "cat", 0, n=20)
+    pictures(tmp_path / "dog", 50)
+    damage(tmp_path, 12)
+    with pytest.raises(DatasetError) as error:
+        read_parts(of_folder(tmp_path))
+    assert str(error.value).startswith(f"dataset.path: cannot read 12 of 30 images in {tmp_path} (")
+    assert str(error.value).endswith(
+        "; and 2 more); replace or remove them, or set dataset.on_bad_image: skip"
+    )
+    assert str(error.value).count("cat/0") == 10
+
+
+def test_files_that_cannot_be_read_may_be_skipped(tmp_path):
+    for part, first in {"train": 0, "test": 50}.items():
+        pictures(tmp_path / "images" / part / "cat", first, n=15)
+        pictures(tmp_path / "images" / part / "dog", first + 30, n=15)
+    damage(tmp_path / "images" / "train", 2)
+    (tmp_path / "images" / "test" / "dog" / "085.png").write_bytes(b"")
+    result, tensors = prepared(tmp_path / "a", of_folder(tmp_path / "images", on_bad_image="skip"))
+    assert (result["n_train"], result["n_test"], result["skipped"]) == (28, 29, 3)
+    assert sorted(levels(tensors["train_images"])) == [*range(2, 15), *range(30, 45)]
+    assert sorted(levels(tensors["test_images"])) == [
+        *range(50, 65),
+        *range(80, 85),
+        *range(86, 95),
+    ]
+    assert torch.bincount(tensors["train_labels"]).tolist() == [13, 15]
+    assert torch.bincount(tensors["test_labels"]).tolist() == [15, 14]
+    (note,) = [note for note in result["notes"] if "skipped" in note]
+    assert note.startswith("skipped 3 of 60 images that cannot be read (train/cat/000.png: its con")
+
+
+def test_a_file_without_permission_may_be_skipped_too(tmp_path):
+    pictures(tmp_path / "images" / "cat", 0, n=20)
+    replace_file(tmp_path / "images" / "cat" / "003.png", "pipe", tmp_path / "elsewhere")
+    config = of_folder(tmp_path / "images", on_bad_image="skip")
+    assert prepared(tmp_path / "a", config)[0]["skipped"] == 1
+
+
+def test_a_class_of_bad_files_is_not_lost_silently(tmp_path):
+    pictures(tmp_path / "cat", 0)
+    pictures(tmp_path / "dog", 50, n=20)
+    damage(tmp_path, 10)
+    with pytest.raises(DatasetError, match=r"no image of cat can be read; replace or remove"):
+        read_parts(of_folder(tmp_path, on_bad_image="skip"))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_idx_labels_are_the_classes_by_their_values(tmp_path, first):
+    folder = tmp_path / "idx"
+    values = [first + index % 10 for index in range(60)] + [200] * 5
+    write(folder / "train-images-idx3-ubyte", flat(0, 65))
+    write(folder / "train-labels-idx1-ubyte", values)
+    config = of_idx(folder)
+    result, tensors = prepared(tmp_path / "a", config)
+    classes = [*map(str, range(first, first + 10)), "200"]
+    assert (result["classes"], result["n_classes"]) == (classes, 11)
+    for part in ("train", "test"):
+        found = zip(levels(tensors[f"{part}_images"]), tensors[f"{part}_labels"], strict=True)
+        assert all(classes[label] == str(values[level]) for level, label in found)
+    assert take_inventory(config).notes == [
+        f"11 classes ({', '.join(classes[:5])} and 6 more), 52 training and 13 test images",
+        f"11 different labels from {first} to 200",
+    ]
+
+
+def test_rare_idx_labels_are_said(tmp_path):
+    for part in ("train", "test"):
+        write(tmp_path / f"{part}-images-idx3-ubyte", flat(0, 21))
+        write(tmp_path / f"{part}-labels-idx1-ubyte", [0, 1] * 10 + [2 if part == "test" else 0])
+    assert take_inventory(of_idx(tmp_path)).notes[1:] == [
+        "classes only in test: 2 (1)",
+        "labels of fewer than 5 images: 2 (1)",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "huge"])
@@ -282,7 +373,7 @@ def test_a_folder_named_like_an_image_is_a_folder(tmp_path, place):
     pictures(tmp_path / place / "d.png", 50)
     config = of_folder(tmp_path)
     assert class_names(config) == (["cat"] if place == "cat" else ["cat", "d.png"])
-    assert levels(read_parts(config)["all"][0]) == [*range(10), *range(50, 60)]
+    assert levels(read(config)["all"][0]) == [*range(10), *range(50, 60)]
     assert source_fingerprint(config)
 
 
@@ -292,14 +383,14 @@ def test_a_name_that_is_not_utf_8_counts_in_the_fingerprint(tmp_path):
     renamed = os.fsdecode(os.fsencode(tmp_path / "cat") + b"/003\xff.png")
     (tmp_path / "cat" / "003.png").rename(renamed)
     assert source_fingerprint(of_folder(tmp_path)) != before
-    assert levels(read_parts(of_folder(tmp_path))["all"][0]) == [*range(10)]
+    assert levels(read(of_folder(tmp_path))["all"][0]) == [*range(10)]
 
 
 @pytest.mark.parametrize("other", ["train-images-a", "train-images-idx3-ubyte.gz", "train-images0"])
 def test_an_exact_name_is_taken_before_one_that_begins_like_it(tmp_path, other):
     write(tmp_path / "train-images-idx3-ubyte", flat(0))
     write(tmp_path / other, flat(50))
-    assert levels(read_parts(of_idx(tmp_path))["all"][0]) == [*range(10)]
+    assert levels(read(of_idx(tmp_path))["all"][0]) == [*range(10)]
 
 
 def test_several_names_that_begin_alike_are_refused(tmp_path):
@@ -315,7 +406,7 @@ def test_idx_images_that_would_fill_the_memory_are_named(tmp_path):
     config = DatasetConfig(name="idx", path=str(tmp_path), shape="pad")
     with pytest.raises(DatasetError, match=r"train-images-idx3-ubyte .*: 12,000 x 1 pixels are"):
         read_parts(config)
-    assert read_parts(of_idx(tmp_path))["all"][0].shape == (100, 28, 28)
+    assert read(of_idx(tmp_path))["all"][0].shape == (100, 28, 28)
 
 
 def test_the_fingerprint_of_a_folder_follows_names_and_content_wherever_it_is(tmp_path):
@@ -339,4 +430,6 @@ def test_the_fingerprint_of_idx_files_follows_images_and_labels(tmp_path):
         write(path, values)
         found.append(source_fingerprint(config))
     assert len(set(found)) == 4
-    assert [path.name for path in files_of(config)["all"].images] == ["train-images-idx-ubyte"]
+    assert [path.name for path in files_of(config).parts["all"].images] == [
+        "train-images-idx-ubyte"
+    ]

@@ -4,7 +4,7 @@ import torch
 from tasks.artifacts.dataset import load_dataset
 from tasks.cache.entry import Entry
 from tasks.datasets.config import DatasetConfig
-from tasks.datasets.contents import count_classes, source_fingerprint
+from tasks.datasets.contents import source_fingerprint, take_inventory
 from tasks.datasets.dataset import Dataset, DatasetError
 from tests.tasks.conftest import prepared
 
@@ -33,7 +33,7 @@ def test_limits_cut_and_change_the_fingerprint(tmp_path):
 def test_fixed_datasets_are_known_without_their_files(name):
     config = DatasetConfig(name=name)
     assert source_fingerprint(config) == name
-    assert count_classes(config) == 10
+    assert len(take_inventory(config).classes) == 10
 
 
 def test_load_dataset_reads_an_entry(home):

@@ -1,0 +1,184 @@
+"""One image file of any size, colour and depth: decoded, and converted to a grey square."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasks.datasets.dataset import SIDE, DatasetError
+from tasks.system.files import open_regular_file
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from tasks.datasets.config import Conversion
+
+
+# Endings of file names by Pillow's names of formats. Pillow tells formats by their content, and
+# would start Ghostscript for a PostScript file.
+FORMATS = {
+    "PNG": {".png", ".apng"},
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "BMP": {".bmp"},
+    "GIF": {".gif"},
+    "TIFF": {".tif", ".tiff"},
+    "WEBP": {".webp"},
+    "PPM": {".pbm", ".pgm", ".ppm", ".pnm"},
+    "AVIF": {".avif", ".avifs"},
+    "JPEG2000": {".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"},
+    "HEIF": {".heic", ".heif", ".hif"},
+}
+MOST_BYTES = 2**33  # of a file of images, and of images that are padded
+MOST_PIXELS = 2**28  # of one image that is padded
+LEAST_CONTRAST = 26  # of 255 grey levels; a picture with less is blank
+WHITE_IS_ZERO = 262  # TIFF's tag for the meaning of levels; Pillow heeds it up to 8 bits
+
+
+@cache
+def readable_formats() -> list[str]:
+    """Pillow's names of the formats that can be read here; HEIF needs the extra ``heic``."""
+    from PIL import features
+
+    missing = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
+    without = {name for name, feature in missing.items() if not features.check(feature)}
+    if find_spec("pillow_heif") is None:
+        without.add("HEIF")
+    else:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    return [name for name in FORMATS if name not in without]
+
+
+@cache
+def readable_suffixes() -> frozenset[str]:
+    """The endings of the names of image files that can be read here."""
+    return frozenset().union(*(FORMATS[name] for name in readable_formats()))
+
+
+class BadImageError(DatasetError):
+    """An image file that cannot be read; ``path`` and ``why`` say which and why not."""
+
+    def __init__(self, path: Path, why: str):
+        super().__init__(f"dataset.path: cannot read {path}: {why}; replace or remove it")
+        self.path, self.why = path, why
+
+
+class Decoded(NamedTuple):
+    """An image as its file holds it.
+
+    ``pixels`` are (channels, height, width) uint8, or levels (1, height, width) of more than 8
+    bits: int64 or float64. ``reduced``: of 16 bits per colour only the upper 8 were read.
+    ``several``: it is the first of several pages or frames. ``on_black``: its transparent parts are
+    black, because white would hide it.
+    """
+
+    pixels: "Tensor"
+    reduced: bool = False
+    several: bool = False
+    on_black: bool = False
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it has more than 8 bits."""
+        return self.pixels.element_size() > 1
+
+
+def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":
+    """Images (..., channels, height, width) uint8 to grey squares (..., 28, 28) uint8.
+
+    Raises ValueError if images are so narrow that padding them would fill the memory.
+    """
+    from torchvision.transforms.v2 import functional
+
+    if images.shape[-3] == 3:
+        red, green, blue = images.unbind(-3)  # not torchvision's: it rounds down, white becomes 254
+        images = (0.299 * red + 0.587 * green + 0.114 * blue).round().byte().unsqueeze(-3)
+    height, width = images.shape[-2:]
+    if conversion.shape == "crop":
+        images = functional.center_crop(images, [min(height, width)] * 2)
+    elif conversion.shape == "pad" and height != width:
+        side = max(height, width)
+        if side**2 > MOST_PIXELS or images.numel() // min(height, width) * side > MOST_BYTES:
+            raise ValueError(f"{width:,} x {height:,} pixels are too narrow for dataset.shape=pad")
+        left, top = (side - width) // 2, (side - height) // 2
+        border = [left, top, side - width - left, side - height - top]
+        images = functional.pad(images, border, fill=255 if conversion.invert else 0)
+    images = functional.resize(images, [SIDE, SIDE], antialias=True).squeeze(-3)
+    return 255 - images if conversion.invert else images
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Raise any error as a DatasetError that names the file."""
+    from PIL import UnidentifiedImageError
+
+    try:
+        yield
+    except Exception as error:  # decoders raise errors of many kinds for damaged files
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):  # its message names no file
+            why = f"its content is none of {', '.join(readable_formats())}"
+        raise BadImageError(path, why) from None
+
+
+def decode(path: Path) -> Decoded:
+    """The image in a file. Its transparent parts become white, or black if white would hide it.
+
+    Raises DatasetError if the file is no regular file, cannot be read, or has another format.
+    """
+    from PIL import Image, ImageOps
+
+    with (
+        naming(path),
+        open_regular_file(path, MOST_BYTES) as file,
+        Image.open(file, formats=readable_formats()) as opened,
+    ):
+        several = bool(getattr(opened, "is_animated", False)) and opened.format != "MPO"
+        sixteen_bits = any(";16" in str(tile.args) for tile in getattr(opened, "tile", []))
+        white_is_zero = getattr(opened, "tag_v2", {}).get(WHITE_IS_ZERO) == 0
+        image = ImageOps.exif_transpose(opened)
+        if image.mode.startswith(("I", "F")):
+            return Decoded(_wide_pixels(image, white_is_zero), several=several)
+        pixels, on_black = _byte_pixels(image)
+        return Decoded(pixels, sixteen_bits, several, on_black)
+
+
+def _wide_pixels(image: "Image", white_is_zero: bool) -> "Tensor":
+    """Levels (1, height, width): int64 of whole numbers, float64 of others.
+
+    Raises ValueError for NaN and infinite levels.
+    """
+    import numpy as np
+    import torch
+
+    levels = np.asarray(image)
+    wide = levels.astype(np.float64 if image.mode.startswith("F") else np.int64)
+    if not np.isfinite(wide).all():
+        raise ValueError("it holds levels that are NaN or infinite")
+    return torch.from_numpy(-wide if white_is_zero else wide).unsqueeze(0)
+
+
+def _byte_pixels(image: "Image") -> "tuple[Tensor, bool]":
+    """Pixels (3, height, width) uint8, and whether transparent parts are black."""
+    from PIL import Image
+    from torchvision.transforms.v2.functional import pil_to_tensor
+
+    if not image.has_transparency_data:
+        return pil_to_tensor(image.convert("RGB")), False
+    layer = image.convert("RGBA")
+    on_white, on_black = (
+        Image.alpha_composite(Image.new("RGBA", layer.size, colour), layer).convert("RGB")
+        for colour in ("white", "black")
+    )
+    hidden = _is_blank(on_white) and not _is_blank(on_black)
+    return pil_to_tensor(on_black if hidden else on_white), hidden
+
+
+def _is_blank(image: "Image") -> bool:
+    import numpy as np
+
+    return int(np.ptp(np.asarray(image.convert("L")))) < LEAST_CONTRAST

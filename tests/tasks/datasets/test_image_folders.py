@@ -1,0 +1,318 @@
+"""Folders of images as users have them, and what is said of each."""
+
+import os
+
+import pytest
+from PIL import Image
+
+from tasks.datasets import scanned_folder
+from tasks.datasets.config import DatasetConfig
+from tasks.datasets.contents import take_inventory
+from tasks.datasets.dataset import DatasetError
+from tasks.datasets.found_files import describe_ignored, in_natural_order, listed
+from tasks.datasets.own_images import files_of
+
+CAT_AND_DOG = {"cat/*.png": 12, "dog/*.png": 12}
+PARTS = {"train/cat/*.png": 12, "train/dog/*.png": 12, "test/cat/*.png": 10, "test/dog/*.png": 10}
+SAID_OF_PARTS = "2 classes (cat, dog), 24 training and 20 test images"
+SAID_OF_SPLIT = "2 classes (cat, dog), 19 training and 5 test images"
+
+
+def below(place, files):
+    return {f"{place}/{name}": n for name, n in files.items()}
+
+
+def renamed(train, test):
+    """PARTS with other names of the parts."""
+    inner = {"train": train, "test": test}
+    split = {name: name.split("/", 1) for name in PARTS}
+    return {f"{inner[part]}/{rest}": PARTS[name] for name, (part, rest) in split.items()}
+
+
+def write_files(root, files):
+    """Write images, each of another level, and files that are none: ``{"cat/*.png": 12}``."""
+    level = 0
+    for pattern, n in files.items():
+        for index in range(n):
+            path = root / pattern.replace("*", f"{index:03d}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.suffix.lower() in {".png", ".jpg", ".jfif", ".tif", ".avif", ".jp2", ".heic"}:
+                level += 1
+                Image.new("L", (30, 30), level % 256).save(path)
+            else:
+                path.write_bytes(b"no image")
+
+
+def of_folder(path, **options):
+    return DatasetConfig(name="folder", path=str(path), **options)
+
+
+UNDERSTOOD = {
+    "classes": (CAT_AND_DOG, SAID_OF_SPLIT),
+    "no classes": ({"*.png": 10}, "no labels, 8 training and 2 test images"),
+    "parts": (PARTS, SAID_OF_PARTS),
+    "parts in capitals": (renamed("Train", "TEST"), SAID_OF_PARTS),
+    "training and testing": (renamed("training", "testing"), SAID_OF_PARTS),
+    "sets": (renamed("train_set", "Test-Set"), SAID_OF_PARTS),
+    "train and val": (renamed("train", "val"), SAID_OF_PARTS, "val is used as the test set"),
+    "train and validation": (
+        renamed("TRAIN", "Validation"),
+        SAID_OF_PARTS,
+        "Validation is used as the test set",
+    ),
+    "three parts": (
+        PARTS | {"val/cat/*.png": 5},
+        SAID_OF_PARTS,
+        "val is not used (5 images)",
+    ),
+    "only train": (
+        below("train", CAT_AND_DOG),
+        SAID_OF_SPLIT,
+        "train is split, because there is no test set",
+    ),
+    "only train without classes": (
+        {"Training/*.png": 12},
+        "no labels, 9 training and 3 test images",
+        "Training is split, because there is no test set",
+    ),
+    "parts below a folder": (below("foo", PARTS), SAID_OF_PARTS, "the images are those in foo"),
+    "parts below two folders": (
+        below("foo/bar", PARTS),
+        SAID_OF_PARTS,
+        "the images are those in foo/bar",
+    ),
+    "only train below a folder": (
+        below("foo/train", CAT_AND_DOG),
+        SAID_OF_SPLIT,
+        "the images are those in foo",
+        "train is split, because there is no test set",
+    ),
+    "parts in folders of their names": (
+        below("train/train", CAT_AND_DOG) | below("test/test", CAT_AND_DOG),
+        "2 classes (cat, dog), 24 training and 24 test images",
+    ),
+    "no images beside parts": (
+        PARTS | {"annotations/*.xml": 3},
+        SAID_OF_PARTS + "; 3 files ignored: 3 .xml",
+        "without images that can be read: annotations",
+    ),
+    "one class": ({"cat/*.png": 12}, "1 class (cat), 9 training and 3 test images"),
+    "folders below a class": (
+        {"cat/tabby/*.png": 6, "cat/manx/*.png": 6, "dog/*.png": 12},
+        SAID_OF_SPLIT,
+    ),
+    "a class named train": (
+        {"bus/*.png": 12, "train/*.png": 12},
+        "2 classes (bus, train), 19 training and 5 test images",
+    ),
+    "a class named test": (
+        {"control/*.png": 12, "test/*.png": 12},
+        "2 classes (control, test), 19 training and 5 test images",
+    ),
+    "images beside classes": (
+        CAT_AND_DOG | {"*.png": 3},
+        SAID_OF_SPLIT,
+        "3 images beside the folders: not used",
+    ),
+    "images beside parts": (
+        PARTS | {"*.png": 1},
+        SAID_OF_PARTS,
+        "1 image beside the folders: not used",
+    ),
+    "images beside the classes of a part": (
+        PARTS | {"train/*.png": 2},
+        SAID_OF_PARTS,
+        "2 images in train beside the folders: not used",
+    ),
+    "parts without classes": (
+        {"train/*.png": 12, "test/*.png": 10},
+        "no labels, 12 training and 10 test images",
+    ),
+    "classes of one part": (
+        PARTS | {"train/emu/*.png": 3, "test/fox/*.png": 2},
+        "4 classes (cat, dog, emu, fox), 27 training and 22 test images",
+        "classes only in train: emu (3)",
+        "classes only in test: fox (2)",
+    ),
+    "folders of systems": (
+        CAT_AND_DOG
+        | {"@eaDir/*.png": 9, "cat/@eaDir/small/*.jpg": 9, "Thumbs.db": 1, "$RECYCLE.BIN/*.png": 3}
+        | {"__MACOSX/cat/*.png": 4, ".git/*.png": 4, "cat/._*.png": 4},
+        SAID_OF_SPLIT,
+    ),
+    "other files": (
+        CAT_AND_DOG | {"cat/*.xcf": 30, "cat/*.TXT": 7, "README": 1},
+        SAID_OF_SPLIT + "; 38 files ignored: 30 .xcf, 7 .txt, 1 without an ending",
+    ),
+    "a class without images": (
+        CAT_AND_DOG | {"emu/*.svg": 30},
+        SAID_OF_SPLIT + "; 30 files ignored: 30 .svg",
+        "without images that can be read: emu",
+    ),
+    "formats of cameras and the web": (
+        {"cat/a*.JPG": 6, "cat/b*.avif": 6, "dog/c*.jp2": 6, "dog/d*.jfif": 3, "dog/e*.tif": 3},
+        SAID_OF_SPLIT,
+    ),
+    "numbers": (
+        {f"{label}/*.png": 10 for label in range(12)},
+        "12 classes (0, 1, 2, 3, 4 and 7 more), 96 training and 24 test images",
+    ),
+    "numbers in names": (
+        {f"class {label}/*.png": 10 for label in (1, 2, 10)},
+        "3 classes (class 1, class 2, class 10), 24 training and 6 test images",
+    ),
+    "names in any script": (
+        {"chat gris/*.png": 12, "猫/*.png": 12},
+        "2 classes (chat gris, 猫), 19 training and 5 test images",
+    ),
+}
+REFUSED = {
+    "only test": ({"test/cat/*.png": 12}, "has the folder test and none to train on; expected"),
+    "val and test": (renamed("val", "test"), "has the folder test and none to train on; expected"),
+    "two folders to train on": (
+        PARTS | {"Training/cat/*.png": 3},
+        "contains the folders Training and train, which mean the same part; remove one",
+    ),
+    "a class beside parts": (
+        PARTS | {"extra/*.png": 3},
+        "contains the folders test, train, and also extra; move these out of it",
+    ),
+    "classes in one folder": (
+        below("images", CAT_AND_DOG),
+        "has only the folder images, with cat, dog in it; if these are the classes, set "
+        "dataset.path to ",
+    ),
+    "classes in one folder of a part": (
+        below("train/images", CAT_AND_DOG) | below("test/images", CAT_AND_DOG),
+        "train has only the folder images, with cat, dog in it; if these are the classes, move "
+        "them up into train; if images is the only class, put its images directly into it",
+    ),
+    "parts below classes": (
+        below("cat", {"train/*.png": 9, "test/*.png": 9}) | {"dog/train/*.png": 9},
+        "the class cat contains test, train; expected the parts above the classes",
+    ),
+    "a class named train with folders": (
+        {"bus/*.png": 12, "train/ice/*.png": 12},
+        "has the folder train with classes in it beside bus; if it is a part of the dataset, move "
+        "the others out; if it is a class, put its images directly into it",
+    ),
+    "test without classes": (
+        below("train", CAT_AND_DOG) | {"test/*.png": 10},
+        "train has classes (cat, dog), and the 10 images of test have none; sort these into "
+        "classes, or remove test to set a fifth of train aside",
+    ),
+    "train without classes": (
+        {"train/*.png": 12, "test/cat/*.png": 10},
+        "test has classes (cat), and the 12 images of train have none; sort these into classes",
+    ),
+    "no class in common": (
+        {"train/cat/*.png": 12, "test/Cat/*.png": 12},
+        "no class is in both parts: train has cat, and test has Cat",
+    ),
+    "a class that is too small": (
+        {"cat/*.png": 20, "dog/*.png": 1},
+        "21 images in 2 classes are too few to set a fifth aside; every class needs at least 5, "
+        "unlike dog (1)",
+    ),
+    "no images": ({"cat/*.txt": 3}, "expected <path>/<class>/<image>.png, or <path>/<image>.png"),
+    "no test images": ({"train/cat/*.png": 10, "test/x.txt": 1}, "no test images in "),
+}
+
+
+@pytest.mark.parametrize("name", UNDERSTOOD)
+def test_an_odd_folder_is_understood_and_said(tmp_path, name):
+    files, *said = UNDERSTOOD[name]
+    write_files(tmp_path, files)
+    assert take_inventory(of_folder(tmp_path)).notes == said
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_folder_that_may_mean_two_things_is_refused_in_one_line(tmp_path, name):
+    files, said = REFUSED[name]
+    write_files(tmp_path, files)
+    with pytest.raises(DatasetError) as error:
+        take_inventory(of_folder(tmp_path))
+    assert said in str(error.value)
+    assert str(error.value).startswith("dataset.path: ")
+    assert str(error.value).isprintable()
+
+
+def test_the_limits_count(tmp_path):
+    write_files(tmp_path, PARTS)
+    found = take_inventory(of_folder(tmp_path, train_limit=15, test_limit=100))
+    assert found.notes == ["2 classes (cat, dog), 15 training and 20 test images"]
+    assert (found.n_train, found.n_test) == (15, 20)
+
+
+def test_what_can_be_read_with_another_library_is_said(tmp_path, monkeypatch):
+    write_files(tmp_path, CAT_AND_DOG | {"emu/*.heic": 30, "emu/*.avif": 2})
+    monkeypatch.setattr(scanned_folder, "readable_suffixes", lambda: {".png", ".avif"})
+    first, *others = take_inventory(of_folder(tmp_path)).notes
+    assert first.endswith("; 30 files ignored: 30 .heic")
+    assert others == ["to read .heic: pip install 'latent-study[heic]'"]
+    monkeypatch.setattr(scanned_folder, "readable_suffixes", lambda: {".png"})
+    _, *others = take_inventory(of_folder(tmp_path)).notes
+    assert others == [
+        "without images that can be read: emu",
+        "this Pillow cannot read .avif, .heic; install a newer one",
+    ]
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path):
+    write_files(tmp_path / "elsewhere", {"more/*.png": 5})
+    root = tmp_path / "images"
+    write_files(root, CAT_AND_DOG)
+    (root / "cat" / "linked").symlink_to(tmp_path / "elsewhere" / "more")
+    (root / "cat" / "circle").symlink_to(root)
+    (root / "dog" / "itself").symlink_to(root / "dog")
+    (root / "dog" / "nowhere").symlink_to(tmp_path / "nowhere")
+    (root / "dog" / "circular").symlink_to(root / "dog" / "circular")
+    (root / "emu").symlink_to(tmp_path / "elsewhere" / "more")
+    found = take_inventory(of_folder(root))
+    assert found.notes == [
+        "3 classes (cat, dog, emu), 27 training and 7 test images; "
+        "4 files ignored: 4 without an ending"
+    ]
+
+
+def test_a_folder_in_many_folders_and_one_of_many_files_are_refused(tmp_path, monkeypatch):
+    write_files(tmp_path / "deep", {"a/" * 40 + "*.png": 1})
+    with pytest.raises(DatasetError, match=r"40 folders in depth; name the folder of images"):
+        take_inventory(of_folder(tmp_path / "deep"))
+    write_files(tmp_path / "many", {"cat/*.png": 5, "cat/*.txt": 6})
+    monkeypatch.setattr(scanned_folder, "MOST_FILES", 10)
+    with pytest.raises(DatasetError, match=r"/many has more than 10 files; name the folder of"):
+        take_inventory(of_folder(tmp_path / "many"))
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    write_files(tmp_path, CAT_AND_DOG)
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("dog"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DatasetError, match=r"cannot read .*/dog: Permission denied; name"):
+        take_inventory(of_folder(tmp_path))
+
+
+def test_a_class_whose_name_is_not_utf_8_has_a_name_that_is(tmp_path):
+    write_files(tmp_path, CAT_AND_DOG)
+    os.rename(tmp_path / "cat", os.fsencode(tmp_path) + b"/ch\xe8vre")
+    found = take_inventory(of_folder(tmp_path))
+    assert found.classes == ["ch\\xe8vre", "dog"]
+    assert len(files_of(of_folder(tmp_path)).parts["all"].images) == 24
+
+
+def test_names_are_in_natural_order():
+    names = ["10", "2", "01", "1", "b10", "b2", "a", "B2", ""]
+    assert in_natural_order([*names, *names]) == ["", "01", "1", "2", "10", "B2", "a", "b2", "b10"]
+
+
+def test_long_lists_are_cut():
+    assert listed("abcde") == "a, b, c, d, e"
+    assert listed("abcdefg") == "a, b, c, d, e and 2 more"
+    assert describe_ignored(scanned_folder.Counter(a=1)) == "1 file ignored: 1 a"
