@@ -15,6 +15,7 @@ from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.lifecycle.interrupts import restore_signals, stop_on_signals
 from flows.lifecycle.prefect_environment import prepare_environment, report_prefect_errors
 from flows.lifecycle.task_runners import check_cluster
+from flows.sections import check_dataset
 from flows.servers.embedded_prefect import EmbeddedPrefect
 from flows.servers.health import use_running_prefect
 from models.specs import ConfigError
@@ -35,6 +36,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     ``force`` names the tasks to compute although they are in the store. Exits with 1 if a task
     failed. Raises ConfigError if this machine or a server cannot do what is asked.
     """
+    check_dataset(config, sections)
     _prepare(config)
     # before the imports and the server, which take seconds: Ctrl-C then is one line, too
     stop_on_signals()

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from flows.configuration.study_config import Section, StudyConfig
-from flows.sections import submit_report, submit_sections
+from flows.sections import check_dataset, submit_report, submit_sections
 from models.specs import ConfigError
 from tasks.cache import checkpoints, code_digest, store
 from tasks.cache.canonical import differences
@@ -218,12 +218,14 @@ def _shown(part: str) -> str:
 def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> Plan:
     """What these sections would run, in the order of the diagram.
 
-    Raises ConfigError if a user's own images cannot be read.
+    Raises ConfigError if a user's own images cannot be read or lack a class that is asked for.
     """
+    notes = check_dataset(config, sections)
     graph = PlanGraph(config.name)
     try:
         submit_sections(graph, config, sections)
     except DatasetError as error:
         raise ConfigError(str(error)) from None
     submit_report(graph, config, sections, dict(graph.groups), [])
-    return graph.plan()
+    plan = graph.plan()
+    return plan.model_copy(update={"notes": [*notes, *plan.notes]})

@@ -67,6 +67,8 @@ class PrefectGraph:
         why = "" if completed else reason(state)
         if outcome == "done":
             self.session.computed.add(name)
+            for note in future.result().entry.result.get("notes", []):
+                self.session.display.print_line(f"{name}: {note}")
         if completed or not self.session.workers.stopped:  # otherwise it was interrupted
             self.session.log.task(name, outcome=outcome, reason=why)
         self.session.display.end(name, outcome, why)

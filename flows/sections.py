@@ -18,10 +18,12 @@ from flows.configuration.grid import (
 from flows.configuration.load import command_of
 from flows.configuration.study_config import Section, StudyConfig
 from flows.configuration.training_cost import training_cost, transfer_cost
+from models.specs import ConfigError
 from tasks.cache.identity import Identity
 from tasks.cache.provenance import releases_in_keys
 from tasks.cache.step import VERSIONS, Step
-from tasks.datasets.contents import labels_in, source_fingerprint
+from tasks.datasets.contents import source_fingerprint, take_inventory
+from tasks.datasets.dataset import DatasetError
 from tasks.steps.correlate import correlate
 from tasks.steps.data import data
 from tasks.steps.evaluate import evaluate
@@ -63,13 +65,29 @@ class GraphWithVersions(Generic[Node]):
         return self._graph.submit(step, identity, group, **inputs, **versions)
 
 
+def check_dataset(config: StudyConfig, sections: tuple[Section, ...]) -> list[str]:
+    """What to say about the files of the dataset of these sections. No image is read.
+
+    Raises ConfigError if they cannot be used, or lack a class that is asked for.
+    """
+    if set(sections) <= {"theory"}:
+        return []
+    try:
+        found = take_inventory(config.dataset)
+    except DatasetError as error:
+        raise ConfigError(str(error)) from None
+    if "interpolation" in sections and len(found.classes) > 1:
+        config.interpolation.label_pairs(found.classes, found.tested)
+    return found.notes
+
+
 def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section, str]:
     """The sections that this dataset does not allow, and why."""
     if set(sections).isdisjoint(NEED_LABELS):
         return {}
-    labels = labels_in(config.dataset)
-    reason = "the dataset has a single class" if labels else "the dataset has no labels"
-    return {name: reason for name in sections if name in NEED_LABELS and len(labels) < 2}
+    classes = take_inventory(config.dataset).classes
+    reason = "the dataset has a single class" if classes else "the dataset has no labels"
+    return {name: reason for name in sections if name in NEED_LABELS and len(classes) < 2}
 
 
 def submit_sections(graph: Graph[Node], config: StudyConfig, sections: tuple[Section, ...]) -> None:
@@ -175,17 +193,20 @@ def submit_interpolations(
     models: dict[AutoencoderTask, Node],
     classifier: Node,
 ) -> None:
-    """Submit interpolations between pairs of labels at every latent size, and a figure of them.
+    """Submit interpolations between pairs of classes at every latent size, and a figure of them.
 
     The classifier measures how recognizable an image is. The figure shows the first seed.
     """
     steps = config.interpolation.steps
-    pairs = config.interpolation.label_pairs(labels_in(config.dataset))
+    found = take_inventory(config.dataset)
+    pairs = config.interpolation.label_pairs(found.classes, found.tested)
+    shown = [int(name) if name.isdecimal() else name for name in found.classes]
     interpolations: dict[int, list[Node]] = {seed: [] for seed in config.seeds}
     for seed in config.seeds:
         for pair in pairs:
             for spec in config.interpolation_models:
-                identity = {"pair": list(pair), "latent_dim": spec.latent_dim, "seed": seed}
+                names = [shown[label] for label in pair]
+                identity = {"pair": names, "latent_dim": spec.latent_dim, "seed": seed}
                 node = graph.submit(
                     interpolate,
                     identity,

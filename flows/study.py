@@ -13,7 +13,7 @@ from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.lifecycle.recovery import close_crashed_invocations
 from flows.lifecycle.task_runners import open_runners
 from flows.prefect_graph import PrefectGraph, reason
-from flows.sections import study_parameters, submit_report, submit_sections
+from flows.sections import check_dataset, study_parameters, submit_report, submit_sections
 from tasks.execution.invocations import InvocationLog
 from tasks.execution.publish_report import publish_report
 from tasks.execution.session import open_session
@@ -72,6 +72,8 @@ def _open_graph(
 
 def _submit(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
     try:
+        for note in check_dataset(config, sections):
+            graph.session.display.print_line(f"dataset: {note}")
         submit_sections(graph, config, sections)
     finally:  # otherwise tasks that wait for it keep the process from ending
         graph.session.stacks.mark_all_submitted()

@@ -166,20 +166,22 @@ def train_classifier(
     encoder: Encoder | None,
     train: tuple[Tensor, Tensor],
     test: tuple[Tensor, Tensor],
+    n_classes: int | None = None,
     on_epoch: OnEpoch = lambda epoch: None,
     checkpoint: Checkpoint | None = None,
     device: torch.device | str = "cpu",
 ) -> TransferResult:
     """Train an MLP on the latent vectors of ``encoder``, by cross entropy.
 
-    ``train`` and ``test`` are images (n, 28, 28) uint8 and labels (n,). Without an encoder the
-    classifier's own encoder keeps its new weights at the start. The output ``softmax`` repeats the
-    written study's mistake: softmax, then a cross entropy that applies softmax again. Raises
-    DivergedError when a loss is NaN or infinite.
+    ``train`` and ``test`` are images (n, 28, 28) uint8 and labels (n,) below ``n_classes``, which
+    is by default one more than the largest label. Without an encoder the classifier's own encoder
+    keeps its new weights at the start. The output ``softmax`` repeats the written study's mistake:
+    softmax, then a cross entropy that applies softmax again. Raises DivergedError when a loss is
+    NaN or infinite.
     """
     generator = torch.Generator().manual_seed(spec.seed)
-    n_classes = int(torch.cat([train[1], test[1]]).max()) + 1
-    classifier = Classifier(model_spec, n_classes)
+    largest = int(torch.cat([train[1], test[1]]).max())
+    classifier = Classifier(model_spec, n_classes or largest + 1)
     initialize(classifier, generator)
     if encoder is not None:
         classifier.encoder.load_state_dict(encoder.state_dict())

@@ -77,10 +77,11 @@ def executed(result):
     return re.findall(r"\] (\w+\[.*?\]) done", result.stdout)
 
 
-def model_runs():
+def model_runs(kind="model"):
+    """The runs of this kind, in every experiment."""
     client = connect()
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return client.search_runs(experiments, "tags.`study.kind` = 'model'")
+    return client.search_runs(experiments, f"tags.`study.kind` = '{kind}'")
 
 
 @pytest.fixture(scope="module")

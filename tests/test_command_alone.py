@@ -50,6 +50,7 @@ def own_images(study, tmp_path):
         file.write_text(json.dumps(own))
         result = study("run", str(file))
         assert result.returncode == 0, result.stderr
+        assert f"{len(classes)} class" in result.stdout or "dataset: no labels" in result.stdout
         return {name.partition("[")[0] for name in executed(result)}
 
     return run
@@ -64,6 +65,16 @@ def test_images_in_folders_run_all_that_labels_allow(own_images):
     assert own_images(["crosses", "noughts"]) - {"theory"} == UNLABELLED | labelled
     page = html.unescape(report_path("own").read_text())
     assert "left out" not in page
+    assert "in 2 classes (crosses, noughts)" in page
+    walks = pd.read_csv(report_path("own").with_name("interpolation.csv"))
+    assert {*walks["from"], *walks["to"]} == {"crosses", "noughts"}
+    (walk,) = model_runs("interpolation")
+    assert (walk.data.params["from"], walk.data.params["to"]) == ("crosses", "noughts")
+    (transfer,) = model_runs("transfer")
+    confusion = pd.read_csv(connect().download_artifacts(transfer.info.run_id, "confusion.csv"))
+    assert confusion.columns.tolist()[1:] == ["crosses", "noughts"]
+    profile = json.loads(transfer.inputs.dataset_inputs[0].dataset.profile)
+    assert profile["classes"] == ["crosses", "noughts"]
 
 
 @pytest.mark.slow

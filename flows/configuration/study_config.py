@@ -1,12 +1,13 @@
 """The configuration of a study: one typed, validated value."""
 
 from collections.abc import Sequence
-from itertools import chain, islice, pairwise
+from itertools import islice, pairwise
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from models.specs import (
+    ConfigError,
     Depth,
     LabelBudget,
     LatentActivation,
@@ -21,6 +22,7 @@ from models.specs import (
 )
 from tasks.analysis import published_results
 from tasks.datasets.config import DatasetConfig
+from tasks.datasets.found_files import listed
 from tasks.system.folders import STUDY_NAME
 from tasks.system.hardware import Device, default_width, has_gpu, usable_cores
 
@@ -40,32 +42,61 @@ class TrainingConfig(TrainingOptions):
     )
 
 
-Label = Annotated[int, Field(ge=0, le=999)]
-LabelPair = Annotated[tuple[Label, Label], Field(strict=False)]
+ClassName = Annotated[int, Field(ge=0, le=999_999)] | Annotated[str, Field(max_length=255)]
+ClassPair = Annotated[tuple[ClassName, ClassName], Field(strict=False)]
 
 
 class InterpolationConfig(Value):
     """Images decoded along the straight line between the latent vectors of two images."""
 
-    pairs: tuple[LabelPair, ...] | None = Field(
+    pairs: tuple[ClassPair, ...] | None = Field(
         None,
         strict=False,
-        description="Pairs of labels to interpolate between; null: those of the written study, or "
-        "four pairs of neighbouring labels if the dataset lacks one of those labels. An empty list "
-        "leaves the section out.",
+        description="Pairs of classes to interpolate between, by name, like [[cat, dog]] or "
+        "[[3, 5]]; a number counts from 0 where no class is named by a number. null: the pairs of "
+        "the written study, or four pairs of neighbouring classes if the dataset lacks one of "
+        "those classes. An empty list leaves the section out.",
     )
     latent_dims: tuple[LatentDim, ...] = Field(
         (20, 100), strict=False, description="Latent sizes to compare, at depth 2."
     )
     steps: int = Field(11, ge=3, le=100, description="Images on a line, both ends included.")
 
-    def label_pairs(self, labels: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        """The pairs to interpolate between in a dataset with these labels, which are sorted."""
-        if self.pairs is not None:
-            return self.pairs
-        if set(labels).issuperset(chain(*published_results.PAIRS)):
-            return published_results.PAIRS
-        return tuple(islice(pairwise(labels), len(published_results.PAIRS)))
+    def label_pairs(
+        self, classes: Sequence[str], tested: Sequence[int]
+    ) -> tuple[tuple[int, int], ...]:
+        """The pairs of labels to interpolate between in a dataset with these classes.
+
+        ``tested`` are the labels, sorted, of which there are images for training and testing.
+
+        Raises ConfigError for a class that the dataset lacks.
+        """
+        wanted = published_results.PAIRS if self.pairs is None else self.pairs
+        try:
+            labels = [[_label(name, classes, tested) for name in pair] for pair in wanted]
+            return tuple((start, end) for start, end in labels)
+        except ConfigError:
+            if self.pairs is not None:
+                raise
+            return tuple(islice(pairwise(tested), len(published_results.PAIRS)))
+
+
+def _label(name: int | str, classes: Sequence[str], tested: Sequence[int]) -> int:
+    """The label of a class. Raises ConfigError if there is none, or no image to test it on."""
+    numbers = {int(one): label for label, one in enumerate(classes) if one.isdecimal()}
+    label = classes.index(str(name)) if str(name) in classes else len(classes)
+    if label == len(classes) and isinstance(name, int):
+        label = numbers.get(name, label) if numbers else name
+    if label >= len(classes):
+        raise ConfigError(
+            f"interpolation.pairs: the dataset has no class {name!r}; choose from {listed(classes)}"
+        )
+    if label not in tested:
+        raise ConfigError(
+            f"interpolation.pairs: class {name!r} has no images in one part of the dataset; choose "
+            f"from {listed(classes[label] for label in tested)}"
+        )
+    return label
 
 
 class TransferConfig(TransferOptions):

@@ -57,13 +57,17 @@ History = Annotated[list[EpochResult], Field(min_length=1, max_length=10_000)]
 
 @exactly
 class DataResult(TypedDict):
-    """A dataset; ``sha256`` is of its tensors."""
+    """A dataset; ``sha256`` is of its tensors, ``levels`` became black to white."""
 
     name: str
     sha256: str
     n_train: Count
     n_test: Count
     n_classes: Count
+    classes: list[str]
+    levels: Annotated[list[Number], Field(min_length=2, max_length=2)] | None
+    skipped: Count
+    notes: list[str]
 
 
 @exactly
@@ -159,12 +163,13 @@ class TransferMetrics(TypedDict):
 
 @exactly
 class TransferResult(TypedDict):
-    """A classifier on an encoder; ``confusion`` counts test images, rows are true classes."""
+    """A classifier on an encoder; ``confusion`` counts test images, a row for each true class."""
 
     spec: Scenario
     architecture: Spec
     dataset: str
     history: History
+    classes: list[str]
     confusion: Annotated[list[list[Count]], Field(min_length=1), AfterValidator(_is_square)]
     metrics: TransferMetrics
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from warnings import catch_warnings, filterwarnings
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -18,13 +19,17 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # the same with four of Paul Tol's muted palette, for ten classes; each class is also named
 CLASS_COLOURS = (*COLOURS, "#332288", "#882255", "#999933", "#000000")
 DPI = 110
+LONGEST_NAME = 16  # characters of a class
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG or SVG, by the path's suffix. Equal figures give equal bytes."""
     with rc_context({"svg.hashsalt": "latent-study"}):
         unstable = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-        figure.savefig(path, dpi=DPI, metadata=unstable)
+        # a class may be named in any script; its name is in tables beside the figure too
+        with catch_warnings():
+            filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+            figure.savefig(path, dpi=DPI, metadata=unstable)
 
 
 def _draw_image(axes: Axes, image: "Tensor") -> None:
@@ -44,9 +49,11 @@ def image_rows(rows: Mapping[str, "Tensor"], title: str | None = None) -> Figure
     for axes_row, (name, images) in zip(grid, rows.items(), strict=True):
         for axes, image in zip(axes_row, images, strict=False):
             _draw_image(axes, image)
-        axes_row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+        axes_row[0].set_ylabel(
+            name, rotation=0, ha="right", va="center", fontsize=8, parse_math=False
+        )
     if title:
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
 
 
@@ -70,10 +77,16 @@ def correlation_heat_map(matrix: "Tensor") -> Figure:
     return figure
 
 
-def confusion_figure(counts: "Tensor") -> Figure:
+def _short(name: str) -> str:
+    """The name of a class as a figure shows it."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
+
+
+def confusion_figure(counts: "Tensor", classes: Sequence[str]) -> Figure:
     """Counts (classes, classes), true by predicted; the colour is the share of the true class.
 
-    With more than 12 classes the counts are not written into the cells.
+    ``classes`` are the names of the classes. With more than 12 classes the counts are not written
+    into the cells, and with more than 40 the names are left out.
     """
     shares = counts / counts.sum(1, keepdim=True).clamp_min(1)
     figure = Figure(figsize=(4.2, 3.8), layout="constrained")
@@ -88,14 +101,18 @@ def confusion_figure(counts: "Tensor") -> Figure:
                     axes.text(
                         column, row, str(count), ha="center", va="center", fontsize=6, color=colour
                     )
-        axes.set_xticks(range(len(counts)))
-        axes.set_yticks(range(len(counts)))
+    if len(counts) <= 40:
+        names, places = [_short(name) for name in classes], range(len(counts))
+        size = 8 if len(counts) <= 12 else 4
+        turned = 90 if any(len(name) > 2 for name in names) else 0
+        axes.set_xticks(places, names, fontsize=size, rotation=turned, parse_math=False)
+        axes.set_yticks(places, names, fontsize=size, parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     return figure
 
 
-def latent_map(plane: "Tensor", labels: "Tensor | None") -> Figure:
+def latent_map(plane: "Tensor", labels: "Tensor | None", classes: Sequence[str]) -> Figure:
     """Points (n, 2), coloured by label (n,) if there are labels; each class is named at its median.
 
     If all points have the same second coordinate, each class is drawn as a line of its own.
@@ -117,8 +134,10 @@ def latent_map(plane: "Tensor", labels: "Tensor | None") -> Figure:
         colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
         axes.scatter(x[mine], height, s=2, alpha=0.4, color=colour, linewidths=0)
         place = float(x[mine].median()), float(height.median())
-        box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": colour, "alpha": 0.85}
-        axes.annotate(str(label), place, ha="center", va="center", fontsize=8, bbox=box)
+        box = {"fc": "white", "ec": colour, "alpha": 0.85}
+        name = _short(classes[label])
+        box["boxstyle"] = "circle,pad=0.15" if len(name) < 3 else "round,pad=0.15"
+        axes.annotate(name, place, ha="center", va="center", fontsize=8, bbox=box, parse_math=False)
     return figure
 
 

@@ -30,7 +30,8 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> Re
     pixels = rebuilt.squeeze(1).mul(255).round().byte()
     save_image_grid([originals, pixels], folder / THUMBNAIL, scale=1)
     latents = apply(autoencoder.encoder, images.test_images)
-    save(latent_map(principal_plane(latents), images.test_labels), folder / LATENT_MAP)
+    plane, classes = principal_plane(latents), dataset.result["classes"]
+    save(latent_map(plane, images.test_labels, classes), folder / LATENT_MAP)
     losses = [epoch["test_loss"] for epoch in model.result["history"]]
     latent_dim = model.result["spec"]["latent_dim"]
     return {

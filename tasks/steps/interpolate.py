@@ -1,5 +1,7 @@
 """Step ``interpolate``: decodes straight lines through latent space."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from models.networks.classifier import Classifier
 
 
+LONGEST_NAME = 40  # characters of a class in a file's name
 MEASURED_PAIRS = 32  # pairs of images whose walks are measured; the first walk is shown
 
 
@@ -33,8 +36,8 @@ def end_points(dataset: Dataset, pair: tuple[int, int], n: int = 1) -> "Tensor":
         index = (labels == label).nonzero()[:n, 0]
         if not len(index):
             raise DatasetError(
-                f"interpolation.pairs: no test image has the label {label}; choose other labels or "
-                "raise dataset.test_limit"
+                f"interpolation.pairs: no test image has the label {label}, counted from 0; choose "
+                "other classes or raise dataset.test_limit"
             )
         found.append(dataset.test_images[index])
     m = min(map(len, found))
@@ -74,7 +77,8 @@ def interpolate_pair(
     save_walks(folder, first)
     latent_dim = model.result["spec"]["latent_dim"]
     rows = {f"latent, d = {latent_dim}": first["decoded"], "pixels": first["pixels"]}
-    save(image_rows(rows, f"{pair[0]} to {pair[1]}"), folder / f"{pair[0]}-to-{pair[1]}.png")
+    start, end = names = [dataset.result["classes"][label] for label in pair]
+    save(image_rows(rows, f"{start} to {end}"), folder / picture_name(names, pair))
     measures = {"": decoded[1:-1], "pixel_": pixels[1:-1], "real_": real}
     metrics: dict[str, float] = {}
     for prefix, shown in measures.items():
@@ -84,9 +88,18 @@ def interpolate_pair(
         metrics |= {f"{prefix}{name}": value for name, value in found.items()}
     return {
         "pair": list(pair),
-        "parameters": {"from": pair[0], "to": pair[1], **model_parameters(model)},
+        "parameters": {"from": start, "to": end, **model_parameters(model)},
         "metrics": metrics,
     }
+
+
+def picture_name(classes: Sequence[str], pair: tuple[int, int]) -> str:
+    """The name of the file for a walk between two classes, in letters, digits and ``_``."""
+    parts = []
+    for name, label in zip(classes, pair, strict=True):
+        plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:LONGEST_NAME]
+        parts.append(plain or str(label))
+    return "-to-".join(parts) + ".png"
 
 
 def measure_images(

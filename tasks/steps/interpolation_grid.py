@@ -15,9 +15,10 @@ def draw_grid(folder: Path, walks: list[Entry]) -> Result:
     for pair in dict.fromkeys(tuple(entry.result["pair"]) for entry in walks):
         for entry in (e for e in walks if tuple(e.result["pair"]) == pair):
             tensors = load_walks(entry)
-            latent_dim = entry.result["parameters"]["latent_dim"]
-            rows[f"{pair[0]} to {pair[1]}, d = {latent_dim}"] = tensors["decoded"]
-        rows[f"{pair[0]} to {pair[1]}, pixels"] = tensors["pixels"]
+            shown = entry.result["parameters"]
+            title = f"{shown['from']} to {shown['to']}"
+            rows[f"{title}, d = {shown['latent_dim']}"] = tensors["decoded"]
+        rows[f"{title}, pixels"] = tensors["pixels"]
     save(image_rows(rows), folder / "interpolations.png")
     return {}
 

@@ -26,12 +26,14 @@ def train_transfer(
 
     Raises models.training.loop.DivergedError when the loss becomes NaN or infinite.
     """
+    from pandas import DataFrame
     from safetensors.torch import save_file
 
     from models.fit import train_classifier
     from models.measures.classification import accuracy, confusion_matrix
     from tasks.reporting.plots import confusion_figure, save
 
+    classes = dataset.result["classes"]
     tensors = load_dataset(dataset)
     train_labels, test_labels = tensors.labels()
     outcome = train_classifier(
@@ -40,20 +42,22 @@ def train_transfer(
         None if model is None else load_autoencoder(model).encoder,
         (tensors.train_images, train_labels),
         (tensors.test_images, test_labels),
+        len(classes),
         on_epoch=lambda epoch: send_event(epoch._asdict()),
         checkpoint=CheckpointFolder(checkpoints),
         device=training_device(),
     )
     save_file(outcome.classifier.state_dict(), folder / WEIGHTS)
-    n_classes = outcome.classifier.n_classes
-    confusion = confusion_matrix(outcome.predicted, test_labels, n_classes)
-    save(confusion_figure(confusion), folder / "confusion.png")
+    confusion = confusion_matrix(outcome.predicted, test_labels, len(classes))
+    DataFrame(confusion, index=classes, columns=classes).to_csv(folder / "confusion.csv")
+    save(confusion_figure(confusion, classes), folder / "confusion.png")
     last = outcome.history[-1]
     return {
         "spec": spec.model_dump(),
         "architecture": architecture.model_dump(),
         "dataset": dataset.result["name"],
         "history": [epoch._asdict() for epoch in outcome.history],
+        "classes": classes,
         "confusion": confusion.tolist(),
         "metrics": {
             "final_train_loss": last.train_loss,

@@ -41,6 +41,7 @@ SORTABLE_PARAMETERS = ("depth", "latent_dim")
 LOGGED_SUFFIXES = {".png", ".svg", ".csv", ".json", ".safetensors", ".html"}
 EPOCH_IMAGE = re.compile(r"(?P<series>.+)-epoch-(?P<epoch>\d+)\.png")
 EPOCH_METRICS = ("train_loss", "test_loss", "learning_rate")
+PROFILE = ("n_train", "n_test", "n_classes", "classes")  # of a dataset
 METRICS_PER_REQUEST = 900  # MLflow takes up to 1,000 values in one request
 
 
@@ -61,7 +62,7 @@ def log_datasets(client: MlflowClient, run_id: str, datasets: list[JsonObject]) 
                 digest=one["sha256"][:36],
                 source_type="local",
                 source=json.dumps({"sha256": one["sha256"]}),
-                profile=json.dumps({key: one[key] for key in ("n_train", "n_test", "n_classes")}),
+                profile=json.dumps({key: one[key] for key in PROFILE if key in one}),
             ),
             [InputTag("mlflow.data.context", "training")],
         )

@@ -8,7 +8,7 @@ from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, task_name
 from tasks.cache.step import Inputs, Step
 
-DATASET_FIELDS = ("name", "sha256", "n_train", "n_test", "n_classes")
+DATASET_FIELDS = ("name", "sha256", "n_train", "n_test", "n_classes", "classes")
 
 
 class RunPlan(NamedTuple):

@@ -63,16 +63,42 @@ def test_models_have_the_depths_and_sizes_of_their_section():
 
 
 @pytest.mark.parametrize(
-    ("pairs", "labels", "expected"),
+    ("pairs", "classes", "expected"),
     [
-        (None, range(10), ((3, 5), (5, 8), (0, 4), (2, 9))),
-        (None, [3, 5, 8], ((3, 5), (5, 8))),
-        (None, range(8), ((0, 1), (1, 2), (2, 3), (3, 4))),
-        (((1, 7),), range(10), ((1, 7),)),
+        (None, "0123456789", ((3, 5), (5, 8), (0, 4), (2, 9))),
+        (None, "abcdefghij", ((3, 5), (5, 8), (0, 4), (2, 9))),
+        (None, "358", ((0, 1), (1, 2))),
+        (None, "01234567", ((0, 1), (1, 2), (2, 3), (3, 4))),
+        (None, ["1", "2", "3", "4", "5", "8"], ((0, 1), (1, 2), (2, 3), (3, 4))),
+        ([[1, 7]], "0123456789", ((1, 7),)),
+        ([[1, 7]], "123456789", ((0, 6),)),
+        ([["1", 7]], "123456789", ((0, 6),)),
+        ([[1, 10]], ["00", "01", "10"], ((1, 2),)),
+        ([["cat", "emu"], ["cat", 1]], ["cat", "dog", "emu"], ((0, 2), (0, 1))),
     ],
 )
-def test_pairs_are_of_labels_that_the_dataset_has(pairs, labels, expected):
-    assert InterpolationConfig(pairs=pairs).label_pairs(labels) == expected
+def test_pairs_are_of_classes_that_the_dataset_has(pairs, classes, expected):
+    config = InterpolationConfig(pairs=pairs)
+    assert config.label_pairs(list(classes), range(len(classes))) == expected
+
+
+def test_pairs_are_of_classes_with_images_in_both_parts():
+    config, classes = InterpolationConfig(), [str(digit) for digit in range(10)]
+    tested = [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    assert config.label_pairs(classes, tested) == ((0, 1), (1, 2), (2, 3), (3, 4))
+    with pytest.raises(ConfigError, match=r"pairs: class 5 has no images in one part of the data"):
+        InterpolationConfig(pairs=[[3, 5]]).label_pairs(classes, tested)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "classes"), [(10, "0123456789"), (0, "123"), ("3", "abc"), (3, "abc"), ("d", "abc")]
+)
+def test_a_pair_with_a_class_that_the_dataset_lacks_is_refused(wanted, classes):
+    config = InterpolationConfig(pairs=[[wanted, classes[-1]]])
+    said = f"interpolation.pairs: the dataset has no class {wanted!r}; choose from {classes[0]}, "
+    with pytest.raises(ConfigError) as error:
+        config.label_pairs(list(classes), range(len(classes)))
+    assert str(error.value).startswith(said)
 
 
 MANY = {

@@ -146,6 +146,10 @@ def groups(home):
         "n_train": N_TRAIN,
         "n_test": N_TEST,
         "n_classes": 2,
+        "classes": ["cat", "<b>dog"],
+        "levels": [0, 4095],
+        "skipped": 0,
+        "notes": ["levels 0 to 4,095 become <i>black"],
     }
     found["data"].append(publish("data", {"dataset": "made"}, dataset, write_dataset))
     found["pca"].append(publish("pca", {"dataset": "made"}, {"test_loss": [0.25, 0.2]}))

@@ -63,7 +63,12 @@ def test_curves_of_a_name_share_a_colour_and_a_label():
 def test_counts_are_written_while_there_is_room(n_classes, written):
     counts = 9 * torch.eye(n_classes, dtype=torch.long)
     counts[-1] = 0  # no image of the last class: no number, and no division by zero
-    (axes,) = confusion_figure(counts).axes
+    classes = [f"class {label} of many" for label in range(n_classes)]
+    (axes,) = confusion_figure(counts, classes).axes
+    shown = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert shown == [
+        name if len(name) <= 16 else "class 1 of ma..."[:13] + "..." for name in classes
+    ]
     assert [text.get_text() for text in axes.texts] == ["9"] * written
     shares = axes.images[0].get_array()
     assert shares.sum(1).tolist() == [1] * (n_classes - 1) + [0]
@@ -71,16 +76,16 @@ def test_counts_are_written_while_there_is_room(n_classes, written):
 
 def test_a_class_is_named_at_its_median():
     plane = torch.tensor([[0.0, 0.0], [0.2, 1.0], [0.4, 9.0], [5.0, 5.0]])
-    (axes,) = latent_map(plane, torch.tensor([7, 7, 7, 3])).axes
+    (axes,) = latent_map(plane, torch.tensor([7, 7, 7, 3]), "abcdefg$").axes
     places = {text.get_text(): text.xy for text in axes.texts}
-    assert places == {"3": (5.0, 5.0), "7": (pytest.approx(0.2), 1.0)}
+    assert places == {"d": (5.0, 5.0), "$": (pytest.approx(0.2), 1.0)}
     assert axes.get_ylabel() == "second principal component"
-    assert not latent_map(plane, None).axes[0].texts
+    assert not latent_map(plane, None, []).axes[0].texts
 
 
 def test_classes_on_a_line_are_drawn_apart():
     plane = torch.tensor([[0.0, 2.0], [0.5, 2.0], [1.0, 2.0]])
-    (axes,) = latent_map(plane, torch.tensor([0, 0, 1])).axes
+    (axes,) = latent_map(plane, torch.tensor([0, 0, 1]), ["cat", "dog"]).axes
     heights = [points.get_offsets()[:, 1].tolist() for points in axes.collections]
     assert heights == [[2, 2], [3]]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("latent coordinate", "")

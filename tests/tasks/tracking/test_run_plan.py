@@ -25,7 +25,8 @@ def entry(task, result, **identity):
 
 DATASET = entry(
     "data",
-    {"name": "digits", "sha256": "ab", "n_train": 8, "n_test": 4, "n_classes": 2, "seen": 1},
+    {"name": "digits", "sha256": "ab", "n_train": 8, "n_test": 4, "n_classes": 2}
+    | {"classes": ["a", "b"], "seen": 1},
 )
 
 
@@ -63,4 +64,4 @@ def test_plans_of_old_spools_have_no_identity():
 
 def test_a_dataset_is_described_by_what_identifies_it():
     found = describe_dataset(DATASET)
-    assert list(found) == ["name", "sha256", "n_train", "n_test", "n_classes"]
+    assert list(found) == ["name", "sha256", "n_train", "n_test", "n_classes", "classes"]
