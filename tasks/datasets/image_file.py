@@ -121,7 +121,7 @@ def naming(path: Path) -> Iterator[None]:
     except Exception as error:  # decoders raise errors of many kinds for damaged files
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):  # its message names no file
-            why = f"its content is none of {', '.join(readable_formats())}"
+            why = "its content is not that of a format that can be read"
         raise BadImageError(path, why) from None
 
 

@@ -150,7 +150,7 @@ def test_no_format_is_read_that_another_program_decodes(tmp_path, monkeypatch):
     started = []
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *file, **_: started.append(file))
     Image.new("L", (30, 30), 9).save(tmp_path / "31.png", format="EPS")
-    with pytest.raises(DatasetError, match=r"31\.png: its content is none of PNG, .*; replace or"):
+    with pytest.raises(DatasetError, match=r"31\.png: its content is not that of .*; replace or"):
         read_image(tmp_path / "31.png", Conversion())
     assert started == []
     Image.new("L", (30, 30), 9).save(tmp_path / "jpeg.png", format="JPEG")  # a usual mistake
