@@ -5,7 +5,8 @@ import signal
 import threading
 
 import psutil
-import typer
+
+from tasks.system.user_warnings import say
 
 CLOSE_SECONDS = 3.5  # for closing the runs; the next start closes those that are left
 
@@ -36,7 +37,7 @@ def _stop(number: int, _: object) -> None:
 def _exit(number: int) -> None:
     for child in psutil.Process().children(recursive=True):
         child.kill()
-    typer.echo("study: interrupted; the same command continues from what is finished", err=True)
+    say("study: interrupted; the same command continues from what is finished", error=True)
     os._exit(128 + number)
 
 

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from tasks.artifacts.worker import Event
-from tasks.system.user_warnings import one_line
+from tasks.system.user_warnings import one_line, silence
 
 LINES_PER_TASK = 5  # about how many epochs of a task are printed if the output is no terminal
 
@@ -24,6 +24,7 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """The reader has gone, as in ``study run | head``; print nothing more, but continue."""
         self.quiet = True
+        silence(self.file)
 
 
 class Display:
@@ -61,7 +62,11 @@ class Display:
 
     def print_line(self, text: str) -> None:
         """Print one line above the live display. The text may name a file of somebody else."""
-        self.console.print(one_line(text), markup=False, emoji=False)
+        try:
+            self.console.print(one_line(text), markup=False, emoji=False)
+        except OSError:  # the disk with the log of the study is full
+            self.console.quiet = True
+            silence(self.console.file)
 
     def warn(self, text: str) -> None:
         """Show a warning of a task that runs on another machine."""

@@ -67,6 +67,14 @@ def test_a_reader_that_has_gone_ends_the_output_only(plain):
     display.print_line("and this")
 
 
+def test_a_log_on_a_full_disk_ends_the_output_only():
+    with open("/dev/full", "w") as output:
+        display = Display(_Console(file=output))
+        display.end("train[x]", "failed", "its disk is full")
+        assert display.console.quiet
+        assert display.counts["failed"] == 1
+
+
 def test_a_warning_of_another_machine_is_a_warning_here(plain):
     display, _ = plain
     with pytest.warns(UserWarning, match="disk is almost full"):
