@@ -9,8 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import typer
-
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.lifecycle.interrupts import restore_signals, stop_on_signals
 from flows.lifecycle.prefect_environment import prepare_environment, report_prefect_errors
@@ -20,8 +18,15 @@ from flows.servers.embedded_prefect import EmbeddedPrefect
 from flows.servers.health import use_running_prefect
 from models.specs import ConfigError
 from tasks.cache import shared_store
-from tasks.system.folders import check_report_folder, folder_variables, report_path
+from tasks.system.folders import (
+    DiskError,
+    check_report_folder,
+    disk_errors,
+    folder_variables,
+    report_path,
+)
 from tasks.system.hardware import has_gpu
+from tasks.system.user_warnings import say
 from tasks.tracking.config import mlflow_config
 
 if TYPE_CHECKING:
@@ -34,9 +39,19 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     """Run these sections in this process and print how the run ended.
 
     ``force`` names the tasks to compute although they are in the store. Exits with 1 if a task
-    failed. Raises ConfigError if this machine or a server cannot do what is asked.
+    failed, or if a disk is full. Raises ConfigError if this machine or a server cannot do what is
+    asked.
     """
     check_dataset(config, sections)
+    try:
+        with disk_errors():
+            _launch(config, sections, force)
+    except DiskError as error:
+        say(f"study: {error}, then run what is missing with: study rerun {config.name}", error=True)
+        sys.exit(1)
+
+
+def _launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> None:
     _prepare(config)
     # before the imports and the server, which take seconds: Ctrl-C then is one line, too
     stop_on_signals()
@@ -44,7 +59,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     # imports then take a quarter less time; computing a task enables it again
     gc.disable()
     run_flow = _choose_flow(config, sections, force)
-    typer.echo(_title(config, sections))
+    say(_title(config, sections))
     if server is not None:
         threading.Thread(target=_warm_up, args=(config, sections), daemon=True).start()
         server.wait()
@@ -125,7 +140,11 @@ def _warm_up(config: StudyConfig, sections: tuple[Section, ...]) -> None:
 
 
 def _run(run_flow: "Callable[[], State]") -> "State":
-    """Run the flow. Raises ConfigError if the Prefect server does not answer, or refuses."""
+    """Run the flow.
+
+    Raises ConfigError if the Prefect server does not answer, or refuses; DiskError if its disk is
+    full.
+    """
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     # only scheduled runs send heartbeats; the server marks those as Crashed whose heartbeats end
@@ -137,11 +156,14 @@ def _run(run_flow: "Callable[[], State]") -> "State":
 def _print_outcome(config: StudyConfig, state: "State") -> None:
     from flows.prefect_graph import reason
 
+    error = state.result(raise_on_failure=False) if state.is_failed() else None
+    if isinstance(error, DiskError):
+        raise error
     page = report_path(config.name)
     if page.exists():
-        typer.echo(f"report: {page}")
+        say(f"report: {page}")
     if not state.is_completed():
-        typer.echo(f"study: {reason(state)}", err=True)
-        typer.echo(f"study: run what is missing with: study rerun {config.name}")
+        say(f"study: {reason(state)}", error=True)
+        say(f"study: run what is missing with: study rerun {config.name}")
         sys.exit(1)
-    typer.echo(f"{state.message}; compare the runs with: study ui")
+    say(f"{state.message}; compare the runs with: study ui")

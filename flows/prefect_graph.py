@@ -1,6 +1,7 @@
 """Runs the tasks of one invocation with Prefect."""
 
 import re
+import warnings
 from asyncio import CancelledError
 from threading import Event
 
@@ -15,6 +16,7 @@ from tasks.cache.step import Step
 from tasks.execution.prefect_task import OpaqueEntry, prefect_task, wrap_entries
 from tasks.execution.session import InvocationSession
 from tasks.steps.report import report
+from tasks.system.folders import DiskError, disk_errors
 
 RECORD_SECONDS = 10.0  # for the display and the record to show that a task ended
 OUTCOME_OF_STATE = {"Cached": "cached", "NotReady": "skipped"}  # other states are done or failed
@@ -22,6 +24,7 @@ CLEAR_ERRORS = (  # their messages are clear without the name of the class
     "CodeChangedError",
     "ConfigError",
     "DatasetError",
+    "DiskError",
     "DivergedError",
     "UnusableEntryError",
     "WorkerDiedError",
@@ -36,6 +39,8 @@ class PrefectGraph:
         self.futures: dict[str, PrefectFuture[OpaqueEntry]] = {}
         self.groups: dict[str, list[str]] = {}
         self._finished: dict[str, Event] = {}
+        self._disk_error: DiskError | None = None  # the first, for which everything else is stopped
+        self._is_recorded = True  # whether the record has the end of every task
 
     def submit(
         self, step: Step, identity: Identity, group: str | None = None, **inputs: object
@@ -58,10 +63,23 @@ class PrefectGraph:
         return future
 
     def _on_finished(self, name: str, future: PrefectFuture[OpaqueEntry]) -> None:
+        """Show and record how a task ended. An error in this affects no other task."""
         try:
-            state = final_state(future)
+            with disk_errors():
+                self._show_and_record(name, final_state(future))
         except CancelledError:  # the study ends with another error, which it reports
-            return
+            pass
+        except DiskError as error:
+            self._stop(error)
+        except Exception as error:
+            if self._is_recorded:  # the same error for every task is said once
+                self._is_recorded = False
+                why = f"{type(error).__name__}: {error}"
+                warnings.warn(f"{name}: its end is not in the record ({why})", stacklevel=2)
+        finally:
+            self._finished[name].set()
+
+    def _show_and_record(self, name: str, state: State) -> None:
         completed = state.is_completed()
         outcome = OUTCOME_OF_STATE.get(str(state.name), "done" if completed else "failed")
         why = "" if completed else reason(state)
@@ -69,19 +87,39 @@ class PrefectGraph:
             self.session.computed.add(name)
             for note in future.result().entry.result.get("notes", []):
                 self.session.display.print_line(f"{name}: {note}")
-        if completed or not self.session.workers.stopped:  # otherwise it was interrupted
-            self.session.log.task(name, outcome=outcome, reason=why)
-        self.session.display.end(name, outcome, why)
-        self._finished[name].set()
+        stopped = self.session.workers.stopped and not completed  # by an interrupt or a full disk
+        error = state.result(raise_on_failure=False) if state.is_failed() else None
+        if isinstance(error, DiskError):
+            self._stop(error)
+        try:
+            if not stopped:
+                self.session.log.task(name, outcome=outcome, reason=why)
+        finally:
+            only_stopped = stopped and self._disk_error is not None
+            self.session.display.end(name, "skipped" if only_stopped else outcome, why)
+
+    def _stop(self, error: DiskError) -> None:
+        """End every task soon: none can be stored."""
+        if self._disk_error is None:
+            self._disk_error = error
+            self.session.workers.stop()
 
     def wait_until_recorded(self) -> None:
-        """Wait until every task has ended, and the display and the record show it."""
+        """Wait until every task has ended, and the display and the record show it.
+
+        Raises DiskError if one of them could not be stored because nothing can be written.
+        """
         for name, future in self.futures.items():
             future.wait()
             self._finished[name].wait(RECORD_SECONDS)
+        if self._disk_error is not None:
+            raise self._disk_error
 
     def wait_for_entries(self) -> tuple[dict[str, list[Entry]], list[str]]:
-        """Wait for every task. Returns the entries by group, and what failed and why."""
+        """Wait for every task. Returns the entries by group, and what failed and why.
+
+        Raises DiskError as ``wait_until_recorded``.
+        """
         self.wait_until_recorded()
         states = {name: final_state(future) for name, future in self.futures.items()}
         groups: dict[str, list[Entry]] = {}

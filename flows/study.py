@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from prefect import Flow, flow
 from prefect.client.schemas.objects import State
@@ -17,11 +17,20 @@ from flows.sections import check_dataset, study_parameters, submit_report, submi
 from tasks.execution.invocations import InvocationLog
 from tasks.execution.publish_report import publish_report
 from tasks.execution.session import open_session
+from tasks.system.folders import DiskError, disk_errors
 from tasks.tracking.tracker import Tracker
 
 
 def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> State:
-    """Run these sections, write the report, close the parent run; Failed names what failed."""
+    """Run these sections, write the report, close the parent run; Failed names what failed.
+
+    Raises DiskError if nothing can be written; what was finished before is kept.
+    """
+    with disk_errors():
+        return _run_sections(config, sections, force)
+
+
+def _run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> State:
     close_crashed_invocations()
     log = InvocationLog(config.name, config.model_dump(mode="json"), list(sections))
     log.note(flow_run_id=flow_run.id)
@@ -32,7 +41,7 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
         with _open_graph(config, log, tracker, forced) as graph:
             _submit(graph, config, sections)
             failures = _report(graph, config, sections)
-    return _close(graph, log, tracker, failures)
+        return _close(graph, log, tracker, failures)
 
 
 @contextmanager
@@ -43,8 +52,15 @@ def _parent_run(
     tracker: Tracker | None = None
     try:
         tracker = Tracker(config.name, log.id)
-        tracker.start_study(study_parameters(config, sections))
-        yield tracker
+        with disk_errors():
+            tracker.start_study(study_parameters(config, sections))
+            yield tracker
+    except DiskError as error:
+        with suppress(OSError):
+            log.end("FAILED", str(error))
+        if tracker is not None:
+            tracker.interrupt()
+        raise
     except Exception as error:
         log.end("FAILED", str(error))
         if tracker is not None:

@@ -1,6 +1,5 @@
 """The ``study`` command. A command's file imports engines only when the command runs."""
 
-import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -20,7 +19,14 @@ from flows.commands.status import status
 from flows.commands.sync import sync
 from flows.commands.ui import ui
 from models.specs import ConfigError
-from tasks.system.user_warnings import printable, show_warning
+from tasks.system.folders import DiskError, disk_errors
+from tasks.system.user_warnings import (
+    open_missing_streams,
+    printable,
+    say,
+    show_warning,
+    silence,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,19 +55,21 @@ for command, example in EXAMPLES.items():
 
 def main() -> None:
     """Entry point. A user's mistake is printed as one line, with exit code 2."""
+    open_missing_streams()
     warnings.showwarning = show_warning
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
-        app()
+        with disk_errors():
+            app()
     except ConfigError as error:
-        typer.echo(f"study: {printable(str(error))}", err=True)
+        say(f"study: {printable(str(error))}", error=True)
         sys.exit(2)
     except BrokenPipeError:  # as in `study status | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         sys.exit(1)
-    except ConnectionError as error:  # MLflow's
-        typer.echo(f"study: {printable(str(error))}", err=True)
+    except (ConnectionError, DiskError) as error:  # MLflow's, or of the disk
+        say(f"study: {printable(str(error))}", error=True)
         sys.exit(1)
 
 

@@ -13,9 +13,11 @@ import sys
 import tempfile
 import threading
 import urllib.request
+from pathlib import Path
 
 from flows.servers.prefect_database import START_LOCK, replace_unknown_database
 from models.specs import ConfigError
+from tasks.system.folders import DiskError, why_unwritable
 from tasks.system.polling import wait_until
 
 ERROR_LINE = re.compile(r"^[\w.]+(?:Error|Exception): .*", re.MULTILINE)
@@ -56,17 +58,22 @@ class EmbeddedPrefect:
         atexit.register(self.stop)
 
     def wait(self) -> None:
-        """Wait until the server answers. Raises ConfigError if it ends, or takes two minutes."""
+        """Wait until the server answers. Raises ConfigError if it ends, or takes two minutes.
+
+        Raises DiskError if the disk of its database is the reason.
+        """
         wait_until(self._answers_or_ended, START_SECONDS)
         if self._answered:
             return
         self.stop()
+        if reason := why_unwritable(_home()):
+            raise DiskError(reason)
         self._errors.seek(0)
         text = self._errors.read().decode(errors="replace").strip()
         why = [*ERROR_LINE.findall(text), *text.splitlines()[-1:], "without a message"][0]
         raise ConfigError(
             f"Prefect's embedded server did not start ({why}); if its database is damaged or "
-            f"of another version, move {os.environ['PREFECT_HOME']} away: it holds the history on "
+            f"of another version, move {_home()} away: it holds the history on "
             "Prefect's page, no results"
         )
 
@@ -79,12 +86,19 @@ class EmbeddedPrefect:
         return True
 
     def stop(self) -> None:
-        """End the server after it has stored what it received; kill it if that takes long."""
+        """End the server after it has stored what it received; kill it if that takes long.
+
+        On a full disk it cannot store anything, and tries again and again.
+        """
         self._process.terminate()
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(0.1 if why_unwritable(_home()) else STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
+
+
+def _home() -> Path:
+    return Path(os.environ["PREFECT_HOME"])
 
 
 def _end_with_parent() -> None:

@@ -19,6 +19,7 @@ from tasks.execution.seed_stacks import Peer
 from tasks.execution.session import TaskCall, current_session
 from tasks.execution.workers import WorkerDiedError
 from tasks.system.failpoints import fail_point, kill_point
+from tasks.system.folders import disk_errors
 from tasks.tracking.run_plan import RunPlan
 
 
@@ -46,13 +47,18 @@ def perform(step: Step, identity: Identity, inputs: Inputs) -> tuple[Entry, bool
     or this invocation forces it. A lock keeps other processes from computing the same key at the
     same time.
 
-    Raises what the computation raises, or WorkerDiedError; CodeChangedError if the key names other
-    releases of libraries than this process has.
+    Raises what the computation raises, or WorkerDiedError; DiskError if nothing can be written;
+    CodeChangedError if the key names other releases of libraries than this process has.
     """
-    session = current_session()
     _check_releases(inputs)
-    job = Job.of(step, identity, inputs)
-    session.task_calls[job.key] = TaskCall(step, identity, inputs)
+    with disk_errors():
+        return _perform(step, Job.of(step, identity, inputs))
+
+
+def _perform(step: Step, job: Job) -> tuple[Entry, bool]:
+    session = current_session()
+    inputs = job.inputs
+    session.task_calls[job.key] = TaskCall(step, job.identity, inputs)
     session.log.task(job.name, task=step.name, key=job.key)
     with session.stacks.lock_stack(job.name) as peers, store.locked(step.name, job.key):
         forced = job.name in session.forced
@@ -146,7 +152,7 @@ def _compute(step: Step, jobs: list[Job]) -> Entry:
         session.tracker.begin(run)
     started = time.monotonic()
     try:
-        with ExitStack() as workspaces:
+        with ExitStack() as workspaces, disk_errors():  # which looks while the workspaces exist
             members = [_member(step, job, workspaces) for job in jobs]
             call = {
                 "compute": step.compute,

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tasks.system.addresses import without_credentials
 from tasks.system.databases import SIDE_FILES, known_revisions, set_aside
-from tasks.system.folders import study_home
+from tasks.system.folders import disk_reason, study_home
 from tasks.system.locks import mlflow_lock
 from tasks.system.validation import shown
 from tasks.tracking.config import (
@@ -58,6 +58,12 @@ PROGRAMMING_ERRORS = (
 OTHER_VERSION = re.compile(  # MLflow's, and Alembic's if a table is missing, too
     r"database schema \(found version (\w+),|Can't locate revision identified by '(\w+)'"
 )
+DISK_CODES = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+}
 REFUSAL_CODES = {"INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"}
 
 
@@ -65,11 +71,13 @@ class TrackingError(ConnectionError):
     """MLflow did not do what was requested; the message is one line.
 
     Trying again may help, except if MLflow ``refused`` it, or if the database is ``damaged``, of
-    another version of MLflow, or names files at an address that is not known.
+    another version of MLflow, names files at an address that is not known, or cannot be written:
+    ``disk`` says why then, as a DiskError.
     """
 
     refused = False
     damaged = False
+    disk = ""
 
 
 @contextmanager
@@ -86,9 +94,12 @@ def tracking_errors(failure: str = "did not take what was logged") -> Iterator[N
         if isinstance(error, PROGRAMMING_ERRORS) and not isinstance(error, OSError):
             raise
         cause = _database_error(error) or error
-        raised = TrackingError(f"MLflow {failure}: {_reason(cause)}")
+        disk = disk_reason(error, *_suspects(cause))
+        raised = TrackingError(f"MLflow {failure}: {disk or _reason(cause)}")
+        raised.disk = disk
         raised.refused = getattr(error, "error_code", None) in REFUSAL_CODES
-        raised.damaged = _is_damage(cause) or OTHER_VERSION.search(str(cause)) is not None
+        is_other = OTHER_VERSION.search(str(cause)) is not None
+        raised.damaged = bool(disk) or _is_damage(cause) or is_other
         raise raised from error
 
 
@@ -98,6 +109,13 @@ def _database_error(error: Exception) -> BaseException | None:
     while isinstance(causes[-1].__context__, Exception):
         causes.append(causes[-1].__context__)
     return next((one.orig for one in causes if isinstance(one, DBAPIError) and one.orig), None)
+
+
+def _suspects(cause: BaseException) -> list[Path]:
+    """The folder of a local database if its error may be that of a full or read-only disk."""
+    if getattr(cause, "sqlite_errorcode", 0) & 0xFF not in DISK_CODES:  # the rest says more
+        return []
+    return [Path(make_url(tracking_uri()).database or "").absolute().parent]
 
 
 def _is_damage(cause: BaseException) -> bool:

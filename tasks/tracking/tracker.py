@@ -18,6 +18,7 @@ from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.cache.provenance import provenance
 from tasks.reporting.page import PageNote
+from tasks.system.folders import DiskError
 from tasks.system.polling import wait_until
 from tasks.tracking.config import mlflow_config
 from tasks.tracking.run_plan import RunPlan
@@ -49,6 +50,7 @@ class Tracker:
         self._at = 0  # the time of the last operation
         self._patience = PATIENCE_SECONDS
         self._damaged = False  # whether the database is, so that waiting is of no use
+        self._disk = ""  # why the database cannot be written, as a DiskError
         self._stopped = threading.Event()
         self._writer: Writer | None = None
         self._monitor: SystemMetricsMonitor | None = None
@@ -90,11 +92,14 @@ class Tracker:
     def finish_study(self, status: str, metrics: dict[str, float], tags: dict[str, str]) -> None:
         """Close the parent run, and wait for MLflow at most for what is left of PATIENCE_SECONDS.
 
-        Operations that are not logged by then stay in the spool, and a warning says so.
+        Operations that are not logged by then stay in the spool, and a warning says so. Raises
+        DiskError instead if the disk of MLflow's database is the reason.
         """
         self._put("finish_study", status=status, metrics=metrics, tags=tags)
         if self.wait():
             self._spool.remove()
+        elif self._disk:
+            raise DiskError(f"MLflow: {self._disk}")
         else:
             left = self._queue.unfinished_tasks
             reason = self.last_error or "it takes long to answer"
@@ -138,13 +143,15 @@ class Tracker:
 
         self._stopped.set()
         complete = not self._queue.unfinished_tasks
-        self._spool.add({"do": "close"})
+        with suppress(OSError):  # the disk may be full or read-only
+            self._spool.add({"do": "close"})
         self._thread.join(1)
-        with suppress(TrackingError):
+        with suppress(TrackingError, OSError):
             close_open_runs(connect(), self.invocation)
             if complete:
                 self._spool.remove()
-        self._spool.release()
+        with suppress(OSError):
+            self._spool.release()
 
     def _put(self, do: str, in_spool: bool = True, **arguments: object) -> None:
         """Add an operation to the queue, and to the spool if a later process is to log it too."""
@@ -198,11 +205,11 @@ class Tracker:
                 self._writer.apply(operation)
                 if do == "start_study" and mlflow_config().system_metrics:
                     self._monitor = start_system_monitor(str(self._writer.parent_id))
-            self.last_error = ""
+            self.last_error, self._damaged, self._disk = "", False, ""
             return True
         except TrackingError as error:
             self._writer, self.last_error = None, str(error)
-            self._damaged = error.damaged
+            self._damaged, self._disk = error.damaged, error.disk
             # a spool of an earlier run may fail for its own reasons, and must not block this run
             if attempt == 0 or not (error.refused or do == "sync"):
                 return False

@@ -12,7 +12,7 @@ from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS, RunnerConfig
 from models.specs import ConfigError
 from tasks.execution import worker_processes
-from tasks.system.folders import report_path
+from tasks.system.folders import DiskError, report_path
 from tests.tasks.execution.sessions import Recorder
 
 CONFIG = load_config("smoke")
@@ -77,6 +77,30 @@ def test_a_failed_run_exits_with_1_and_says_how_to_continue(capsys):
     assert said.err == "study: 1 of 43 failed: train[x]: NaN\n"
     assert f"report: {report_path('smoke')}" in said.out
     assert "study rerun smoke" in said.out
+
+
+def raise_disk_error(*_):
+    raise DiskError("/results: its disk is full; free space there")
+
+
+def failed_by_disk(*_):
+    try:
+        raise_disk_error()
+    except DiskError as error:
+        return Failed(message=f"Flow run encountered an exception: {error!r}", data=error)
+
+
+@pytest.mark.parametrize("step", ["_prepare", "_start_embedded_server", "_run"])
+@pytest.mark.parametrize("end", [raise_disk_error, failed_by_disk])
+def test_a_full_disk_is_one_line_and_exit_code_1(steps, monkeypatch, capsys, step, end):
+    monkeypatch.setattr(launch, step, end if step == "_run" else raise_disk_error)
+    with pytest.raises(SystemExit) as ended:
+        launch.launch(CONFIG, SECTIONS, [])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        "study: /results: its disk is full; free space there, then run what is missing with: "
+        "study rerun smoke\n"
+    )
 
 
 def test_a_part_of_a_study_is_named():

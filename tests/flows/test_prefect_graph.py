@@ -1,5 +1,9 @@
 """Tasks on Prefect's threads, without a server."""
 
+import errno
+import os
+import time
+import warnings
 from concurrent.futures import Future
 
 import pytest
@@ -7,10 +11,11 @@ from prefect.states import Completed, Failed, Pending
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.lifecycle.task_runners import Runners
-from flows.prefect_graph import PrefectGraph, final_state, reason
+from flows.prefect_graph import RECORD_SECONDS, PrefectGraph, final_state, reason
 from models.training.loop import DivergedError
 from tasks.cache.step import Step
 from tasks.execution.session import task_session
+from tasks.system.folders import DiskError
 from tests.prefect_offline import prefect_offline
 from tests.tasks.execution.sessions import recorded_session
 
@@ -86,6 +91,64 @@ def test_a_task_that_an_interrupt_stopped_is_not_recorded_as_failed(graph, sessi
     _, failures = graph.wait_for_entries()
     assert failures == ["number[n=1]: the run was stopped"]
     assert not [call for call in session.log.to("task") if "failed" in call]
+
+
+@pytest.fixture
+def refuse_ends(session, monkeypatch):
+    """Lets the record of the end of every task fail with this error number."""
+
+    def refuse(number):
+        def record(name, **fields):
+            if "outcome" in fields:
+                raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(session.log, "task", record, raising=False)
+
+    return refuse
+
+
+def test_what_cannot_be_recorded_is_said_once_and_delays_nothing(graph, session, refuse_ends):
+    refuse_ends(errno.EACCES)
+    started = time.monotonic()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for n in range(5):
+            graph.submit(number_step, {"n": n}, value=n)
+        groups, failures = graph.wait_for_entries()
+    assert time.monotonic() - started < RECORD_SECONDS
+    (line,) = [str(one.message) for one in said]
+    assert "its end is not in the record (PermissionError: [Errno 13] Permission denied)" in line
+    assert [outcome for _, outcome, _ in session.display.to("end")] == ["done"] * 5
+    assert (len(groups["number"]), failures) == (5, [])
+
+
+def test_a_disk_that_is_full_for_the_record_stops_everything_at_once(graph, session, refuse_ends):
+    refuse_ends(errno.ENOSPC)
+    started = time.monotonic()
+    for n in range(5):
+        graph.submit(number_step, {"n": n}, value=n)
+    with pytest.raises(DiskError, match="its disk is full"):
+        graph.wait_for_entries()
+    assert time.monotonic() - started < RECORD_SECONDS
+    assert session.workers.stopped
+    assert len(session.display.to("end")) == 5
+
+
+def full(folder):
+    raise OSError(errno.ENOSPC, "no space")
+
+
+def test_a_task_that_fills_the_disk_stops_the_others(graph, session):
+    bad = graph.submit(Step(full, "full"), {"subject": "x"})
+    graph.submit(add_step, {"subject": "x"}, summands=[bad])
+    bad.wait()
+    while not session.workers.stopped:
+        time.sleep(0.01)
+    graph.submit(number_step, {"n": 1}, value=1)
+    with pytest.raises(DiskError, match="its disk is full"):
+        graph.wait_for_entries()
+    ends = {name: outcome for name, outcome, _ in session.display.to("end")}
+    assert ends == {"full[x]": "failed", "add[x]": "skipped", "number[n=1]": "skipped"}
 
 
 class LostFuture:

@@ -1,5 +1,6 @@
 """How an invocation begins and ends, without tasks."""
 
+import errno
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
 from flows.study import SECTION_FLOWS, _close, _parent_run, _submit
 from tasks.execution.invocations import InvocationLog, invocations
+from tasks.system.folders import DiskError
 from tests.tasks.execution.sessions import Recorder
 
 CONFIG = load_config("smoke")
@@ -47,6 +49,25 @@ def test_an_error_closes_the_parent_run_and_the_record_as_failed(log, tracker):
     found = next(invocations())
     assert (found.state, found.message) == ("FAILED", "disk is full")
     assert tracker.calls[-1] == ("finish_study", "FAILED", {}, {"study.failures": "disk is full"})
+
+
+def test_a_full_disk_closes_the_record_and_waits_for_nothing(log, tracker):
+    with pytest.raises(DiskError, match="its disk is full"):
+        run_until(OSError(errno.ENOSPC, "no space"), log)
+    found = next(invocations())
+    assert found.state == "FAILED"
+    assert "its disk is full" in found.message
+    assert tracker.calls[-1] == ("interrupt",)
+
+
+def test_a_record_that_cannot_be_closed_hides_no_full_disk(log, tracker, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(log, "end", refuse)
+    with pytest.raises(DiskError, match="/store: its disk is full"):
+        run_until(DiskError("/store: its disk is full"), log)
+    assert tracker.calls[-1] == ("interrupt",)
 
 
 def test_an_interrupt_closes_them_as_cancelled(log, tracker):

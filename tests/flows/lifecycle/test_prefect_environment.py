@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -5,12 +6,15 @@ import sys
 import httpx
 import pytest
 
+from flows.lifecycle import prefect_environment
 from flows.lifecycle.prefect_environment import (
     LOOPBACK,
     prepare_environment,
     report_prefect_errors,
 )
 from models.specs import ConfigError
+from tasks.system import folders
+from tasks.system.folders import DiskError, study_home
 
 
 @pytest.fixture(autouse=True)
@@ -88,12 +92,57 @@ def answer(status):
         (RuntimeError("Failed to reach API at x"), "Failed to reach API at x; start that server"),
     ],
 )
-def test_an_error_of_prefects_server_is_one_line(error, words):
+def test_an_error_of_the_users_prefect_server_is_one_line(error, words, monkeypatch):
+    monkeypatch.setattr(prefect_environment, "_has_own_server", True)
     with pytest.raises(ConfigError) as raised:
         raise_in(error)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+@pytest.fixture
+def server_here(monkeypatch, tmp_path):
+    """The server is one that was started for this STUDY_HOME; the folder of its database."""
+    monkeypatch.setattr(prefect_environment, "_has_own_server", False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("error", [answer(500), httpx.ConnectError("refused")])
+def test_who_named_no_server_is_not_told_to_unset_it(server_here, error):
+    with pytest.raises(ConfigError, match="run the same command again") as raised:
+        raise_in(error)
+    assert "PREFECT_API_URL" not in str(raised.value)
+
+
+def test_a_server_here_whose_disk_is_full_is_explained_by_the_disk(server_here, monkeypatch):
+    full = f"{server_here}: its disk is full; free space there"
+    monkeypatch.setattr(folders, "why_unwritable", lambda folder: full)
+    with pytest.raises(DiskError, match=full):
+        raise_in(answer(500))
+
+
+def raise_while_ending(first, error):
+    try:
+        raise first
+    except type(first):
+        raise_in(error)
+
+
+def test_a_study_that_ended_with_a_full_disk_says_so_whatever_the_server_answers(server_here):
+    full = DiskError("/results: its disk is full")
+    with pytest.raises(DiskError, match=str(full)):
+        raise_while_ending(full, answer(500))
+
+
+def test_a_home_on_a_full_disk_is_refused(monkeypatch):
+    def refuse(**_):
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(prefect_environment.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(DiskError, match=f"{study_home()}: its disk is full; free space there"):
+        prepare_environment()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), ValueError("another")])

@@ -10,6 +10,8 @@ from tasks.execution.exact_code import CodeChangedError
 from tasks.execution.perform import perform
 from tasks.execution.session import task_session
 from tasks.execution.workers import WorkerDiedError
+from tasks.system import folders
+from tasks.system.folders import DiskError
 from tests.tasks.execution.sessions import EPOCH, SameThreadWorkers, recorded_session
 
 computed = []  # what was computed since the test began, in order
@@ -33,6 +35,11 @@ def double(folder, upstream):
 
 def fail(folder):
     raise ZeroDivisionError("no number")
+
+
+def write_until_full(folder):
+    (folder / "weights").write_text("as much as there was room for")
+    raise RuntimeError("unexpected pos 64 vs 0")
 
 
 def train_seeds(folder, recipe):
@@ -172,3 +179,17 @@ def test_a_worker_with_another_release_computes_nothing():
         assert computed == []
         perform(add_one_step, IDENTITY, {"number": 1, "versions": releases_in_keys()})
     assert computed == [1]
+
+
+def test_a_disk_is_full_as_long_as_the_failed_files_are_there(home, monkeypatch):
+    full = f"{home}: its disk is full; free space there"
+
+    def found(folder):
+        return full if list(home.glob("store/tmp/*/weights")) else ""
+
+    monkeypatch.setattr(folders, "why_unwritable", found)
+    session = recorded_session()
+    with task_session(session), pytest.raises(DiskError, match=full):
+        perform(Step(write_until_full, "full"), {"subject": "x"}, {})
+    assert not list(home.glob("store/tmp/*"))
+    assert not list(home.glob("store/full/*"))
