@@ -8,7 +8,9 @@ import atexit
 import multiprocessing
 import os
 import queue
+import re
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -29,6 +31,7 @@ if TYPE_CHECKING:  # worker processes import this module, so it imports little
 POLL_SECONDS = 0.05
 # macOS: a process that is forked after its parent has used the system's libraries may crash
 START_METHOD = "spawn" if sys.platform == "darwin" else "forkserver"
+ABORTED = re.compile(r"^  what\(\):  (.*)$", re.MULTILINE)  # printed by C++ for an exception
 PRELOADED_MODULES = [
     "torch",
     "torchvision",
@@ -47,11 +50,18 @@ def _exit_with_parent() -> None:
 
 
 def _start_worker(
-    reports: Connection, threads: int, device: Device, environment: dict[str, str]
+    reports: Connection,
+    errors: Connection,
+    threads: int,
+    device: Device,
+    environment: dict[str, str],
 ) -> None:
     import signal
 
     os.environ.update(environment)
+    # Python's warnings reach the terminal; what a library in C++ says before it aborts does not
+    sys.stderr = open(os.dup(2), "w", buffering=1)  # noqa: SIM115
+    os.dup2(errors.fileno(), 2)
     # Ctrl-C reaches every process of the terminal, but the parent decides when workers stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
@@ -69,7 +79,10 @@ class _WorkerProcess:
     def __init__(self, threads: int, device: Device):
         context = multiprocessing.get_context(START_METHOD)
         self._receiver, sender = context.Pipe(duplex=False)
-        arguments = sender, threads, device, dict(os.environ)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        # a Connection, because that is sent to a process with its descriptor
+        errors = Connection(os.dup(self._errors.fileno()), readable=False)
+        arguments = sender, errors, threads, device, dict(os.environ)
         self.pool = ProcessPoolExecutor(
             1, mp_context=context, initializer=_start_worker, initargs=arguments
         )
@@ -90,10 +103,19 @@ class _WorkerProcess:
                 on_event(self._receiver.recv())
         return future.result()
 
+    def why_it_ended(self) -> str:
+        """The error with which a library in C++ ended the process, or what is most likely."""
+        with suppress(ValueError):  # another thread has just killed it, which closes the file
+            self._errors.seek(0)
+            if found := ABORTED.search(self._errors.read().decode(errors="replace")):
+                return found[1]
+        return "the worker process was killed or ran out of memory"
+
     def kill(self) -> None:
         for process in list((self.pool._processes or {}).values()):
             process.kill()
         self.pool.shutdown(wait=False, cancel_futures=True)
+        self._errors.close()
 
 
 class WorkerProcesses:
@@ -156,11 +178,12 @@ class WorkerProcesses:
                 self.start()  # if one task computes, others most often follow
             return process.run(function, arguments, on_event)
         except (BrokenProcessPool, EOFError):
-            if process is not None:
-                process.kill()
-                self._processes.discard(process)
+            assert process is not None
+            why = process.why_it_ended()
+            process.kill()
+            self._processes.discard(process)
             process = None
-            raise WorkerDiedError("the worker process was killed or ran out of memory") from None
+            raise WorkerDiedError(why) from None
         finally:
             self._free.put(process)
 

@@ -1,5 +1,7 @@
 import os
+import subprocess
 import sys
+import warnings
 from importlib.util import module_from_spec
 
 import pytest
@@ -35,6 +37,36 @@ def test_all_processes_start_with_the_first_computation_and_stay():
     workers.stop()
     with pytest.raises(WorkerDiedError, match="stopped"):
         workers.run(os.getpid, {})
+
+
+def abort():
+    """End as C++ does after an exception in a destructor."""
+    os.write(2, b"terminate called after throwing\n  what():  unexpected pos 64 vs 0\nframe #0\n")
+    os.abort()
+
+
+def warn():
+    warnings.warn("the weights are large", stacklevel=1)
+
+
+def warn_abort_warn():
+    workers = WorkerProcesses(1, 1, "cpu")
+    workers.run(warn, {})
+    try:
+        workers.run(abort, {})
+    except WorkerDiedError as error:
+        print(error)
+    workers.run(warn, {})
+
+
+def test_an_abort_of_a_library_is_one_line_and_warnings_stay():
+    code = f"from {__name__} import warn_abort_warn; warn_abort_warn()"
+    # in a process of its own, because the server that starts workers keeps the first stderr
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "unexpected pos 64 vs 0\n"
+    assert done.stderr == "warning: the weights are large\n" * 2
 
 
 def test_a_dead_process_fails_one_computation_and_is_replaced():
