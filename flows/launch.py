@@ -47,6 +47,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
         with disk_errors():
             _launch(config, sections, force)
     except DiskError as error:
+        gc.freeze()  # as at the end of a run
         say(f"study: {error}, then run what is missing with: study rerun {config.name}", error=True)
         sys.exit(1)
 

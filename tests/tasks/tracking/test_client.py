@@ -16,6 +16,7 @@ from mlflow.store.db.utils import _get_alembic_config
 from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
 from sqlalchemy import create_engine
 
+from tasks.system import folders
 from tasks.system.databases import schema_revision
 from tasks.tracking.client import (
     INVOCATION_TAG,
@@ -223,3 +224,24 @@ def test_folders_of_experiments_count_only_in_a_database_file(client, tmp_path, 
     monkeypatch.chdir(tmp_path)
     Path("mlflow.yaml").write_text(f"artifact_root: {outside.parent.as_uri()}\n")
     check_address(known_addresses(client), "it", outside.as_uri())
+
+
+def raise_in_tracking(error):
+    with tracking_errors():
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("code", "is_of_disk"),
+    [(sqlite3.SQLITE_FULL, True), (sqlite3.SQLITE_READONLY, True), (sqlite3.SQLITE_BUSY, False)],
+)
+def test_a_database_on_a_full_disk_is_an_error_of_the_disk(home, monkeypatch, code, is_of_disk):
+    full = f"{home}: its disk is full; free space there"
+    monkeypatch.setattr(folders, "why_unwritable", lambda folder: full if folder == home else "")
+    error = sqlite3.OperationalError("an error of SQLite")
+    error.sqlite_errorcode = code
+    with pytest.raises(TrackingError) as raised:
+        raise_in_tracking(error)
+    assert raised.value.disk == (full if is_of_disk else "")
+    assert raised.value.damaged == is_of_disk
+    assert (full in str(raised.value)) == is_of_disk

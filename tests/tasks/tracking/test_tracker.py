@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import time
@@ -6,10 +7,12 @@ import pytest
 
 from tasks.cache import store
 from tasks.system import json_lines
+from tasks.system.folders import DiskError
 from tasks.tracking.client import KIND_TAG, TrackingError, connect, search_everywhere
 from tasks.tracking.spool import FORMAT, Spool
 from tasks.tracking.sync import log_spools, mark_dead, sync
 from tasks.tracking.tracker import Tracker
+from tasks.tracking.writer import Writer
 from tests.conftest import study_runs
 from tests.servers import TrackingServer
 from tests.tasks.tracking.conftest import ENTRY, HISTORY, PLAN, only_run
@@ -208,3 +211,57 @@ def test_times_do_not_go_back_with_the_clock(client, monkeypatch):
         tracker.finish_study("FINISHED", {}, {})
     run = only_run(client, "study")
     assert run.info.end_time >= run.info.start_time
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """MLflow cannot write its database as long as this list is not empty."""
+    found = ["/mlflow: its disk is full; free space there"]
+    apply = Writer.apply
+
+    def refuse(writer, operation):
+        if found:
+            error = TrackingError(f"MLflow: {found[0]}")
+            error.disk, error.damaged = found[0], True
+            raise error
+        apply(writer, operation)
+
+    monkeypatch.setattr(Writer, "apply", refuse)
+    return found
+
+
+def test_a_full_disk_of_mlflow_is_an_error_without_a_wait(full_disk, client):
+    tracker = Tracker("once", "invocation")
+    tracker.start_study(STUDY)
+    started = time.monotonic()
+    with pytest.raises(DiskError, match="MLflow: /mlflow: its disk is full"):
+        tracker.finish_study("FINISHED", {}, {})
+    assert time.monotonic() - started < 10
+    tracker.interrupt()
+    full_disk.clear()
+    assert sync() == 1
+    (run,) = study_runs("once")
+    assert run.info.status == "FINISHED"
+
+
+def test_a_disk_that_was_full_for_a_while_is_forgotten(full_disk, client):
+    tracker = Tracker("once", "invocation")
+    tracker.start_study(STUDY)
+    while not tracker._disk:
+        time.sleep(0.01)
+    full_disk.clear()
+    tracker.finish_study("FINISHED", {}, {})
+    assert sync() == 0
+
+
+def test_an_interrupt_on_a_full_disk_ends(client, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "no space")
+
+    tracker = Tracker("once", "invocation")
+    tracker.start_study(STUDY)
+    assert tracker.wait()
+    monkeypatch.setattr(tracker._spool, "add", refuse)
+    tracker.interrupt()
+    (run,) = study_runs("once")
+    assert run.info.status == "KILLED"
