@@ -66,7 +66,7 @@ class PrefectGraph:
         """Show and record how a task ended. An error in this affects no other task."""
         try:
             with disk_errors():
-                self._show_and_record(name, final_state(future))
+                self._show_and_record(name, future)
         except CancelledError:  # the study ends with another error, which it reports
             pass
         except DiskError as error:
@@ -79,7 +79,8 @@ class PrefectGraph:
         finally:
             self._finished[name].set()
 
-    def _show_and_record(self, name: str, state: State) -> None:
+    def _show_and_record(self, name: str, future: PrefectFuture[OpaqueEntry]) -> None:
+        state = final_state(future)
         completed = state.is_completed()
         outcome = OUTCOME_OF_STATE.get(str(state.name), "done" if completed else "failed")
         why = "" if completed else reason(state)
