@@ -9,6 +9,7 @@ import typer
 
 from models.specs import ConfigError
 from tasks.system.folders import study_home
+from tasks.system.locks import invocation_lock
 from tasks.system.user_warnings import one_line
 
 KEPT_FOLDERS = {"locks"}  # in store/; other folders hold entries, checkpoints and leftovers
@@ -26,6 +27,22 @@ def gc(
     ] = False,
 ) -> None:
     """Delete from the store what no recent invocation uses."""
+    study_home().mkdir(parents=True, exist_ok=True)
+    # a study that starts waits, and then computes again what it needs of what was deleted
+    with invocation_lock():
+        keys = show_and_delete(keep, yes)
+    if runs and yes:
+        from tasks.tracking.client import connect, delete_runs, tracking_errors
+
+        with tracking_errors("did not delete the runs"):
+            typer.echo(f"{delete_runs(connect(), keys)} MLflow runs deleted")
+
+
+def show_and_delete(keep: int, yes: bool) -> set[str]:
+    """Print what is not used, and delete it if ``yes``. Returns the keys of what was deleted.
+
+    Raises ConfigError as ``kept_keys`` does.
+    """
     found = unused(keep)
     sizes = {path: size_of(path) for path in found}
     total = f"{sum(sizes.values()) / 1e6:.1f} MB"
@@ -33,15 +50,11 @@ def gc(
     if not yes:
         hint = "; delete it with --yes" if found else ""
         typer.echo(f"{total} not used by the last {keep} invocations of each study{hint}")
-        return
+        return set()
     keys = {key_of(path) for path in found if not is_leftover(path)}
     delete(found, keys)
     typer.echo(f"{total} deleted")
-    if runs:
-        from tasks.tracking.client import connect, delete_runs, tracking_errors
-
-        with tracking_errors("did not delete the runs"):
-            typer.echo(f"{delete_runs(connect(), keys)} MLflow runs deleted")
+    return keys
 
 
 def kept_keys(keep: int) -> set[str]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.system import json_lines
 from tasks.system.folders import STUDY_NAME, study_home
 from tasks.system.invocation_names import begins_with, begun, in_order, new_name, short_name
-from tasks.system.locks import invocation_lock, try_lock
+from tasks.system.locks import invocation_lock, is_held
 from tasks.system.validation import cut, dotted_key, plain_message
 
 FORMAT = 2  # of a record; one without a format is of format 1, whose names hold the local time
@@ -186,20 +186,17 @@ def _is_newer(number: object) -> bool:
     return isinstance(number, int) and number > FORMAT
 
 
-def _alive(identifier: str) -> bool:
-    with try_lock(_lock(identifier)) as free:
-        return not free
-
-
 def _current(path: Path) -> Invocation | UnreadableRecord:
     """The record with its present state: CRASHED if its process died."""
     found = _read(path)
     if isinstance(found, UnreadableRecord) or found.ended is not None:
         return found
-    alive = _alive(found.id)
-    if alive or found.state == "RUNNING":
-        return found.model_copy(update={"state": "RUNNING" if alive else "CRASHED"})
-    return found
+    if is_held(path.with_suffix(".lock")):
+        return found.model_copy(update={"state": "RUNNING"})
+    found = _read(path)  # again, for it may have ended after it was read and before this look
+    if isinstance(found, UnreadableRecord) or found.ended is not None or found.state != "RUNNING":
+        return found
+    return found.model_copy(update={"state": "CRASHED"})
 
 
 def records(study: str | None = None) -> Iterator[Invocation | UnreadableRecord]:

@@ -1,7 +1,10 @@
 """Locks between processes. The operating system releases them when their process dies."""
 
+import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -22,7 +25,10 @@ def mlflow_entry_lock() -> FileLock:
 
 
 def invocation_lock() -> FileLock:
-    """The lock for naming a new invocation, so that each begins after all others."""
+    """The lock for naming a new invocation, so that each begins after all others.
+
+    While another process holds it, no study begins.
+    """
     return FileLock(study_home() / "invocations.lock")
 
 
@@ -38,3 +44,21 @@ def try_lock(lock: FileLock) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process that lives holds the ``FileLock`` of this file.
+
+    Several processes may ask at once: the lock is not taken, so none of them sees it as held.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

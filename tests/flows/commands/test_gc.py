@@ -1,5 +1,7 @@
+import sys
 import time
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -8,6 +10,8 @@ from models.specs import ConfigError
 from tasks.cache import checkpoints, store
 from tasks.cache.entry import Entry, files_in
 from tasks.execution.invocations import InvocationLog
+
+gc_module = sys.modules["flows.commands.gc"]  # the package's attribute is the command
 
 
 def publish(key):
@@ -50,6 +54,23 @@ def names(paths):
 )
 def test_what_the_last_invocations_of_each_study_reach_is_kept(filled, keep, expected):
     assert names(unused(keep)) == expected
+
+
+def test_a_study_that_starts_waits_until_everything_is_deleted(filled, monkeypatch):
+    begun = Event()
+    study = Thread(target=lambda: (invoke("smoke", "a"), begun.set()))
+    delete = gc_module.delete
+
+    def delete_while_a_study_starts(found, keys):
+        study.start()
+        assert not begun.wait(0.5)
+        delete(found, keys)
+
+    monkeypatch.setattr(gc_module, "delete", delete_while_a_study_starts)
+    gc(1, yes=True)
+    study.join(10)
+    assert begun.is_set()
+    assert names((filled / "train").iterdir()) == {"c", "other"}
 
 
 def test_nothing_is_deleted_unless_told_to(filled, capsys):

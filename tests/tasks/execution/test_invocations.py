@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tasks.execution import invocations as module
 from tasks.execution.invocations import (
     DIED,
     FORMAT,
@@ -55,6 +56,30 @@ def test_a_running_invocation_differs_from_one_whose_process_died():
     found = next(invocations())
     assert (found.state, found.needs_closing) == ("CRASHED", False)
     assert found.message == DIED
+
+
+def test_many_that_look_at_once_at_a_dead_invocation_all_see_that_it_died():
+    begin()._process_lock.release()
+
+    def look(_):
+        return next(invocations()).state
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(look, range(400))) == {"CRASHED"}
+
+
+def test_an_invocation_that_ends_while_it_is_looked_at_is_not_dead(monkeypatch):
+    log, read = begin(), module._read
+
+    def read_and_end(path):
+        found = read(path)
+        if found.ended is None:
+            log.end("COMPLETED", "1 done")
+        return found
+
+    monkeypatch.setattr(module, "_read", read_and_end)
+    assert next(invocations()).state == "COMPLETED"
+    assert list(open_invocations()) == []
 
 
 def test_an_invocation_killed_while_closing_is_cancelled_and_needs_closing():

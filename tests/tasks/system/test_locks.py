@@ -5,9 +5,10 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from filelock import FileLock
 
 from tasks.cache.module_code import ROOT
-from tasks.system.locks import mlflow_entry_lock, mlflow_lock, try_lock
+from tasks.system.locks import is_held, mlflow_entry_lock, mlflow_lock, try_lock
 
 HOLDER = """
 import sys
@@ -64,3 +65,13 @@ def test_a_lock_is_free_after_an_error():
         raise ZeroDivisionError
     assert acquired()
     assert not lock.is_locked
+
+
+def test_a_lock_is_held_while_its_holder_has_it(home):
+    home.mkdir(exist_ok=True)
+    path = home / "some.lock"
+    assert not is_held(path)
+    assert not path.exists()
+    with FileLock(path):
+        assert is_held(path)
+    assert not is_held(path)
