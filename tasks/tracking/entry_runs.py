@@ -6,6 +6,7 @@ A run is found by the key of the store entry that it shows, so an entry is never
 import json
 import re
 import shutil
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +29,6 @@ from tasks.tracking.client import (
     STUDY_TAG,
     TASK_TAG,
     keep_most_complete,
-    runs_of_entries,
     search_everywhere,
 )
 from tasks.tracking.config import KnownAddresses
@@ -42,6 +42,7 @@ LOGGED_SUFFIXES = {".png", ".svg", ".csv", ".json", ".safetensors", ".html"}
 EPOCH_IMAGE = re.compile(r"(?P<series>.+)-epoch-(?P<epoch>\d+)\.png")
 EPOCH_METRICS = ("train_loss", "test_loss", "learning_rate")
 PROFILE = ("n_train", "n_test", "n_classes", "classes")  # of a dataset
+RUNS_READ_AT_START = 300
 METRICS_PER_REQUEST = 900  # MLflow takes up to 1,000 values in one request
 
 
@@ -86,12 +87,26 @@ class EntryRuns:
         self._addresses = addresses
         self.parent_id: str | None = None
         self.source_tags: dict[str, str] = {}
-        by_key: dict[str, list[Run]] = {}
-        for run in self._usable(runs_of_entries(client)):
-            by_key.setdefault(run.data.tags[KEY_TAG], []).append(run)
-        kept = {key: keep_most_complete(client, runs) for key, runs in by_key.items()}
-        self._runs = {key: run for key, run in kept.items() if run}
+        self._runs: dict[str, Run] = {}  # by key; others are searched for when they are needed
+        self._read_newest()
         self._logged_epochs: dict[str, set[int]] = {}  # by key
+
+    def _read_newest(self) -> None:
+        """Read the newest runs of the experiment in one request, however many there are.
+
+        A study most often shows these again. To read every run of a team's server takes minutes.
+        """
+        newest = self.client.search_runs(
+            [self.experiment_id],
+            f"tags.`{KEY_TAG}` LIKE '%'",
+            max_results=RUNS_READ_AT_START,
+            order_by=["start_time DESC"],
+        )
+        by_key: dict[str, list[Run]] = {}
+        for run in self._usable(newest):
+            by_key.setdefault(run.data.tags[KEY_TAG], []).append(run)
+        kept = {key: keep_most_complete(self.client, runs) for key, runs in by_key.items()}
+        self._runs = {key: run for key, run in kept.items() if run}
 
     def find(self, key: str) -> Run | None:
         """The run that shows the store entry with this key, in any experiment, if there is one."""
@@ -103,14 +118,14 @@ class EntryRuns:
                 self._runs[key] = known
         return known
 
-    def _usable(self, runs: list[Run]) -> list[Run]:
+    def _usable(self, runs: Iterable[Run]) -> list[Run]:
         """The runs whose files may be written here; somebody else chose the address of others."""
         include = partial(self._addresses.include, any_bucket=True)
         return [run for run in runs if include(run.info.artifact_uri or "")]
 
     def shows(self, plan: RunPlan, fingerprint: str) -> bool:
-        """Whether a known run shows the entry with this fingerprint completely."""
-        run = self._runs.get(plan.key)
+        """Whether a run shows the entry with this fingerprint completely."""
+        run = self.find(plan.key)
         if run is None or run.info.status != "FINISHED":  # which is logged last
             return False
         return fingerprint in _fingerprints(run)

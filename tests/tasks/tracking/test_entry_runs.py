@@ -6,6 +6,7 @@ from PIL import Image
 
 from tasks.cache import store
 from tasks.cache.entry import files_in
+from tasks.tracking import entry_runs
 from tasks.tracking.client import (
     INVOCATION_TAG,
     KEY_TAG,
@@ -25,6 +26,37 @@ def test_of_runs_that_a_slow_server_created_twice_the_one_that_shows_something_s
     runs = EntryRuns(client, experiment, "twice", known_addresses(client))
     assert runs.find("key").info.run_id == twins[1]
     assert only_run(client).info.run_id == twins[1]
+
+
+def test_few_runs_are_read_however_many_there_are(client, monkeypatch):
+    monkeypatch.setattr(entry_runs, "RUNS_READ_AT_START", 3, raising=False)
+    experiment = client.create_experiment("many")
+    for number in range(7):
+        client.create_run(experiment, tags={KIND_TAG: "model", KEY_TAG: f"key{number}"})
+    read, search = [], client.search_runs
+
+    def search_runs(*arguments, **options):
+        found = search(*arguments, **options)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(client, "search_runs", search_runs)
+    runs = EntryRuns(client, experiment, "many", known_addresses(client))
+    assert sum(read) == 3
+    assert runs.find("key6").data.tags[KEY_TAG] == "key6"
+    assert sum(read) == 3
+    assert runs.find("key0").data.tags[KEY_TAG] == "key0"
+    assert runs.find("key0") is runs.find("key0")
+    assert sum(read) == 4
+
+
+def test_an_entry_of_a_run_that_was_not_read_at_the_start_is_not_logged_again(client, monkeypatch):
+    experiment = client.create_experiment("many")
+    EntryRuns(client, experiment, "many", known_addresses(client)).log_entry(PLAN, ENTRY, 1)
+    client.create_run(experiment, 10**13, tags={KIND_TAG: "model", KEY_TAG: "newer"})
+    monkeypatch.setattr(entry_runs, "RUNS_READ_AT_START", 1)
+    runs = EntryRuns(client, experiment, "many", known_addresses(client))
+    assert runs.shows(PLAN, ENTRY.fingerprint)
 
 
 def test_pictures_that_are_logged_again_are_there_once(client, home):
