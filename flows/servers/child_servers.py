@@ -5,15 +5,17 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import typer
+from filelock import FileLock
 
 from flows.servers.health import HEALTH, is_loopback, why_unreachable
-from flows.servers.prefect_database import replace_unknown_database
+from flows.servers.prefect_database import replace_unknown_database, start_lock
 from models.specs import ConfigError
 from tasks.system.folders import study_home
 from tasks.system.polling import wait_until
@@ -26,11 +28,17 @@ STOP_SECONDS = 5
 
 
 class ChildServer(NamedTuple):
-    """A server that this process started."""
+    """A server that this process started, and the locks that it holds until the server answers."""
 
     name: str
     address: str
     process: subprocess.Popen[bytes]
+    locks: tuple[FileLock, ...] = ()
+
+    def release_locks(self) -> None:
+        """Let other processes start a server."""
+        for lock in self.locks:
+            lock.release()
 
 
 def addresses_of(servers: list[ChildServer]) -> dict[str, str]:
@@ -43,7 +51,7 @@ def start_mlflow(host: str) -> ChildServer:
 
     Raises ConfigError if the host is not of this machine.
     """
-    port = _free_port(host, mlflow_config().ui.port)
+    port, lock = _reserve_port("MLflow", host, mlflow_config().ui.port)
     address = http_address(host, port)
     variables = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -58,7 +66,7 @@ def start_mlflow(host: str) -> ChildServer:
     root = artifact_root()
     if root:
         arguments += ["--default-artifact-root", root]
-    return _spawn("MLflow", address, arguments, **variables)
+    return _spawn("MLflow", address, arguments, **variables)._replace(locks=(lock,))
 
 
 def _password_variables(address: str) -> dict[str, str]:
@@ -84,7 +92,13 @@ def start_prefect(host: str) -> ChildServer:
     A database that Prefect cannot open is set aside, with a warning.
     """
     replace_unknown_database()
-    port = _free_port(host, PREFECT_PORT)
+    database = start_lock()
+    database.acquire()
+    try:
+        port, lock = _reserve_port("Prefect", host, PREFECT_PORT)
+    except ConfigError:
+        database.release()
+        raise
     address = http_address(host, port)
     arguments = ["prefect", "server", "start", "--host", host, "--port", str(port)]
     variables = {
@@ -94,7 +108,7 @@ def start_prefect(host: str) -> ChildServer:
         # otherwise a run that died with its server would block the next runs forever
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
     }
-    return _spawn("Prefect", address, arguments, **variables)
+    return _spawn("Prefect", address, arguments, **variables)._replace(locks=(lock, database))
 
 
 def wait_for_answer(server: ChildServer, signals: Sequence[int] = ()) -> None:
@@ -106,9 +120,14 @@ def wait_for_answer(server: ChildServer, signals: Sequence[int] = ()) -> None:
     def answers() -> bool:
         return not why_unreachable(server.address + HEALTH[server.name])
 
-    in_time = wait_until(
-        lambda: signals or server.process.poll() is not None or answers(), START_SECONDS, every=0.3
-    )
+    try:
+        in_time = wait_until(
+            lambda: signals or server.process.poll() is not None or answers(),
+            START_SECONDS,
+            every=0.3,
+        )
+    finally:
+        server.release_locks()
     if signals:
         return
     if not in_time or server.process.poll() is not None:
@@ -128,6 +147,27 @@ def stop_servers(servers: list[ChildServer]) -> None:
         for process in processes:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=STOP_SECONDS)
+
+
+def _reserve_port(name: str, host: str, wanted: int) -> tuple[int, FileLock]:
+    """The wanted port, or any free one if another program holds it, which one line says.
+
+    Returns a lock, too: until it is released no other command of this user gets the port.
+    """
+    port = wanted
+    while True:
+        lock = FileLock(Path(tempfile.gettempdir()) / f"latent-study-{os.getuid()}-{port}.lock")
+        lock.acquire()
+        if port == (found := _free_port(host, port)):
+            break
+        lock.release()
+        port = found
+    if port != wanted:
+        typer.echo(
+            f"study: another program uses port {wanted} of {host}, so {name} uses port {port}",
+            err=True,
+        )
+    return port, lock
 
 
 def _free_port(host: str, wanted: int) -> int:

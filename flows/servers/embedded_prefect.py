@@ -15,7 +15,7 @@ import threading
 import urllib.request
 from pathlib import Path
 
-from flows.servers.prefect_database import START_LOCK, replace_unknown_database
+from flows.servers.prefect_database import replace_unknown_database, start_lock
 from models.specs import ConfigError
 from tasks.system.folders import DiskError, why_unwritable
 from tasks.system.polling import wait_until
@@ -109,13 +109,12 @@ def _end_with_parent() -> None:
 def main() -> None:
     """Run Prefect's server on the socket whose descriptor is the argument, until stdin closes."""
     import uvicorn
-    from filelock import FileLock
     from prefect.server.api.server import create_app
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             # two servers that create the database at the same time damage it
-            with FileLock(os.path.join(os.environ["PREFECT_HOME"], START_LOCK)):
+            with start_lock():
                 await super().startup(sockets)
 
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -15,6 +15,13 @@ SCRIPTS = "server/database/_migrations/versions/sqlite"
 OTHER_DATABASE = ("DATABASE_CONNECTION_URL", "DATABASE_DRIVER", "DATABASE_NAME")
 
 
+def start_lock() -> FileLock:
+    """The lock that a server holds until it has created its database, or upgraded it."""
+    home = Path(os.environ.get("PREFECT_HOME", study_home() / "prefect"))
+    home.mkdir(parents=True, exist_ok=True)
+    return FileLock(home / START_LOCK, thread_local=False)
+
+
 def replace_unknown_database() -> None:
     """Set a database aside that a newer Prefect has made; the next server makes a new one.
 
@@ -26,7 +33,7 @@ def replace_unknown_database() -> None:
     is_other = any(name.endswith(OTHER_DATABASE) for name in os.environ if "PREFECT_" in name)
     if os.environ.get("PREFECT_HOME") != str(home) or is_other or not _is_unknown(path):
         return
-    with FileLock(home / START_LOCK):
+    with start_lock():
         if _is_unknown(path):  # another process may have replaced it meanwhile
             warnings.warn(
                 f"{path} is of another version of Prefect; it is {set_aside(path).name} now, and "

@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -11,12 +12,14 @@ from flows.servers import child_servers
 from flows.servers.child_servers import (
     ChildServer,
     _free_port,
+    _reserve_port,
     start_mlflow,
     start_prefect,
     stop_servers,
     wait_for_answer,
 )
 from models.specs import ConfigError
+from tasks.system.locks import is_held
 
 
 @pytest.fixture
@@ -61,6 +64,53 @@ def test_a_port_that_is_taken_is_replaced_by_a_free_one():
         other = _free_port("127.0.0.1", port)
         assert other not in {0, port}
     assert _free_port("127.0.0.1", port) == port
+
+
+def test_a_port_is_given_to_one_command_at_a_time():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    first, lock = _reserve_port("Prefect", "127.0.0.1", port)
+    other = subprocess.Popen(
+        [sys.executable, "-c", RESERVE.format(port=port)], stdout=-1, text=True
+    )
+    assert other.stdout.readline() == "asking\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        other.wait(1)
+    with socket.create_server(("127.0.0.1", first)):  # the server of the first
+        lock.release()
+        second = int(other.communicate(timeout=20)[0])
+    assert first == port
+    assert second != port
+
+
+RESERVE = """
+print("asking", flush=True)
+from flows.servers.child_servers import _reserve_port
+print(_reserve_port("Prefect", "127.0.0.1", {port})[0])
+"""
+
+
+def test_another_program_on_the_port_is_one_line(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        wanted = taken.getsockname()[1]
+        port, lock = _reserve_port("Prefect", "127.0.0.1", wanted)
+        lock.release()
+    said = capsys.readouterr().err
+    assert said == (
+        f"study: another program uses port {wanted} of 127.0.0.1, so Prefect uses port {port}\n"
+    )
+
+
+def test_a_server_of_prefect_holds_the_lock_of_its_database_until_it_answers(
+    spawned, monkeypatch, home
+):
+    monkeypatch.setenv("PREFECT_HOME", str(home / "prefect"))
+    server = start_prefect("127.0.0.1")
+    assert is_held(home / "prefect" / "start.lock")
+    ended = SimpleNamespace(poll=lambda: 0)
+    with pytest.raises(SystemExit):
+        wait_for_answer(server._replace(process=ended))
+    assert not is_held(home / "prefect" / "start.lock")
 
 
 def test_a_host_of_another_machine_is_refused():
