@@ -4,19 +4,32 @@ A description is markdown and starts with the result, because MLflow's table sho
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, identity_text
 
 MARKUP = re.compile(r"[&<>`*\[\]!|~\\\r\n]")  # what is special in markdown and HTML
+SHOWN_CHANGES = 3  # in a run's name
 SHORT_KEYS = {"latent_dim": "d", "scenario": "", "trained": "", "label_budget": "labels"}
 
 
 def run_name(identity: Identity, task: str) -> str:
     """A run's name: its task's identity with short keys, or the task's name if it has none."""
     return identity_text(identity, SHORT_KEYS) or task
+
+
+def difference_text(parameters: Mapping[str, str], earlier: Mapping[str, str], key: str) -> str:
+    """What tells a run from an earlier one of the same task, to be added to the run's name.
+
+    Parameters with other values; the start of the key if there are none, as after a change of code.
+    """
+    changed = [
+        f"{name}={value}" for name, value in parameters.items() if earlier.get(name) != value
+    ]
+    more = f" and {len(changed) - SHOWN_CHANGES} more" if len(changed) > SHOWN_CHANGES else ""
+    return f" ({', '.join(changed[:SHOWN_CHANGES]) or key[:6]}{more})"
 
 
 def as_text(text: object) -> str:

@@ -32,7 +32,7 @@ from tasks.tracking.client import (
     search_everywhere,
 )
 from tasks.tracking.config import KnownAddresses
-from tasks.tracking.descriptions import DESCRIPTIONS, run_name
+from tasks.tracking.descriptions import DESCRIPTIONS, difference_text, run_name
 from tasks.tracking.logged_models import delete_models, log_metrics, log_model
 from tasks.tracking.run_plan import RunPlan
 
@@ -195,8 +195,21 @@ class EntryRuns:
         tags |= self.source_tags
         if self.parent_id:
             tags[PARENT_TAG] = self.parent_id
-        name = run_name(plan.identity, plan.name)
+        name = run_name(plan.identity, plan.name) + self._difference(plan)
         return self.client.create_run(self.experiment_id, at, tags=tags, run_name=name)
+
+    def _difference(self, plan: RunPlan) -> str:
+        """What distinguishes this run from the newest of the same task with another key, if any."""
+        if "'" in plan.name:  # MLflow cannot search for it
+            return ""
+        same_task = f"tags.`{TASK_TAG}` = '{plan.name}'"
+        found = self.client.search_runs(
+            [self.experiment_id], same_task, max_results=1, order_by=["start_time DESC"]
+        )
+        if not found:
+            return ""
+        parameters = {one.key: one.value for one in as_parameters(plan.parameters)}
+        return difference_text(parameters, found[0].data.params, plan.key)
 
     def _epochs_of(self, run_id: str) -> set[int]:
         """The epochs whose metrics are logged; those of an epoch are logged in one request."""

@@ -4,6 +4,7 @@ from tasks.cache.entry import Entry
 from tasks.tracking.descriptions import (
     as_text,
     classifier_description,
+    difference_text,
     model_description,
     run_name,
     study_description,
@@ -71,3 +72,10 @@ def test_texts_of_results_are_no_markup():
     parameters = {"scenario": text, "trained": "head", "label_budget": "all"}
     found = classifier_description("id", parameters, {"test_accuracy": 1.0})
     assert shown.replace("_", " ") in found
+
+
+def test_a_name_says_what_differs_and_not_everything():
+    changed = {name: "1" for name in "abcde"}
+    assert difference_text(changed, changed | {"b": "2"}, "0123456789") == " (b=1)"
+    assert difference_text(changed, {}, "0123456789") == " (a=1, b=1, c=1 and 2 more)"
+    assert difference_text(changed, changed, "0123456789") == " (012345)"

@@ -59,6 +59,21 @@ def test_an_entry_of_a_run_that_was_not_read_at_the_start_is_not_logged_again(cl
     assert runs.shows(PLAN, ENTRY.fingerprint)
 
 
+def test_runs_of_one_task_are_told_apart_by_what_differs(client):
+    runs = EntryRuns(client, client.create_experiment("named"), "named", known_addresses(client))
+    for number, parameters in enumerate([{"epochs": 2}, {"epochs": 5}, {"epochs": 5}]):
+        plan = PLAN._replace(
+            key=f"key{number}abc", identity={"depth": 2}, parameters={"depth": 2} | parameters
+        )
+        runs.begin(plan, 1 + number)
+    names = {run.data.tags[KEY_TAG]: run.info.run_name for run in search_everywhere(client, "")}
+    assert names == {
+        "key0abc": "depth=2",
+        "key1abc": "depth=2 (epochs=5)",
+        "key2abc": "depth=2 (key2ab)",  # another data set or other code
+    }
+
+
 def test_pictures_that_are_logged_again_are_there_once(client, home):
     with store.workspace(ENTRY.task, ENTRY.key) as folder:
         Image.new("L", (2, 2)).save(folder / "digits-epoch-1.png")
