@@ -82,22 +82,23 @@ class PrefectGraph:
     def _show_and_record(self, name: str, future: PrefectFuture[OpaqueEntry]) -> None:
         state = final_state(future)
         completed = state.is_completed()
+        stopped = self.session.workers.stopped and not completed  # by an interrupt or a full disk
+        error = state.result(raise_on_failure=False) if state.is_failed() else None
+        if isinstance(error, DiskError):
+            self._stop(error)
+        if stopped and self._disk_error is None:  # it was interrupted
+            return
         outcome = OUTCOME_OF_STATE.get(str(state.name), "done" if completed else "failed")
         why = "" if completed else reason(state)
         if outcome == "done":
             self.session.computed.add(name)
             for note in future.result().entry.result.get("notes", []):
                 self.session.display.print_line(f"{name}: {note}")
-        stopped = self.session.workers.stopped and not completed  # by an interrupt or a full disk
-        error = state.result(raise_on_failure=False) if state.is_failed() else None
-        if isinstance(error, DiskError):
-            self._stop(error)
         try:
             if not stopped:
                 self.session.log.task(name, outcome=outcome, reason=why)
         finally:
-            only_stopped = stopped and self._disk_error is not None
-            self.session.display.end(name, "skipped" if only_stopped else outcome, why)
+            self.session.display.end(name, "skipped" if stopped else outcome, why)
 
     def _stop(self, error: DiskError) -> None:
         """End every task soon: none can be stored."""

@@ -1,19 +1,20 @@
 """Runs a study on a schedule: a Prefect server creates the runs, this process starts them."""
 
+import asyncio
 import os
 import signal
 import sys
 import time
-import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from zoneinfo import available_timezones
 
 import typer
 from httpx import TransportError
-from prefect import serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.types.entrypoint import EntrypointType
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 
 from flows.configuration.study_config import Section, StudyConfig
 from flows.lifecycle.automations import automations, create_or_replace
+from flows.lifecycle.interrupts import SIGNALS, ignore_signals
 from flows.lifecycle.prefect_environment import report_prefect_errors
 from flows.lifecycle.recovery import close_crashed_invocations
 from flows.servers.child_servers import (
@@ -39,9 +41,7 @@ from tasks.system.running_servers import forget_servers, record_servers
 from tasks.system.validation import plain_message
 
 POLL_SECONDS = 5.0
-ONE_AT_A_TIME = ConcurrencyLimitConfig(
-    limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-)
+ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 DESCRIPTION = """Runs the study `{}`. Finished tasks are not computed again.
 
 One run at a time: a scheduled run is cancelled if another run is in progress when it is due. Of the
@@ -78,11 +78,7 @@ def run_on_schedule(
     ``notify`` names a notification block for failures, as TYPE/NAME. Unless PREFECT_API_URL names a
     Prefect server, one is started and stopped here. Exits with 1 if that server ends by itself.
     """
-    # Prefect's runner raises this warning when it ends
-    warnings.filterwarnings("ignore", "coroutine 'Runner", RuntimeWarning)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
-            signal.signal(number, _exit_on_signal)
+    _handle_signals(_exit_on_signal)
     servers: list[ChildServer] = []
     try:
         if "PREFECT_API_URL" not in os.environ:
@@ -95,9 +91,10 @@ def run_on_schedule(
                 create_or_replace(automation)
             while True:
                 error = _run_when_due(config, sections, schedule)
-                signal.signal(signal.SIGTERM, _exit_on_signal)  # Prefect has replaced it
+                _handle_signals(_exit_on_signal)
                 _wait_for_server(servers, error)
     finally:
+        ignore_signals()  # a second Ctrl-C would leave the server running
         forget_servers(addresses_of(servers))
         stop_servers(servers)
 
@@ -114,8 +111,29 @@ def _use_started_server(servers: list[ChildServer]) -> AbstractContextManager[ob
     return temporary_settings(settings)
 
 
+def _handle_signals(handler: Callable[[int, object], object]) -> None:
+    for number in SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as by nohup
+            signal.signal(number, handler)
+
+
 def _exit_on_signal(number: int, _: object) -> None:
-    sys.exit(128 + number)
+    sys.exit(128 + number if number != signal.SIGINT else 0)
+
+
+class StudyRunner(Runner):
+    """Prefect's runner; a signal cancels its run, waits for it, and ends the runner.
+
+    Prefect's own does not wait, so that the run becomes Crashed.
+    """
+
+    def handle_sigterm(self, *_: object) -> None:
+        """Prefect makes this the handler of SIGTERM; here it is that of the other signals, too."""
+        ignore_signals()
+        asyncio.get_running_loop().call_soon_threadsafe(self._stop_soon)
+
+    def _stop_soon(self) -> None:
+        self._stopping = asyncio.ensure_future(self.astop())  # kept, so that it is not collected
 
 
 def _run_when_due(
@@ -136,19 +154,26 @@ def _run_when_due(
     )
     assert isinstance(deployment, RunnerDeployment)  # outside a coroutine it always is
     try:
-        serve(
-            deployment,
+        runner = StudyRunner(
             pause_on_shutdown=False,  # so that one of the runs missed meanwhile is run later
             limit=None,
             query_seconds=POLL_SECONDS,
             prefetch_seconds=0,
         )
+        runner.add_deployment(deployment)
+        typer.echo(f"study {config.name} is served; start runs and see them on Prefect's page")
+        asyncio.run(_serve(runner))
     except (BaseExceptionGroup, RuntimeError, TransportError) as error:
         first: BaseException = error
         while isinstance(first, BaseExceptionGroup):  # several loops poll the server
             first = first.exceptions[0]
         return first
     sys.exit(0)
+
+
+async def _serve(runner: StudyRunner) -> None:
+    _handle_signals(runner.handle_sigterm)
+    await runner.start()
 
 
 def _wait_for_server(servers: list[ChildServer], error: BaseException) -> None:

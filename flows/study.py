@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
+from flows.lifecycle.interrupts import stopped_by_signals
 from flows.lifecycle.recovery import close_crashed_invocations
 from flows.lifecycle.task_runners import open_runners
 from flows.prefect_graph import PrefectGraph, reason
@@ -26,12 +27,12 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
 
     Raises DiskError if nothing can be written; what was finished before is kept.
     """
-    with disk_errors():
-        return _run_sections(config, sections, force)
+    with stopped_by_signals(), disk_errors():
+        close_crashed_invocations()
+        return _run_invocation(config, sections, force)
 
 
-def _run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> State:
-    close_crashed_invocations()
+def _run_invocation(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> State:
     log = InvocationLog(config.name, config.model_dump(mode="json"), list(sections))
     log.note(flow_run_id=flow_run.id)
     # a retry of the flow run computes what is missing, and not again what was forced

@@ -50,11 +50,16 @@ def _mark_crashed(client: SyncPrefectClient, found: Invocation) -> None:
         if known is None or known.type not in OPEN_STATES:
             return
         client.set_flow_run_state(identifier, state, force=True)
-        open_tasks = client.read_task_runs(
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[identifier])),
-            task_run_filter=TaskRunFilter(
-                state=TaskRunFilterState(type=TaskRunFilterStateType(any_=OPEN_STATES))
-            ),
-        )
-        for task_run in open_tasks:
-            client.set_task_run_state(task_run.id, state, force=True)
+        close_task_runs(client, identifier, state)
+
+
+def close_task_runs(client: SyncPrefectClient, flow_run_id: UUID, state: State) -> None:
+    """Give this state to every task run of a flow run that has not ended."""
+    open_tasks = client.read_task_runs(
+        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])),
+        task_run_filter=TaskRunFilter(
+            state=TaskRunFilterState(type=TaskRunFilterStateType(any_=OPEN_STATES))
+        ),
+    )
+    for task_run in open_tasks:
+        client.set_task_run_state(task_run.id, state, force=True)

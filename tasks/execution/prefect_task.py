@@ -11,7 +11,7 @@ from functools import cache
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 from prefect.tasks import exponential_backoff
 
 from tasks.cache.entry import Entry
@@ -19,7 +19,8 @@ from tasks.cache.identity import Identity
 from tasks.cache.nested import map_leaves
 from tasks.cache.step import Inputs, Step
 from tasks.execution.perform import perform
-from tasks.execution.session import TaskContext
+from tasks.execution.session import TaskContext, current_session
+from tasks.execution.workers import WorkerDiedError
 
 RETRIES = 3  # after 1, 2 and 4 seconds
 PERMANENT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
@@ -75,7 +76,12 @@ def prefect_task(step: Step, context: TaskContext | None = None) -> Task[..., En
     # signature.
     def run(inputs: Inputs, identity: Identity) -> EntryOrState:
         with context.session(step, code) if context else nullcontext():
-            entry, cached = perform(step, identity, unwrap_entries(inputs))
+            try:
+                entry, cached = perform(step, identity, unwrap_entries(inputs))
+            except WorkerDiedError:
+                if current_session().workers.stopped:
+                    return Cancelled(message="interrupted")
+                raise
         wrapped = OpaqueEntry(entry)
         return Completed(name="Cached", message="in the store", data=wrapped) if cached else wrapped
 

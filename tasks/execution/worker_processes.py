@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import queue
 import re
+import signal
 import sys
 import tempfile
 import threading
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # worker processes import this module, so it imports little
     from tasks.execution.session import InvocationSession
 
 POLL_SECONDS = 0.05
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 # macOS: a process that is forked after its parent has used the system's libraries may crash
 START_METHOD = "spawn" if sys.platform == "darwin" else "forkserver"
 ABORTED = re.compile(r"^  what\(\):  (.*)$", re.MULTILINE)  # printed by C++ for an exception
@@ -56,14 +58,10 @@ def _start_worker(
     device: Device,
     environment: dict[str, str],
 ) -> None:
-    import signal
-
     os.environ.update(environment)
     # Python's warnings reach the terminal; what a library in C++ says before it aborts does not
     sys.stderr = open(os.dup(2), "w", buffering=1)  # noqa: SIM115
     os.dup2(errors.fileno(), 2)
-    # Ctrl-C reaches every process of the terminal, but the parent decides when workers stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     warnings.showwarning = show_warning
     configure_worker(reports.send, threads, device)
@@ -86,10 +84,20 @@ class _WorkerProcess:
         self.pool = ProcessPoolExecutor(
             1, mp_context=context, initializer=_start_worker, initargs=arguments
         )
+        self._started = self._killed = False
 
     def start(self) -> None:
         """Start the process now, so that it is ready when it is needed."""
-        self.pool.submit(_do_nothing)
+        # Ctrl-C reaches every process of the terminal, but the parent decides when workers stop.
+        # A process that is started inherits this, the server process that forks workers, too.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            self.pool.submit(_do_nothing)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._started = True
+        if self._killed:
+            self.kill()
 
     def run(
         self,
@@ -112,6 +120,10 @@ class _WorkerProcess:
         return "the worker process was killed or ran out of memory"
 
     def kill(self) -> None:
+        """Kill the process; if it is being started, which takes seconds, as soon as it runs."""
+        self._killed = True
+        if not self._started:
+            return  # the pool would make this thread wait
         for process in list((self.pool._processes or {}).values()):
             process.kill()
         self.pool.shutdown(wait=False, cancel_futures=True)

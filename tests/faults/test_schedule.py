@@ -1,19 +1,25 @@
 """A study on a schedule: killed, caught up with, refused."""
 
+import json
 import os
 import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.faults.conftest import SHORT_TRAINING
+from flows.configuration.load import load_config
+from tasks.tracking.client import KIND_TAG, connect, search_everywhere
+from tests.faults.conftest import PYTHON, SHORT_TRAINING
 from tests.servers import asked
 
+ROOT = Path(__file__).parents[2]
 SERVE = ["serve", "smoke", "--section", "depth_sweep", "--set", "depths=[2]"]
 INTERVAL = 30  # seconds; longer than a run that computes nothing takes on a busy machine
 PATIENCE = 300
@@ -42,8 +48,8 @@ def serve(study):
     """Starts serving; whatever is left at the end is killed."""
     started = []
 
-    def start():
-        process = study.start(*SERVE, "--interval", str(INTERVAL))
+    def start(*arguments):
+        process = study.start(*SERVE, *(arguments or ("--interval", str(INTERVAL))))
         started.append(process)
         return process
 
@@ -110,3 +116,129 @@ def test_a_bad_value_is_refused_where_a_run_is_asked_for(study, server, serve):
             parameters={"config": {"name": "x", "training": {"epochs": 0}}},
         )
     assert "training.epochs" in caught.value.read().decode()
+
+
+LONG = "training.epochs=3000"
+CLOSED_SECONDS = 5
+
+
+def of_model_and_study():
+    """The status of the MLflow runs of the training and of the study."""
+    found = search_everywhere(connect(), f"tags.`{KIND_TAG}` LIKE '%'")
+    return {run.data.tags[KIND_TAG]: run.info.status for run in found}
+
+
+def run_now(server, path, **query):
+    """Start a run of the only deployment that the filter finds: its id."""
+    filtered = f"{server}/deployments/filter"
+    wait_for(lambda: asked(filtered, **query))
+    (deployment,) = asked(filtered, **query)
+    return asked(f"{server}/deployments/{deployment['id']}/create_flow_run", **path)["id"]
+
+
+def flow_run(server, identifier):
+    with urllib.request.urlopen(f"{server}/flow_runs/{identifier}", timeout=10) as answer:
+        return json.load(answer)
+
+
+def assert_cancelled_in_time(study, server, identifier, signalled):
+    """All three records say within five seconds that the run was cancelled."""
+
+    def closed():
+        return (
+            study.latest().state == "CANCELLED"
+            and flow_run(server, identifier)["state_type"] == "CANCELLED"
+            and set(of_model_and_study().values()) == {"KILLED"}
+        )
+
+    while not closed():
+        assert time.monotonic() < signalled + CLOSED_SECONDS, (
+            study.latest().state,
+            flow_run(server, identifier)["state"],
+            of_model_and_study(),
+        )
+        time.sleep(0.1)
+
+
+def assert_nothing_is_left(study, server, identifier, processes):
+    assert psutil.wait_procs(processes, timeout=15)[1] == []
+    tasks = asked(f"{server}/task_runs/filter", flow_runs={"id": {"any_": [identifier]}})
+    assert {one["state_type"] for one in tasks} <= {"COMPLETED", "CANCELLED"}
+    assert flow_run(server, identifier)["state_type"] == "CANCELLED"  # still
+    assert not [one for one in study.latest().tasks.values() if one.outcome == "failed"]
+    assert "CANCELLED" in study.run("status").stdout_text
+
+
+def wait_until_it_trains(study):
+    wait_for(lambda: of_model_and_study() == {"study": "RUNNING", "model": "RUNNING"})
+    wait_for(lambda: list((study.home / "store" / "checkpoints").glob("*")))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [[signal.SIGTERM], [signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGHUP], []],
+    ids=["SIGTERM", "Ctrl-C", "Ctrl-C twice", "terminal closed", "Cancel on Prefect's page"],
+)
+def test_a_run_that_is_stopped_is_cancelled_in_all_records(study, server, serve, numbers):
+    process = serve("--set", LONG, "--interval", "3600")
+    identifier = run_now(server, {}, deployments={"name": {"any_": ["smoke"]}})
+    wait_until_it_trains(study)
+    below = psutil.Process(process.pid).children(recursive=True)
+    signalled = time.monotonic()
+    if not numbers:
+        state = {"type": "CANCELLING", "name": "Cancelling"}
+        asked(f"{server}/flow_runs/{identifier}/set_state", state=state, force=True)
+    for number in numbers:
+        # a terminal signals all processes of its foreground group
+        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        time.sleep(0.5)
+    assert_cancelled_in_time(study, server, identifier, signalled)
+    if not numbers:
+        stop(process)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert_nothing_is_left(study, server, identifier, below)
+
+
+def prefect(study, server, *arguments):
+    """Start a command of Prefect, in the folder of the project."""
+    return subprocess.Popen(
+        [PYTHON, "-m", "prefect", "--no-prompt", *arguments],
+        env=study.variables | {"PREFECT_API_URL": server, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_run_of_a_worker_that_is_stopped_is_cancelled_in_all_records(study, server, number):
+    for command in (
+        ["work-pool", "create", "latent-study", "--type", "process", "--overwrite"],
+        ["deploy", "--name", "study/digits"],
+    ):
+        process = prefect(study, server, *command)
+        said = process.communicate(timeout=120)[0]
+        assert process.returncode == 0, said
+    config = load_config("smoke", ["depths=[2]", LONG]).model_dump(mode="json")
+    parameters = {"config": config, "sections": ["depth_sweep"]}
+    worker = prefect(study, server, "worker", "start", "--pool", "latent-study")
+    try:
+        asking = {"deployments": {"name": {"any_": ["digits"]}}}
+        identifier = run_now(server, {"parameters": parameters}, **asking)
+        wait_until_it_trains(study)
+        below = psutil.Process(worker.pid).children(recursive=True)
+        signalled = time.monotonic()
+        if number == signal.SIGINT:
+            os.killpg(worker.pid, number)
+        else:
+            worker.send_signal(number)
+        assert_cancelled_in_time(study, server, identifier, signalled)
+        worker.communicate(timeout=30)
+        assert_nothing_is_left(study, server, identifier, below)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.communicate()

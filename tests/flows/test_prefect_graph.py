@@ -89,7 +89,7 @@ def test_a_task_that_an_interrupt_stopped_is_not_recorded_as_failed(graph, sessi
     session.workers.stop()
     graph.submit(number_step, {"n": 1}, value=1)
     _, failures = graph.wait_for_entries()
-    assert failures == ["number[n=1]: the run was stopped"]
+    assert failures == ["number[n=1]: interrupted"]
     assert not [call for call in session.log.to("task") if "failed" in call]
 
 

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 import subprocess
@@ -13,8 +14,11 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 from flows import scheduled_runs
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
+from flows.lifecycle.interrupts import SIGNALS
 from flows.scheduled_runs import (
+    StudyRunner,
     _run_when_due,
+    _serve,
     _use_started_server,
     _wait_for_server,
     make_schedule,
@@ -32,7 +36,7 @@ def own_process(monkeypatch):
     """What a scheduled run sets in its process is set for one test only."""
     monkeypatch.setattr(os, "environ", dict(os.environ))
     os.environ.pop("PREFECT_API_URL", None)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -74,15 +78,23 @@ def test_without_a_started_server_nothing_is_set():
 
 
 def serve_with(monkeypatch, error=None):
-    """Runs ``_run_when_due`` with a Prefect whose ``serve`` ends like this; what it was given."""
+    """Runs ``_run_when_due`` with a runner that ends like this; what it was given."""
     given = []
 
-    def serve(deployment, **options):
-        given.append((deployment, options))
-        if error is not None:
-            raise error
+    class Runner(scheduled_runs.StudyRunner):
+        name = "fake"
 
-    monkeypatch.setattr(scheduled_runs, "serve", serve)
+        def __init__(self, **options):
+            given.append(options)
+
+        def add_deployment(self, deployment):
+            given.append(deployment)
+
+        async def start(self):
+            if error is not None:
+                raise error
+
+    monkeypatch.setattr(scheduled_runs, "StudyRunner", Runner)
     return given
 
 
@@ -91,13 +103,32 @@ def test_the_deployment_is_the_study_one_run_at_a_time(monkeypatch):
     with pytest.raises(SystemExit) as ended:  # as after Ctrl-C
         _run_when_due(CONFIG, ("theory",), Interval(60))
     assert ended.value.code == 0
-    ((deployment, options),) = given
+    options, deployment = given
     assert deployment.name == "smoke"
     assert deployment.parameters["config"] == CONFIG.model_dump(mode="json")
     assert deployment.parameters["sections"] == ["theory"]
     assert deployment.concurrency_limit == 1
     assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
     assert options["pause_on_shutdown"] is False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_stops_the_runner_and_others_do_not_disturb_that(monkeypatch, number):
+    async def start(runner):
+        for one in (number, signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), one)
+        await asyncio.wait_for(stopped.wait(), timeout=10)
+
+    async def astop(runner):
+        await asyncio.sleep(0.1)
+        stops.append(runner)
+        stopped.set()
+
+    stopped, stops = asyncio.Event(), []
+    monkeypatch.setattr(scheduled_runs.Runner, "start", start)
+    monkeypatch.setattr(scheduled_runs.Runner, "astop", astop)
+    asyncio.run(_serve(StudyRunner(name="study")))
+    assert len(stops) == 1
 
 
 def test_a_server_that_no_longer_answers_ends_the_runs_with_the_reason(monkeypatch):

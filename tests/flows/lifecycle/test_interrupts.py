@@ -12,10 +12,11 @@ from tests.tasks.execution.sessions import Recorder
 
 # A study that is interrupted while it closes its runs, with a child process that would stay.
 STUDY = """
-import subprocess, sys, time
+import signal, subprocess, sys, time
 from flows.lifecycle import interrupts
-interrupts.CLOSE_SECONDS = {seconds}
+interrupts.CLOSE_SECONDS = interrupts.CLOSE_TASKS_SECONDS = {seconds}
 interrupts._close_runs = lambda: {close}
+interrupts._close_task_runs = lambda: {close_tasks}
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 interrupts.stop_on_signals()
 print(child.pid, flush=True)
@@ -23,18 +24,34 @@ time.sleep(60)
 """
 
 
+INTERRUPT_AGAIN = "[signal.raise_signal(one) for one in interrupts.SIGNALS] and False"
+
+
 @pytest.mark.parametrize(
-    ("number", "seconds", "close"),
+    ("number", "seconds", "close", "close_tasks", "code"),
     [
-        (signal.SIGINT, 30, "None"),
-        (signal.SIGTERM, 30, "1 / 0"),
-        (signal.SIGTERM, 0.05, "time.sleep(60)"),
+        (signal.SIGINT, 30, "False", "None", 130),
+        (signal.SIGHUP, 30, "False", "None", 129),
+        (signal.SIGTERM, 30, "True", "None", 0),
+        (signal.SIGTERM, 30, "1 / 0", "None", 143),
+        (signal.SIGTERM, 0.05, "time.sleep(60)", "None", 143),
+        (signal.SIGTERM, 0.05, "True", "time.sleep(60)", 0),
+        (signal.SIGINT, 30, INTERRUPT_AGAIN, "None", 130),
     ],
-    ids=["closed", "closing fails", "closing takes too long"],
+    ids=[
+        "closed",
+        "the terminal is closed",
+        "a run of a deployment",
+        "closing fails",
+        "closing takes too long",
+        "closing the tasks takes too long",
+        "a second Ctrl-C",
+    ],
 )
-def test_a_signal_ends_the_study_and_its_children(number, seconds, close):
+def test_a_signal_ends_the_study_and_its_children(number, seconds, close, close_tasks, code):
+    text = STUDY.format(seconds=seconds, close=close, close_tasks=close_tasks)
     process = subprocess.Popen(
-        [sys.executable, "-c", STUDY.format(seconds=seconds, close=close)],
+        [sys.executable, "-c", text],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -42,7 +59,7 @@ def test_a_signal_ends_the_study_and_its_children(number, seconds, close):
     child = psutil.Process(int(process.stdout.readline()))
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
-    assert process.returncode == 128 + number
+    assert process.returncode == code
     assert errors == "study: interrupted; the same command continues from what is finished\n"
     assert psutil.wait_procs([child], timeout=5)[1] == []
 
@@ -60,6 +77,22 @@ def test_when_the_work_is_over_signals_do_the_usual():
         signal.signal(signal.SIGTERM, before[1])
 
 
+def test_while_a_flow_runs_signals_stop_the_study():
+    before = [signal.getsignal(number) for number in interrupts.SIGNALS]
+    with interrupts.stopped_by_signals():
+        assert signal.getsignal(signal.SIGTERM) is interrupts._stop
+    assert [signal.getsignal(number) for number in interrupts.SIGNALS] == before
+
+
+def test_a_study_under_nohup_goes_on_when_the_terminal_is_closed():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupts.stopped_by_signals():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def running(monkeypatch):
     """A running session and flow run whose calls are recorded in one list."""
@@ -69,7 +102,8 @@ def running(monkeypatch):
         log=SimpleNamespace(note=calls.note, end=calls.end),
         tracker=SimpleNamespace(interrupt=calls.interrupt_tracker),
     )
-    context = SimpleNamespace(flow_run=SimpleNamespace(id="flow-run"))
+    flow_run = SimpleNamespace(id="flow-run", deployment_id=None)
+    context = SimpleNamespace(flow_run=flow_run)
 
     @contextmanager
     def client(sync_client):
@@ -86,15 +120,11 @@ def running(monkeypatch):
 
 
 def test_runs_are_closed_in_an_order_that_an_early_end_can_be_recovered_from(running):
-    interrupts._close_runs()
-    assert [method for method, *_ in running.calls] == [
-        "stop_workers",
-        "stop_display",
-        "note",
-        "interrupt_tracker",
-        "set_flow_run_state",
-        "end",
-    ]
+    assert interrupts._close_runs() is False
+    called = [method for method, *_ in running.calls]
+    assert called[:3] == ["stop_workers", "stop_display", "note"]
+    assert set(called[3:-1]) == {"interrupt_tracker", "set_flow_run_state"}  # side by side
+    assert called[-1] == "end"
     ((flow_run, state, force),) = running.to("set_flow_run_state")
     assert (flow_run, state.type, force) == ("flow-run", "CANCELLED", True)
     assert running.to("note") == [["CANCELLED", "interrupted"]]

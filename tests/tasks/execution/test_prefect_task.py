@@ -74,6 +74,16 @@ def test_a_task_completes_and_then_is_cached(run):
     assert again.result().entry == first.result().entry
 
 
+def test_a_task_that_an_interrupt_stopped_is_cancelled(run):
+    errors[:] = [WorkerDiedError("the worker process was killed")]
+    assert run(add_one_step, number=1).name == "Failed"  # and nobody stopped it
+    session = recorded_session()
+    session.workers.stop()
+    with prefect_offline(), task_session(session):
+        state = prefect_task(add_one_step)(wrap_entries({"number": 5}), IDENTITY, return_state=True)
+    assert (state.type, state.message) == ("CANCELLED", "interrupted")
+
+
 def test_a_transient_error_is_retried(run):
     errors[:] = [ConnectionResetError("cut off")] * RETRIES
     assert run(add_one_step, number=1).name == "Completed"

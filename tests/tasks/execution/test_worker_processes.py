@@ -1,9 +1,13 @@
 import os
+import signal
 import subprocess
 import sys
+import threading
 import warnings
 from importlib.util import module_from_spec
+from typing import ClassVar
 
+import psutil
 import pytest
 
 from tasks.execution import worker_processes as module
@@ -76,6 +80,50 @@ def test_a_dead_process_fails_one_computation_and_is_replaced():
         workers.run(os._exit, {"status": 1})
     assert workers.run(os.getpid, {}) != before
     workers.stop()
+
+
+def test_signals_do_not_end_a_process_but_its_parent_does():
+    workers = WorkerProcesses(1, 1, "cpu")
+    process = psutil.Process(workers.run(os.getpid, {}))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        process.send_signal(number)
+    assert workers.run(os.getpid, {}) == process.pid
+    workers.stop()
+    assert psutil.wait_procs([process], timeout=10)[1] == []
+
+
+def test_a_stop_does_not_wait_for_a_process_that_is_being_started(monkeypatch):
+    lock, starting, go = threading.Lock(), threading.Event(), threading.Event()
+
+    class Pool:
+        """As the pool of a process that takes long to start: it holds a lock meanwhile."""
+
+        _processes: ClassVar = {}
+        ended = False
+
+        def submit(self, function):
+            with lock:
+                starting.set()
+                assert go.wait(20)
+
+        def shutdown(self, **options):
+            with lock:
+                self.ended = True
+
+    pool = Pool()
+    monkeypatch.setattr(module, "ProcessPoolExecutor", lambda *_, **__: pool)
+    workers = WorkerProcesses(1, 1, "cpu")
+    thread = threading.Thread(target=workers.start)
+    thread.start()
+    assert starting.wait(20)
+    stop = threading.Thread(target=workers.stop, daemon=True)
+    stop.start()
+    stop.join(5)
+    waits = stop.is_alive()
+    go.set()
+    thread.join()
+    assert not waits
+    assert pool.ended
 
 
 def test_prestarted_workers_are_taken_once():
