@@ -4,6 +4,7 @@ import re
 import warnings
 from asyncio import CancelledError
 from threading import Event
+from uuid import UUID
 
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
@@ -20,6 +21,7 @@ from tasks.system.folders import DiskError, disk_errors
 
 RECORD_SECONDS = 10.0  # for the display and the record to show that a task ended
 OUTCOME_OF_STATE = {"Cached": "cached", "NotReady": "skipped"}  # other states are done or failed
+UPSTREAM = re.compile(r"Upstream task run '([0-9a-f-]{36})' did not reach a 'COMPLETED' state\.?")
 CLEAR_ERRORS = (  # their messages are clear without the name of the class
     "CodeChangedError",
     "ConfigError",
@@ -38,6 +40,8 @@ class PrefectGraph:
         self.session, self.runners = session, runners
         self.futures: dict[str, PrefectFuture[OpaqueEntry]] = {}
         self.groups: dict[str, list[str]] = {}
+        self.skipped: dict[UUID, str] = {}  # why tasks did not run, by the id of the task run
+        self._names: dict[UUID, str] = {}
         self._finished: dict[str, Event] = {}
         self._disk_error: DiskError | None = None  # the first, for which everything else is stopped
         self._is_recorded = True  # whether the record has the end of every task
@@ -56,6 +60,7 @@ class PrefectGraph:
             parameters={"inputs": wrap_entries(inputs), "identity": identity},
         )
         self.futures[name] = future
+        self._names[future.task_run_id] = name
         self.session.display.set_total(len(self.futures) + (step is not report))
         self.groups.setdefault(group or step.name, []).append(name)
         self._finished[name] = Event()
@@ -89,11 +94,13 @@ class PrefectGraph:
         if stopped and self._disk_error is None:  # it was interrupted
             return
         outcome = OUTCOME_OF_STATE.get(str(state.name), "done" if completed else "failed")
-        why = "" if completed else reason(state)
+        why = "" if completed else self._reason(state)
         if outcome == "done":
             self.session.computed.add(name)
             for note in future.result().entry.result.get("notes", []):
                 self.session.display.print_line(f"{name}: {note}")
+        elif outcome == "skipped":
+            self.skipped[future.task_run_id] = why
         try:
             if not stopped:
                 self.session.log.task(name, outcome=outcome, reason=why)
@@ -105,6 +112,14 @@ class PrefectGraph:
         if self._disk_error is None:
             self._disk_error = error
             self.session.workers.stop()
+
+    def _reason(self, state: State) -> str:
+        """Why a task did not complete; it names the tasks that Prefect gives by their ids."""
+
+        def name(found: re.Match[str]) -> str:
+            return f"{self._names.get(UUID(found[1]), found[1])} did not complete"
+
+        return UPSTREAM.sub(name, reason(state))
 
     def wait_until_recorded(self) -> None:
         """Wait until every task has ended, and the display and the record show it.
@@ -130,7 +145,7 @@ class PrefectGraph:
             groups[group] = [future.result().entry for future in done]
         missing = {name: state for name, state in states.items() if not state.is_completed()}
         failed = {name: state for name, state in missing.items() if state.name != "NotReady"}
-        failures = [f"{name}: {reason(state)}" for name, state in failed.items()]
+        failures = [f"{name}: {self._reason(state)}" for name, state in failed.items()]
         if len(missing) > len(failed):
             failures.append(f"{len(missing) - len(failed)} tasks that depend on them did not run")
         return groups, failures

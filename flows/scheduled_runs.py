@@ -41,11 +41,12 @@ from tasks.system.running_servers import forget_servers, record_servers
 from tasks.system.validation import plain_message
 
 POLL_SECONDS = 5.0
-ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 DESCRIPTION = """Runs the study `{}`. Finished tasks are not computed again.
 
-One run at a time: a scheduled run is cancelled if another run is in progress when it is due. Of the
-runs that were due while `study serve` was not running, one is run.
+One run at a time: a scheduled run is cancelled if another run is in progress when it is due, and a
+run that somebody starts waits for its turn. Of the runs that were due while `study serve` was not
+running, one is run.
 """
 
 

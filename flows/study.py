@@ -10,11 +10,16 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
+from flows.lifecycle.automations import watch_this_run
+from flows.lifecycle.due_runs import cancel_due_runs
 from flows.lifecycle.interrupts import stopped_by_signals
 from flows.lifecycle.recovery import close_crashed_invocations
+from flows.lifecycle.run_page import Log, end_skipped_tasks, run_log, show_results
 from flows.lifecycle.task_runners import open_runners
 from flows.prefect_graph import PrefectGraph, reason
 from flows.sections import check_dataset, study_parameters, submit_report, submit_sections
+from tasks.cache.canonical import JsonObject
+from tasks.cache.entry import Entry
 from tasks.execution.invocations import InvocationLog
 from tasks.execution.publish_report import publish_report
 from tasks.execution.session import open_session
@@ -27,19 +32,25 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
 
     Raises DiskError if nothing can be written; what was finished before is kept.
     """
-    with stopped_by_signals(), disk_errors():
+    with stopped_by_signals(), disk_errors(), run_log() as log_line:
         close_crashed_invocations()
-        return _run_invocation(config, sections, force)
+        watch_this_run()
+        cancel_due_runs()
+        state = _run_invocation(config, sections, force, log_line)
+        cancel_due_runs()
+        return state
 
 
-def _run_invocation(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> State:
+def _run_invocation(
+    config: StudyConfig, sections: tuple[Section, ...], force: list[str], log_line: Log
+) -> State:
     log = InvocationLog(config.name, config.model_dump(mode="json"), list(sections))
     log.note(flow_run_id=flow_run.id)
     # a retry of the flow run computes what is missing, and not again what was forced
     forced = set(force) if flow_run.run_count == 1 else set()
     with _parent_run(log, config, sections) as tracker:
         gc.freeze()  # no collection searches what was imported
-        with _open_graph(config, log, tracker, forced) as graph:
+        with _open_graph(config, log, tracker, forced, log_line) as graph:
             _submit(graph, config, sections)
             failures = _report(graph, config, sections)
         return _close(graph, log, tracker, failures)
@@ -76,13 +87,13 @@ def _parent_run(
 
 @contextmanager
 def _open_graph(
-    config: StudyConfig, log: InvocationLog, tracker: Tracker, forced: set[str]
+    config: StudyConfig, log: InvocationLog, tracker: Tracker, forced: set[str], log_line: Log
 ) -> Iterator[PrefectGraph]:
     """Open a graph whose tasks run where the study says, in a session of their own."""
     stack_size = config.runner.stack_size
     with (
         open_runners(config.runner, log.id, forced) as (runners, workers),
-        open_session(workers, tracker, log, forced, stack_size) as session,
+        open_session(workers, tracker, log, forced, stack_size, log_line) as session,
     ):
         yield PrefectGraph(session, runners)
 
@@ -101,12 +112,28 @@ def _report(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, .
     groups, failures = graph.wait_for_entries()
     page = submit_report(graph, config, sections, groups, failures)
     graph.wait_until_recorded()
+    verdicts = []
     if page.state.is_completed():
-        session = graph.session
-        publish_report(config.name, page.result().entry, groups, session.tracker, session.computed)
+        session, entry = graph.session, page.result().entry
+        verdicts = entry.result["verdicts"]
+        publish_report(config.name, entry, groups, session.tracker, session.computed)
     else:
         failures.append(f"report[{config.name}]: {reason(page.state)}")
+    _show_on_prefects_page(graph, config.name, failures, verdicts, groups)
     return failures
+
+
+def _show_on_prefects_page(
+    graph: PrefectGraph,
+    study: str,
+    failures: list[str],
+    verdicts: list[JsonObject],
+    groups: dict[str, list[Entry]],
+) -> None:
+    end_skipped_tasks(graph.skipped)
+    models = groups.get("train", []) + groups.get("reported_encoder", [])
+    addresses = graph.session.tracker.addresses({entry.key for entry in models})
+    show_results(study, failures, verdicts, models, addresses)
 
 
 def _close(graph: PrefectGraph, log: InvocationLog, tracker: Tracker, failures: list[str]) -> State:

@@ -8,8 +8,10 @@ from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block, UnknownBlockType
 from prefect.client.orchestration import get_client
 from prefect.events.schemas.automations import AutomationCore
+from prefect.runtime import deployment
 
 from flows.configuration.study_config import StudyConfig
+from flows.lifecycle.run_page import only_warns
 from models.specs import ConfigError
 from tasks.system.yaml_files import read_yaml
 
@@ -18,9 +20,24 @@ AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 
 def automations(config: StudyConfig, notify: str | None) -> list[Automation]:
     """The shipped automations, and one that sends failures to a notification block, if given."""
-    content = read_yaml(AUTOMATIONS, "automations")
-    found = [Automation.model_validate(one) for one in content["automations"]]
+    found = _shipped()
     return [*found, notify_of_failures(config.name, notify)] if notify else found
+
+
+def _shipped() -> list[Automation]:
+    content = read_yaml(AUTOMATIONS, "automations")
+    return [Automation.model_validate(one) for one in content["automations"]]
+
+
+def watch_this_run() -> None:
+    """In a run of a deployment: have Prefect's server watch it, by one automation however many
+    were created for it. Only warns if the server refuses.
+    """
+    if deployment.id is None:
+        return
+    with only_warns():
+        for automation in _shipped():
+            create_or_replace(automation)
 
 
 def notify_of_failures(name: str, block: str) -> Automation:
@@ -71,16 +88,17 @@ def notify_of_failures(name: str, block: str) -> Automation:
 def create_or_replace(automation: Automation) -> None:
     """Create this automation on the server, in place of others with its name.
 
-    An automation that is there unchanged is kept: a new one would not know the runs that are
-    running.
+    One that is there unchanged is kept: a new one would not know the runs that are running.
     """
+    wanted = _content(automation)
     with get_client(sync_client=True) as client:
         known = client.read_automations_by_name(automation.name)
-        if [_content(one) for one in known] == [_content(automation)]:
-            return
+        kept = next((one.id for one in known if _content(one) == wanted), None)
         for one in known:
-            client.delete_automation(UUID(str(one.id)))
-    automation.create()
+            if one.id != kept:
+                client.delete_automation(UUID(str(one.id)))
+    if kept is None:
+        automation.create()
 
 
 def _content(automation: AutomationCore) -> dict[str, object]:

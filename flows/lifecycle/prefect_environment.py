@@ -45,6 +45,7 @@ def prepare_environment() -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "INFO",  # on Prefect's page
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         # the database of the server logs errors when the server stops
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",

@@ -1,7 +1,9 @@
 """Shows progress: a live display in a terminal, otherwise one line for each event."""
 
+import logging
 import time
 import warnings
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import (
@@ -27,10 +29,20 @@ class _Console(Console):
         silence(self.file)
 
 
-class Display:
-    """Shows the tasks of one invocation. Every method may be called from any thread."""
+def log_nothing(level: int, text: str) -> None:
+    """The log of a display whose lines are only printed."""
 
-    def __init__(self, console: Console | None = None):
+
+class Display:
+    """Shows the tasks of one invocation. Every method may be called from any thread.
+
+    ``log`` is called with each line that a display that is not live prints, and its level.
+    """
+
+    def __init__(
+        self, console: Console | None = None, log: Callable[[int, str], None] = log_nothing
+    ):
+        self._log = log
         self.console = console or _Console(highlight=False, soft_wrap=True)
         self.live = self.console.is_terminal
         self.started = time.monotonic()
@@ -89,10 +101,11 @@ class Display:
         line = self._lines.get(name)
         if self.live and line is not None:
             self._progress.update(line, total=event["epochs"], completed=event["epoch"], note=note)
-        elif not self.live and event["epoch"] * LINES_PER_TASK % event["epochs"] < LINES_PER_TASK:
-            self.print_line(
-                f"{self._clock()} {name}: epoch {event['epoch']}/{event['epochs']}, {note}"
-            )
+        if event["epoch"] * LINES_PER_TASK % event["epochs"] < LINES_PER_TASK:
+            text = f"{name}: epoch {event['epoch']}/{event['epochs']}, {note}"
+            self._log(logging.INFO, one_line(text))
+            if not self.live:
+                self.print_line(f"{self._clock()} {text}")
 
     def end(self, name: str, outcome: str, detail: str = "") -> None:
         """A task is done, cached, failed or skipped. Prints a line if it failed or was computed."""
@@ -102,9 +115,12 @@ class Display:
             self._progress.remove_task(line)
         finished = sum(self.counts.values())
         self._progress.update(self._overall, completed=finished)
-        if outcome == "failed" or (outcome == "done" and not self.live):
+        if outcome in {"done", "failed"}:
             suffix = f": {detail}" if detail else ""
-            self.print_line(f"{self._clock()} [{finished}/{self.total}] {name} {outcome}{suffix}")
+            text = f"[{finished}/{self.total}] {name} {outcome}{suffix}"
+            self._log(logging.ERROR if outcome == "failed" else logging.INFO, one_line(text))
+            if outcome == "failed" or not self.live:
+                self.print_line(f"{self._clock()} {text}")
 
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self.started)

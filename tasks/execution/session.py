@@ -1,6 +1,6 @@
 """The session: what the tasks of one invocation share (workers, display, tracker, record)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity
 from tasks.cache.step import Inputs, Step
 from tasks.execution.invocations import InvocationLog
-from tasks.execution.progress import Display
+from tasks.execution.progress import Display, log_nothing
 from tasks.execution.seed_stacks import SeedStacks
 from tasks.execution.workers import Workers
 from tasks.tracking.run_plan import RunPlan
@@ -152,14 +152,16 @@ def open_session(
     log: InvocationLog,
     forced: set[str],
     stack_size: int = 1,
+    log_line: Callable[[int, str], None] = log_nothing,
 ) -> Iterator[InvocationSession]:
     """Open the session of one invocation. Its workers are stopped at the end, also after an error.
 
     ``stack_size`` is the number of models that differ only in their seed and are trained together.
+    ``log_line`` is called with what the display shows, as a level and a line.
     """
     global _running
     snapshot_code()  # before any worker starts, so that workers run the code that is in the keys
-    with Display() as display:
+    with Display(log=log_line) as display:
         stacks = SeedStacks(stack_size)
         _running = InvocationSession(workers, display, tracker, log, forced, stacks)
         workers.listen(_running)

@@ -48,8 +48,8 @@ def serve(study):
     """Starts serving; whatever is left at the end is killed."""
     started = []
 
-    def start(*arguments):
-        process = study.start(*SERVE, *(arguments or ("--interval", str(INTERVAL))))
+    def start(*arguments, **variables):
+        process = study.start(*SERVE, *(arguments or ("--interval", str(INTERVAL))), **variables)
         started.append(process)
         return process
 
@@ -116,6 +116,49 @@ def test_a_bad_value_is_refused_where_a_run_is_asked_for(study, server, serve):
             parameters={"config": {"name": "x", "training": {"epochs": 0}}},
         )
     assert "training.epochs" in caught.value.read().decode()
+
+
+def of_run(server, kind, identifier):
+    """Logs, artifacts or task runs of a flow run."""
+    if kind == "logs":
+        return asked(f"{server}/logs/filter", logs={"flow_run_id": {"any_": [identifier]}})
+    return asked(f"{server}/{kind}/filter", flow_runs={"id": {"any_": [identifier]}})
+
+
+def test_prefects_page_shows_how_a_run_went_and_a_second_one_waits(study, server, serve):
+    process = serve("--interval", "3600", STUDY_FAILPOINT=f"{SHORT_TRAINING}:once")
+    asking = {"deployments": {"name": {"any_": ["smoke"]}}}
+    failed, good = (run_now(server, {}, **asking) for _ in range(2))
+    shipped = asked(f"{server}/automations/filter")[0]
+    unset = {"id", "created", "updated"}
+    again = {name: value for name, value in shipped.items() if name not in unset}
+    asked(f"{server}/automations/", **again)  # as `prefect automation create` does
+    states = {"FAILED", "COMPLETED", "CANCELLED", "CRASHED"}
+    wait_for(lambda: flow_run(server, failed)["state_type"] in states)
+    wait_for(lambda: flow_run(server, good)["state_type"] in states)
+    assert flow_run(server, failed)["state_type"] == "FAILED"
+    assert flow_run(server, good)["state_type"] == "COMPLETED"
+    stop(process)
+
+    errors = [one["message"] for one in of_run(server, "logs", failed) if one["level"] == 40]
+    assert any(SHORT_TRAINING in line and "failed:" in line for line in errors)
+    lines = [one["message"] for one in of_run(server, "logs", good)]
+    assert any(f"{SHORT_TRAINING} done" in line for line in lines)
+    assert any(f"{SHORT_TRAINING}: epoch 2/2, loss" in line for line in lines)
+    assert len(lines) < 30
+    (result,) = of_run(server, "artifacts", failed)
+    assert result["key"] == "smoke-results"
+    assert "## What failed" in result["data"]
+    (result,) = of_run(server, "artifacts", good)
+    assert "## Verdicts" in result["data"]
+    assert "[Report](http" in result["data"]
+    tasks = of_run(server, "task_runs", failed)
+    assert {one["state_type"] for one in tasks} == {"COMPLETED", "FAILED", "CANCELLED"}
+    assert all(one["end_time"] for one in tasks if one["state_type"] == "CANCELLED")
+    skipped = {one["state"]["message"] for one in tasks if one["state_name"] == "Skipped"}
+    assert f"{SHORT_TRAINING} did not complete" in skipped
+    named = {"any_": [shipped["name"]]}
+    assert len(asked(f"{server}/automations/filter", automations={"name": named})) == 1
 
 
 LONG = "training.epochs=3000"

@@ -108,7 +108,7 @@ def test_the_deployment_is_the_study_one_run_at_a_time(monkeypatch):
     assert deployment.parameters["config"] == CONFIG.model_dump(mode="json")
     assert deployment.parameters["sections"] == ["theory"]
     assert deployment.concurrency_limit == 1
-    assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
+    assert deployment.concurrency_options.collision_strategy == "ENQUEUE"
     assert options["pause_on_shutdown"] is False
 
 

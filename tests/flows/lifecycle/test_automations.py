@@ -10,7 +10,12 @@ from prefect.blocks.core import Block
 from flows.configuration.load import load_config
 from flows.launch import HEARTBEAT_SECONDS
 from flows.lifecycle import automations as module
-from flows.lifecycle.automations import automations, create_or_replace, notify_of_failures
+from flows.lifecycle.automations import (
+    automations,
+    create_or_replace,
+    notify_of_failures,
+    watch_this_run,
+)
 from models.specs import ConfigError
 
 CONFIG = load_config("smoke")
@@ -60,12 +65,25 @@ def test_an_unchanged_automation_is_kept_and_a_changed_one_replaced(server):
     assert server[second].description == "another"
 
 
-def test_several_of_one_name_become_one(server):
+def test_of_several_of_one_name_the_first_is_kept(server):
     (shipped,) = automations(CONFIG, None)
     for _ in range(2):
         server[uuid4()] = shipped
+    first = next(iter(server))
     create_or_replace(shipped)
-    assert len(server) == 1
+    assert list(server) == [first]
+
+
+def test_a_run_of_a_deployment_leaves_one_automation(server, monkeypatch):
+    monkeypatch.setattr(module, "deployment", SimpleNamespace(id=None))
+    watch_this_run()
+    assert server == {}
+    monkeypatch.setattr(module, "deployment", SimpleNamespace(id="1"))
+    watch_this_run()
+    (first,) = server
+    server[uuid4()] = automations(CONFIG, None)[0]  # by `prefect automation create`
+    watch_this_run()
+    assert list(server) == [first]
 
 
 @pytest.mark.parametrize("block", ["slack", "a/b/c"])

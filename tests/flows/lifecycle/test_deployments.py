@@ -33,7 +33,7 @@ def test_every_flow_has_a_deployment():
 def test_a_deployment_runs_the_shipped_study_one_run_at_a_time(deployment):
     config = StudyConfig.model_validate(deployment["parameters"]["config"])
     assert config == load_config(deployment["name"])
-    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
     assert deployment["work_pool"]["name"] == "latent-study"
 
 

@@ -1,0 +1,130 @@
+"""What Prefect's page shows of a run beside its states: log lines, and its results at the end."""
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from uuid import UUID
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+from prefect.logging import get_run_logger
+from prefect.states import Cancelled
+
+from tasks.cache.canonical import JsonObject
+from tasks.cache.entry import Entry
+from tasks.reporting.page import PAGE
+from tasks.system.polling import wait_until
+from tasks.system.user_warnings import one_line
+from tasks.tracking.descriptions import as_text
+
+Log = Callable[[int, str], None]  # a level of the module logging, and a line
+
+RECORD_SECONDS = 5.0  # for Prefect's server to store the end of a task
+MODELS_SHOWN = 100
+
+
+@contextmanager
+def run_log() -> Iterator[Log]:
+    """Adds lines to the logs of the flow run, from any thread; warnings are added, too."""
+    logger = get_run_logger()
+    show = warnings.showwarning
+
+    def show_and_log(message: Warning | str, *rest: object) -> None:
+        show(message, *rest)  # type: ignore[arg-type]
+        logger.warning(one_line(str(message)))
+
+    warnings.showwarning = show_and_log  # type: ignore[assignment]
+    try:
+        yield logger.log
+    finally:
+        warnings.showwarning = show
+
+
+@contextmanager
+def only_warns() -> Iterator[None]:
+    """Warns of an error instead of raising it: what the page lacks must not fail a study."""
+    try:
+        yield
+    except Exception as error:
+        why = one_line(str(error)) or type(error).__name__
+        warnings.warn(f"Prefect's page does not show all of this run: {why}", stacklevel=2)
+
+
+def end_skipped_tasks(skipped: Mapping[UUID, str]) -> None:
+    """Give an end to task runs, by id, that did not run for these reasons.
+
+    Prefect leaves them in a state that is no end, and draws a bar for them that grows for ever.
+    """
+    if not skipped:
+        return
+    with only_warns(), get_client(sync_client=True) as client:
+        for identifier, why in skipped.items():
+            state: State = Cancelled(name="Skipped", message=why)
+            wait_until(partial(_set_state, client, identifier, state), RECORD_SECONDS)
+
+
+def _set_state(client: SyncPrefectClient, identifier: UUID, state: State) -> bool:
+    """Returns False if the server does not know the task run yet."""
+    try:
+        client.set_task_run_state(identifier, state, force=True)
+    except ObjectNotFound:
+        return False
+    return True
+
+
+def show_results(
+    study: str,
+    failures: list[str],
+    verdicts: list[JsonObject],
+    models: list[Entry],
+    addresses: Mapping[str, str],
+) -> None:
+    """Create the artifact of a run: what failed, the verdicts, the models, links to MLflow.
+
+    ``addresses`` are those of MLflow runs by key, that of the parent run under ``""``.
+    """
+    with only_warns():
+        create_markdown_artifact(
+            results_markdown(study, failures, verdicts, models, addresses),
+            key=f"{re.sub('[^a-z0-9]+', '-', study.lower()).strip('-')}-results",
+            description=f"Results of the study {as_text(study)}",
+        )
+
+
+def results_markdown(
+    study: str,
+    failures: list[str],
+    verdicts: list[JsonObject],
+    models: list[Entry],
+    addresses: Mapping[str, str],
+) -> str:
+    """The text of the artifact."""
+    lines = [f"# Study {as_text(study)}", ""]
+    if failures:
+        lines += ["## What failed", "", *(f"- {as_text(failure)}" for failure in failures), ""]
+    parent = addresses.get("")
+    if parent:
+        lines += [f"[Report]({parent}/artifacts/{PAGE}) and [run]({parent}) in MLflow", ""]
+    if verdicts:
+        lines += ["## Verdicts", "", "| claim | verdict |", "|---|---|"]
+        lines += [
+            f"| {as_text(one['claim'])} | **{as_text(one['outcome'])}** |" for one in verdicts
+        ]
+        lines += [""]
+    if models:
+        by_loss = sorted(models, key=_test_loss)
+        lines += ["## Autoencoders", "", "| model | test MSE | |", "|---|---|---|"]
+        for entry in by_loss[:MODELS_SHOWN]:
+            link = f"[MLflow]({addresses[entry.key]})" if entry.key in addresses else ""
+            lines.append(f"| {as_text(entry.name)} | {_test_loss(entry):.5f} | {link} |")
+        if len(by_loss) > MODELS_SHOWN:
+            lines.append(f"| and {len(by_loss) - MODELS_SHOWN} more | | |")
+    return "\n".join(lines)
+
+
+def _test_loss(entry: Entry) -> float:
+    return float(entry.result["metrics"]["final_test_loss"])

@@ -1,0 +1,99 @@
+import logging
+import warnings
+from contextlib import contextmanager
+from types import SimpleNamespace
+from uuid import uuid4
+
+import pytest
+from prefect.exceptions import ObjectNotFound
+
+from flows.lifecycle import run_page
+from flows.lifecycle.run_page import end_skipped_tasks, results_markdown, run_log, show_results
+from tests.tasks.tracking.conftest import ENTRY
+
+VERDICTS = [{"claim": "deeper is | better", "outcome": "confirmed"}]
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    """What is logged, as level and text."""
+    found = []
+    logger = SimpleNamespace(
+        log=lambda level, text: found.append((level, text)),
+        warning=lambda text: found.append((logging.WARNING, text)),
+    )
+    monkeypatch.setattr(run_page, "get_run_logger", lambda: logger)
+    return found
+
+
+def test_lines_and_warnings_are_logged_while_the_run_lasts(lines):
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        before = warnings.showwarning
+        with run_log() as log_line:
+            log_line(logging.INFO, "train[x] done")
+            warnings.warn("slow\ndisk", stacklevel=1)
+        assert warnings.showwarning is before
+        warnings.warn("later", stacklevel=1)
+    assert lines == [(logging.INFO, "train[x] done"), (logging.WARNING, r"slow\ndisk")]
+    assert [str(one.message) for one in shown] == ["slow\ndisk", "later"]
+
+
+@pytest.fixture
+def client(monkeypatch):
+    """A server that knows the task run from the second question on."""
+    states, asked = {}, []
+
+    def set_task_run_state(identifier, state, force):
+        asked.append(identifier)
+        if asked.count(identifier) == 1:
+            raise ObjectNotFound(Exception())
+        states[identifier] = (state.type, state.name, state.message, force)
+
+    @contextmanager
+    def get_client(sync_client):
+        yield SimpleNamespace(set_task_run_state=set_task_run_state)
+
+    monkeypatch.setattr(run_page, "get_client", get_client)
+    return states
+
+
+def test_a_skipped_task_ends_and_says_why(client):
+    first, second = uuid4(), uuid4()
+    end_skipped_tasks({first: "train[x] did not complete", second: "pca[x] did not complete"})
+    assert client == {
+        first: ("CANCELLED", "Skipped", "train[x] did not complete", True),
+        second: ("CANCELLED", "Skipped", "pca[x] did not complete", True),
+    }
+
+
+def test_the_results_are_verdicts_models_and_links():
+    text = results_markdown("mnist", [], VERDICTS, [ENTRY], {"": "http://m/1", "key": "http://m/2"})
+    assert "[Report](http://m/1/artifacts/index.html) and [run](http://m/1) in MLflow" in text
+    assert "| deeper is &#124; better | **confirmed** |" in text
+    assert "| train&#91;x&#93; | 0.20000 | [MLflow](http://m/2) |" in text
+    assert "failed" not in text
+
+
+def test_the_results_of_a_failed_run_say_what_failed():
+    text = results_markdown("mnist", ["train[x]: NaN at epoch 3"], [], [], {})
+    assert "## What failed\n\n- train&#91;x&#93;: NaN at epoch 3" in text
+    assert "MLflow" not in text
+
+
+def test_many_models_are_cut(monkeypatch):
+    monkeypatch.setattr(run_page, "MODELS_SHOWN", 1)
+    assert "| and 2 more | | |" in results_markdown("x", [], [], [ENTRY] * 3, {})
+
+
+def test_the_artifact_has_a_key_that_prefect_takes_and_an_error_is_a_warning(monkeypatch):
+    keys = []
+
+    def create(markdown, key, description):
+        keys.append(key)
+        raise OSError("no server")
+
+    monkeypatch.setattr(run_page, "create_markdown_artifact", create)
+    with pytest.warns(UserWarning, match="Prefect's page does not show all of this run: no server"):
+        show_results("My_Study.2", [], [], [], {})
+    assert keys == ["my-study-2-results"]
