@@ -4,13 +4,33 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 PLAIN_HOST = re.compile(r"[A-Za-z0-9.:@\[\]_-]*")  # of others, programs differ in what the host is
-# Up to the last "@" of a word: a password may contain "@" itself.
-CREDENTIALS = re.compile(r"(?<=://)[^/\s]\S*@")
+# An address ends at a space, or where another one begins.
+ADDRESS = re.compile(
+    r"(?P<database>(?:postgres|mysql|mariadb|mssql|oracle)[a-z]*(?:\+\w+)?)?://"
+    r"(?P<rest>(?:(?![,;|\"'()<>=][A-Za-z][\w+.-]*://)\S)*)"
+)
+HOST_AND_PORT = re.compile(r"(\[[^]]*]|[^]:@[]*)(:\d*)?")
 
 
 def without_credentials(text: str) -> str:
-    """An address, or a text that contains addresses, without users and passwords."""
-    return CREDENTIALS.sub("", text)
+    """An address, or a text that contains addresses, without users and passwords.
+
+    Only what is before the host can be one: the "@" in ``s3://bucket/part@v1`` stays. A password
+    may contain "/", "?" and "#", though they should be written as %2F, %3F and %23.
+    """
+    return ADDRESS.sub(_without_user, text)
+
+
+def _without_user(found: re.Match[str]) -> str:
+    rest = found["rest"]
+    before_path = re.split("[/?#]", rest, maxsplit=1)[0]
+    end = before_path.rfind("@")
+    if before_path and (
+        (found["database"] and ":" in before_path)  # SQLAlchemy takes "/" for part of a password
+        or (end < 0 and not HOST_AND_PORT.fullmatch(before_path))
+    ):
+        end = rest.rfind("@")
+    return f"{found['database'] or ''}://{rest[end + 1 :]}"
 
 
 def is_valid_address(address: str) -> bool:
