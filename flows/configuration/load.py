@@ -11,11 +11,17 @@ from pydantic_core import ErrorDetails
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from models.specs import ConfigError
 from tasks.cache.canonical import differences
-from tasks.system.validation import cut, dotted_key, plain_message, shown
+from tasks.system.validation import cut, dotted_key, is_part_of_pair, plain_message, shown
 from tasks.system.yaml_files import parse_yaml, read_yaml
 
 SHIPPED = Path(__file__).parent / "studies"
 SHOWN_MISTAKES = 20
+EXAMPLE = "like [1, 2]"  # of a list, in errors; better ones for keys with other values:
+EXAMPLES = {
+    "transfer.scenarios": "like [head_only, fine_tune]",
+    "transfer.label_budgets": "like [100, all]",
+    "interpolation.pairs": "like [[3, 5], [4, 9]]",
+}
 
 
 def shipped_studies() -> list[str]:
@@ -129,12 +135,18 @@ def _first_of_each_key(errors: list[ErrorDetails]) -> list[ErrorDetails]:
     """One error per mistake, without errors inside a wrong value or that follow from it."""
     kept: dict[str, ErrorDetails] = {}
     for error in sorted(errors, key=lambda error: error["type"] == "too_short"):
-        key = dotted_key(error)
+        key = _key(error)
         if key not in kept and not (
             error["type"] == "too_short" and any(known.startswith(key) for known in kept)
         ):
             kept[key] = error
     return list(kept.values())
+
+
+def _key(error: ErrorDetails) -> str:
+    """The key of an error; a pair that lacks a value is wrong as a whole."""
+    key = dotted_key(error)
+    return key.rpartition(".")[0] if is_part_of_pair(error) else key
 
 
 def _explain_all(error: ValidationError) -> list[str]:
@@ -144,7 +156,7 @@ def _explain_all(error: ValidationError) -> list[str]:
 
 def _explain(error: ErrorDetails) -> str:
     """One line for one of pydantic's errors: key, value, allowed range."""
-    location, key = error["loc"], dotted_key(error)
+    location, key = error["loc"], _key(error)
     if error["type"] == "extra_forbidden":
         known = _known_keys(location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
@@ -152,12 +164,18 @@ def _explain(error: ErrorDetails) -> str:
         *parents, last = map(str, location)
         unknown = ".".join([*parents, last if last.isidentifier() else repr(last)])
         return f"{cut(unknown)}: unknown key; {hint}allowed here: {', '.join(known)}"
+    if error["type"] == "missing" and not is_part_of_pair(error):
+        return f"{key} is missing"
     message = plain_message(error)
     if not key or message.startswith(f"{key}."):  # it already names the keys that it compares
         return message
     message = message[0].lower() + message[1:]
+    if key.startswith("interpolation.pairs.") and error["type"] == "tuple_type":
+        message = f"should be a pair; write pairs {EXAMPLES['interpolation.pairs']}"
+    message = message.replace(EXAMPLE, EXAMPLES.get(key, EXAMPLE))
     if key.startswith("transfer.label_budgets."):
         message += ", or 'all'"
     if key == "name":
-        message = "should be " + str(StudyConfig.model_fields["name"].description).lower()
+        described = str(StudyConfig.model_fields["name"].description)
+        message = f"should be {described[0].lower()}{described[1:]}"
     return f"{key}: {shown(error['input'])} is not allowed: {message}"

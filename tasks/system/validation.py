@@ -10,8 +10,9 @@ PLAIN_WORDS = {
     "tuple_type": "should be a list, like [1, 2]",
     "model_type": "should hold keys and values",
     "model_attributes_type": "should hold keys and values",
-    "missing": "should be a pair, like [3, 5]",
+    "missing": "is missing",
 }
+PAIR = "should be a pair, like [3, 5]"
 
 SHOWN_CHARACTERS = 100
 _short = reprlib.Repr()
@@ -31,7 +32,21 @@ def cut(text: str) -> str:
 def plain_message(error: "ErrorDetails") -> str:
     """The message of one of pydantic's errors, without pydantic's prefix."""
     message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "too_short":
+        least = error["ctx"]["min_length"]
+        return f"should list at least {least} value{'s' if least > 1 else ''}, like [1, 2]"
+    if is_part_of_pair(error) or _is_long_pair(error):
+        return PAIR
     return PLAIN_WORDS.get(error["type"], message)
+
+
+def _is_long_pair(error: "ErrorDetails") -> bool:
+    return error["type"] == "too_long" and error["ctx"]["max_length"] == 2
+
+
+def is_part_of_pair(error: "ErrorDetails") -> bool:
+    """Whether the error is that a pair lacks a value: its place then ends with the position."""
+    return error["type"] == "missing" and isinstance(error["loc"][-1], int)
 
 
 def dotted_key(error: "ErrorDetails") -> str:

@@ -26,7 +26,13 @@ MISTAKES = {
     "latent_dims=[0]": ["latent_dims.0", "0", "greater than or equal to 1"],
     "latent_dims=5": ["latent_dims", "5", "list"],
     "depths=[4]": ["depths.0", "4", "less than or equal to 3"],
-    "seeds=[]": ["seeds", "at least 1"],
+    "seeds=[]": ["seeds: [] is not allowed: should list at least 1 value, like [1, 2]"],
+    "transfer.label_budgets=[]": ["should list at least 1 value, like [100, all]"],
+    "transfer.scenarios=head_only": ["'head_only'", "should be a list, like [head_only, fine"],
+    "interpolation.pairs=7": ["should be a list, like [[3, 5], [4, 9]]"],
+    "interpolation.pairs=[3]": ["pairs.0: 3", "should be a pair; write pairs like [[3, 5], [4"],
+    "interpolation.pairs=[[]]": ["interpolation.pairs.0: []", "should be a pair, like [3, 5]"],
+    "interpolation.pairs=[[1,2,3]]": ["pairs.0: [1, 2, 3]", "should be a pair, like [3, 5]"],
     "seeds=[0,0]": ["seeds", "0", "twice"],
     "runner.kind=dask": ["runner.kind: 'dask' with runner.address: None", "scheduler"],
     "runner.address=tcp://host": ["runner.address", "tcp://host"],
@@ -158,3 +164,6 @@ def test_settings_of_another_version_are_one_line_with_the_run_and_what_to_do():
     )
     with pytest.raises(ConfigError, match=message):
         recorded_config(config, "R", "smoke")
+    nameless = load_config("smoke").model_dump(mode="json", exclude={"name"})
+    with pytest.raises(ConfigError, match=r"of this project: name is missing; start again with"):
+        recorded_config(nameless, "R", "smoke")

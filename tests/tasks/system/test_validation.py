@@ -1,5 +1,5 @@
 import pytest
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from models.specs import Value
 from tasks.system.validation import cut, dotted_key, plain_message, shown
@@ -9,6 +9,7 @@ class Inner(Value):
     epochs: int = 1
     sizes: tuple[int, ...] | list[str] = ()
     pairs: tuple[tuple[int, int], ...] = ()
+    few: tuple[int, ...] = Field((1, 2), min_length=2)
 
     @field_validator("epochs")
     @classmethod
@@ -39,6 +40,10 @@ def test_a_message_of_pydantic_is_kept_or_said_in_plain_words():
     assert errors(7) == [("training", "should hold keys and values")]
     assert errors({"pairs": 7}) == [("training.pairs", "should be a list, like [1, 2]")]
     assert errors({"pairs": ((1,),)}) == [("training.pairs.0.1", "should be a pair, like [3, 5]")]
+    assert errors({"pairs": ((1, 2, 3),)}) == [
+        ("training.pairs.0", "should be a pair, like [3, 5]")
+    ]
+    assert errors({"few": (1,)}) == [("training.few", "should list at least 2 values, like [1, 2]")]
 
 
 def test_a_key_has_positions_and_no_names_of_types():
