@@ -9,11 +9,12 @@ import json
 from pathlib import Path
 
 from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
 from mlflow.server import app as pages
 from mlflow.server.fastapi_app import app
 from mlflow.server.handlers import _get_tracking_store
 
-from tasks.tracking.views import VIEW_TAG_PREFIX
+from tasks.tracking.views import VIEW_TAG_PREFIX, VIEWS, epochs_of_view
 
 __all__ = ["app"]
 INITIAL_STATE = {
@@ -29,13 +30,21 @@ SET_STATE_SCRIPT = (
 
 
 def initial_browser_state() -> dict[str, str]:
-    """What a new browser gets into its local storage, by key."""
+    """What a new browser gets into its local storage, by key.
+
+    Anyone can write an experiment's tags, so of a view's tag only a number is used: MLflow's page
+    does not check the state that it finds. Without a database the page says so itself.
+    """
     found = dict(INITIAL_STATE)
-    for experiment in _get_tracking_store().search_experiments(ViewType.ACTIVE_ONLY):
-        view = experiment.tags.get(f"{VIEW_TAG_PREFIX}models")
-        if view is not None:
+    try:
+        experiments = _get_tracking_store().search_experiments(ViewType.ACTIVE_ONLY)
+    except MlflowException:
+        return found
+    for experiment in experiments:
+        epochs = epochs_of_view(experiment.tags.get(f"{VIEW_TAG_PREFIX}models", ""))
+        if epochs is not None:
             key = EXPERIMENT_KEY.format(json.dumps([experiment.experiment_id]))
-            found[key] = json.loads(view)["state"]
+            found[key] = json.dumps(VIEWS["models"].state(epochs))
     return found
 
 

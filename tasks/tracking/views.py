@@ -161,6 +161,16 @@ VIEWS = {
 }
 
 
+def epochs_of_view(tag: str) -> int | None:
+    """The ``epochs`` that the tag of a view was made with; None if it is not one of ours."""
+    try:
+        charts = json.loads(json.loads(tag)["state"])["compareRunCharts"]
+        (step,) = {chart["step"] for chart in charts}
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return step if type(step) is int and step >= 0 else None
+
+
 def view_address(experiment_id: str, name: str, charts: bool = False) -> str:
     """The address of a view, relative to MLflow's page; with ``charts`` that of its charts."""
     mode = "&compareRunsMode=CHART" if charts else ""

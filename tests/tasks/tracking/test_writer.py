@@ -10,6 +10,7 @@ from tasks.cache.entry import Entry, files_in
 from tasks.reporting.page import PAGE
 from tasks.tracking.client import DESCRIPTION_TAG, INVOCATION_TAG, KIND_TAG, search_everywhere
 from tasks.tracking.run_plan import RunPlan
+from tasks.tracking.views import epochs_of_view
 from tasks.tracking.writer import Writer, verdict_metrics
 
 PARAMETERS = {"name": "made", "training": {"epochs": 3}}
@@ -83,6 +84,13 @@ def test_a_repeated_start_opens_one_parent_run(client, writer):
     assert parent.data.params == {"name": "made", "training": '{"epochs": 3}'}
     tags = client.get_experiment(parent.info.experiment_id).tags
     assert "mlflow.sharedViewState.models" in tags
+
+
+def test_a_malformed_view_of_the_experiment_is_repaired_by_the_next_run(client, writer):
+    view = "mlflow.sharedViewState.models"
+    client.set_experiment_tag(writer.experiment_id, view, "no JSON")
+    Writer("made", "another", lambda reference: None).apply(START)
+    assert epochs_of_view(client.get_experiment(writer.experiment_id).tags[view]) == 3
 
 
 def test_an_experiment_that_was_deleted_is_restored(client, writer):
