@@ -12,6 +12,7 @@ from tasks.system.folders import study_home
 from tasks.system.locks import invocation_lock
 from tasks.system.user_warnings import one_line
 
+TABLE_WIDTH = 500  # no column is cut
 KEPT_FOLDERS = {"locks"}  # in store/; other folders hold entries, checkpoints and leftovers
 
 
@@ -121,7 +122,7 @@ def print_table(sizes: dict[Path, int]) -> None:
     for kind in sorted({path.parent.name for path in sizes}):
         of_kind = [size for path, size in sizes.items() if path.parent.name == kind]
         table.add_row(Text(one_line(kind)), str(len(of_kind)), f"{sum(of_kind) / 1e6:.1f} MB")
-    Console(highlight=False, soft_wrap=True).print(table)
+    Console(highlight=False, soft_wrap=True, width=TABLE_WIDTH).print(table)
 
 
 def delete(found: list[Path], keys: set[str]) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SHOWN_INVOCATIONS = 20
 SHOWN_FAILURES = 10
+TABLE_WIDTH = 500
 OUTCOME_COLUMNS = ("done", "cached", "failed", "skipped")
 
 
@@ -31,7 +32,8 @@ def print_status(study: str | None = None) -> None:
     from rich.table import Table
 
     found = list(islice(invocations(study), SHOWN_INVOCATIONS))
-    console = Console(highlight=False, soft_wrap=True)
+    # as wide as the table: other commands take a run's name, so it is never cut
+    console = Console(highlight=False, soft_wrap=True, width=TABLE_WIDTH)
     if study and not found:
         raise ConfigError(
             f"no study {study!r} has run here; list those that have with: study status"

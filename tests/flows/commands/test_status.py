@@ -114,3 +114,10 @@ def test_texts_of_a_record_are_shown_as_they_are(shown):
         r"  train[/b]:fire:?[2J: [bold]no[/b]\nsmoke: all is well",
         "run what is missing with: study rerun smoke",
     ]
+
+
+@pytest.mark.parametrize("columns", ["60", "20", "1"])
+def test_the_name_of_a_run_is_whole_in_a_narrow_terminal(shown, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    name = run("a-long-name-of-a-study" * 2)
+    assert any(name[:15] in line.split() for line in shown())
