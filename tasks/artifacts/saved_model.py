@@ -81,12 +81,9 @@ class SavedModel:
         """
         import torch
 
-        expected = f"float32 (n{''.join(f', {size}' for size in self.inputs)})"
-        if not isinstance(batch, np.ndarray):
-            raise ValueError(f"{self.name} takes an array {expected}, not {type(batch).__name__}")
-        if batch.dtype != np.float32 or batch.shape[1:] != self.inputs or not batch.ndim:
-            given = f"{batch.dtype} {batch.shape}"
-            raise ValueError(f"{self.name} takes an array {expected}, not {given}")
+        if (found := self._wrong_input(batch)) is not None:
+            expected = f"float32 (n{''.join(f', {size}' for size in self.inputs)})"
+            raise ValueError(f"{self.name} takes an array {expected}, not {found}")
         if not len(batch):
             return np.zeros((0, *self.outputs), np.float32)
         try:
@@ -97,6 +94,25 @@ class SavedModel:
             given = f"{result.dtype} {tuple(result.shape)}"
             raise ValueError(f"{self.name} returned {given} for {len(batch)} images")
         return result.detach().numpy().copy()
+
+    def _wrong_input(self, batch: object) -> str | None:
+        """What is given instead of a batch, and how to convert it; None for a batch."""
+        if not isinstance(batch, np.ndarray):
+            ways = {"list": "np.asarray(batch, 'float32')", "Tensor": "batch.float().numpy()"}
+            given = type(batch).__name__
+            return f"{given}; convert it: {ways[given]}" if given in ways else given
+        if batch.dtype == np.float32 and batch.shape[1:] == self.inputs and batch.ndim:
+            return None
+        steps = ""
+        if batch.shape[1:] == self.inputs[1:] and self.inputs[0] == 1:
+            steps = "[:, None]"  # images without a channel
+        elif batch.shape[1:] != self.inputs or not batch.ndim:
+            return f"{batch.dtype} {batch.shape}"
+        if batch.dtype != np.float32:
+            steps += ".astype('float32')"
+        if batch.dtype == np.uint8 and len(self.inputs) == 3:
+            steps += " / 255"  # greys are in [0, 1]
+        return f"{batch.dtype} {batch.shape}; convert it: batch{steps}"
 
 
 def load_saved_model(name: str, sizes: Mapping[str, int], read: ReadFile) -> SavedModel:

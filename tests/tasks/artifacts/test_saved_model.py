@@ -8,6 +8,7 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+import torch
 
 from models.exported.program import Program
 from models.exported.schema import ProgramError
@@ -111,10 +112,25 @@ def test_a_model_that_mlflow_loaded_before_is_loaded(saved):
 def test_a_batch_of_another_type_or_shape_is_an_error_in_one_line(model):
     expected = r"^encoder takes an array float32 \(n, 1, 6, 6\), not "
     for batch, given in [
-        (np.zeros((2, *INPUTS)), r"float64 \(2, 1, 6, 6\)$"),
-        (np.zeros(INPUTS, np.float32), r"float32 \(1, 6, 6\)$"),
+        (np.zeros((2, *INPUTS)), r"float64 \(2, 1, 6, 6\); convert it: batch.astype\('float32'\)$"),
+        (
+            np.zeros((2, *INPUTS), np.uint8),
+            r"uint8 \(2, 1, 6, 6\); convert it: batch.astype\('float32'\) / 255$",
+        ),
+        (
+            np.zeros((500, 6, 6), np.float32),
+            r"float32 \(500, 6, 6\); convert it: batch\[:, None\]$",
+        ),
+        (
+            np.zeros((2, 6, 6), np.uint8),
+            r"uint8 \(2, 6, 6\); convert it: batch\[:, None\].astype\('float32'\) / 255$",
+        ),
+        (np.zeros((2, 7, 7), np.float32), r"float32 \(2, 7, 7\)$"),
+        (np.zeros((), np.float32), r"float32 \(\)$"),
         (np.float32(1), "float32$"),
-        ([[1.0]], "list$"),
+        (None, "NoneType$"),
+        ([[1.0]], r"list; convert it: np.asarray\(batch, 'float32'\)$"),
+        (torch.zeros(2, *INPUTS), r"Tensor; convert it: batch.float\(\).numpy\(\)$"),
     ]:
         with pytest.raises(ValueError, match=expected + given):
             model.predict(batch)
