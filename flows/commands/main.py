@@ -1,5 +1,6 @@
 """The ``study`` command. A command's file imports engines only when the command runs."""
 
+import errno
 import sys
 import warnings
 from collections.abc import Callable
@@ -21,12 +22,15 @@ from flows.commands.ui import ui
 from models.specs import ConfigError
 from tasks.system.folders import DiskError, disk_errors
 from tasks.system.user_warnings import (
+    one_line,
     open_missing_streams,
     printable,
     say,
     show_warning,
     silence,
 )
+
+NOT_PERMITTED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,6 +74,12 @@ def main() -> None:
         sys.exit(1)
     except (ConnectionError, DiskError) as error:  # MLflow's, or of the disk
         say(f"study: {printable(str(error))}", error=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in NOT_PERMITTED:
+            raise
+        place = one_line(str(error.filename or "a file"))
+        say(f"study: {place}: {error.strerror}; check STUDY_HOME", error=True)
         sys.exit(1)
 
 

@@ -19,7 +19,7 @@ from tasks.artifacts.saved_model import (
 )
 from tasks.system.addresses import without_credentials
 from tasks.system.files import read_regular_file
-from tasks.tracking.client import connect, known_addresses
+from tasks.tracking.client import client_to_read, known_addresses
 from tasks.tracking.config import path_of, tracking_uri
 
 UNKNOWN_CODES = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
@@ -32,7 +32,12 @@ def load_model(name: str) -> SavedModel:
     data. Raises ConfigError if there is no such model, or its files are not those that
     ``save_model`` writes.
     """
-    client = connect()
+    with client_to_read() as client:
+        return load_logged_files(name, _location(client, name), client)
+
+
+def _location(client: MlflowClient, name: str) -> str:
+    """The address of a registered model's files. Raises ConfigError if there is no such model."""
     unknown = ConfigError(
         f"no model {name!r} in MLflow; `study register` makes them, as NAME@ALIAS"
     )
@@ -45,15 +50,14 @@ def load_model(name: str) -> SavedModel:
     try:
         if at:
             number = client.get_model_version_by_alias(registered, alias).version
-        location = client.get_model_version_download_uri(registered, str(number))
+        return str(client.get_model_version_download_uri(registered, str(number)))
     except MlflowException as error:
         if error.error_code not in UNKNOWN_CODES:
             raise
         raise unknown from None
-    return load_logged_files(name, location)
 
 
-def load_logged_files(name: str, location: str) -> SavedModel:
+def load_logged_files(name: str, location: str, client: MlflowClient | None = None) -> SavedModel:
     """The model whose files are at this address in the artifact store, checked and loaded.
 
     ``name`` is for messages. Raises RefusedModelError if the files are missing or not those that
@@ -63,7 +67,7 @@ def load_logged_files(name: str, location: str) -> SavedModel:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
     from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 
-    if not known_addresses(MlflowClient(tracking_uri())).include(location):
+    if not known_addresses(client or MlflowClient(tracking_uri())).include(location):
         where = "STUDY_HOME, in a folder of an experiment, on the tracking server, in artifact_root"
         raise _refused(name, location, f"is in none of these: {where}")
     if (path := path_of(location)) is not None:

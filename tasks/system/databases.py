@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from itertools import count
 from pathlib import Path
 
@@ -36,6 +36,23 @@ def known_revisions(scripts: Path) -> set[str]:
         for script in scripts.glob("*.py")
         if (found := REVISION.search(script.read_text(encoding="utf-8")))
     }
+
+
+def copy_database(path: Path, target: Path) -> None:
+    """Copy a database that cannot be written, as another process has left it or writes it.
+
+    Raises sqlite3.Error.
+    """
+    # without side files SQLite opens one in WAL mode only if it is told that nobody writes it
+    for mode in ("mode=ro", "mode=ro&immutable=1"):
+        address = f"{path.absolute().as_uri()}?{mode}"
+        with (
+            suppress(sqlite3.OperationalError) if mode == "mode=ro" else nullcontext(),
+            closing(sqlite3.connect(address, uri=True)) as source,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
+            return
 
 
 def set_aside(path: Path) -> Path:

@@ -1,8 +1,11 @@
 """The client of MLflow's tracking store, and searches and deletions that several modules use."""
 
+import os
 import re
 import shlex
 import sqlite3
+import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -20,7 +23,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from tasks.system.addresses import without_credentials
-from tasks.system.databases import SIDE_FILES, known_revisions, set_aside
+from tasks.system.databases import SIDE_FILES, copy_database, known_revisions, set_aside
 from tasks.system.folders import disk_reason, study_home
 from tasks.system.locks import mlflow_lock
 from tasks.system.validation import shown
@@ -126,6 +129,8 @@ def _reason(cause: BaseException) -> str:
     """The reason of an error in one line, with the server or the file that it comes from."""
     uri = tracking_uri()
     text = str(cause).strip() or type(cause).__name__
+    if isinstance(cause, OSError) and cause.filename and cause.strerror:
+        text = f"{cause.filename}: {cause.strerror}"
     said = without_credentials(text.partition("\n")[0])
     if found := OTHER_VERSION.search(text):
         return _other_version(uri, found[1] or found[2])
@@ -197,6 +202,28 @@ def connect() -> MlflowClient:
                 if path.parent.resolve() == home.resolve():
                     follow_moved_home(database)
     return client
+
+
+@contextmanager
+def client_to_read() -> Iterator[MlflowClient]:
+    """A client that only reads. If STUDY_HOME cannot be written, it reads a copy of the database.
+
+    SQLite and MLflow write to a database to read it.
+    """
+    uri = tracking_uri()
+    path = Path(make_url(uri).database or "") if uri.startswith(SQLITE) else None
+    places = [study_home()] if path is None else [study_home(), path.parent, path]
+    if path is None or not path.exists() or all(os.access(one, os.W_OK) for one in places):
+        yield connect()
+        return
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the copy follows a moved STUDY_HOME, nothing else does
+        copy = Path(folder) / path.name
+        copy_database(path, copy)
+        if path.parent.resolve() == study_home().resolve():
+            with closing(sqlite3.connect(copy)) as database:
+                follow_moved_home(database)
+        yield MlflowClient(f"{SQLITE}{copy}")
 
 
 def _create_database(uri: str) -> None:

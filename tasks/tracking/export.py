@@ -15,7 +15,7 @@ from tasks.tracking.client import (
     KIND_TAG,
     TrackingError,
     check_address,
-    connect,
+    client_to_read,
     find_run,
     known_addresses,
     tracking_errors,
@@ -43,8 +43,7 @@ def export_run(wanted: str, folder: Path) -> list[Path]:
         gathered, downloaded = Path(temporary) / "gathered", Path(temporary) / "downloaded"
         (gathered / "figures").mkdir(parents=True)
         downloaded.mkdir()
-        with tracking_errors("cannot be read"):
-            client = connect()
+        with tracking_errors("cannot be read"), client_to_read() as client:
             run = find_run(client, wanted)
             check_address(known_addresses(client), f"the run {wanted!r}", run.info.artifact_uri)
             _write_values(client, run, gathered)

@@ -1,5 +1,6 @@
 """Locks between real processes."""
 
+import errno
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -8,7 +9,13 @@ import pytest
 from filelock import FileLock
 
 from tasks.cache.module_code import ROOT
-from tasks.system.locks import is_held, mlflow_entry_lock, mlflow_lock, try_lock
+from tasks.system.locks import (
+    invocation_lock,
+    is_held,
+    mlflow_entry_lock,
+    mlflow_lock,
+    try_lock,
+)
 
 HOLDER = """
 import sys
@@ -75,3 +82,19 @@ def test_a_lock_is_held_while_its_holder_has_it(home):
     with FileLock(path):
         assert is_held(path)
     assert not is_held(path)
+
+
+def test_whether_a_lock_is_held_is_known_where_its_file_cannot_be_written(home, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    home.mkdir(parents=True)
+    with other_process() as (process, _):
+        with monkeypatch.context() as patch:
+            patch.setattr(FileLock, "acquire", refuse)
+            assert is_held(Path(mlflow_lock().lock_file))
+        assert is_held(Path(mlflow_lock().lock_file))
+        process.communicate()
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    assert not is_held(Path(mlflow_lock().lock_file))
+    assert not is_held(Path(invocation_lock().lock_file))  # there is no such file
