@@ -166,7 +166,7 @@ def known_addresses(client: MlflowClient) -> KnownAddresses:
     Folders of experiments too if their database is a file: nobody else writes to it.
     """
     root = artifact_root() or ""
-    addresses = [str(study_home()), root]
+    addresses = [study_home().as_uri(), root]
     if tracking_uri().startswith(SQLITE):
         addresses += [one.artifact_location for one in _all_pages(client.search_experiments)]
     paths = [resolved_path(address) for address in addresses if address]

@@ -145,8 +145,9 @@ def path_of(address: str) -> Path | None:
 
     if address.startswith("file:"):
         is_here = urlsplit(address).netloc in {"", "localhost"}
-        return Path(local_file_uri_to_path(address)) if is_here else None
-    return None if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address) else Path(address)
+    else:  # a path, in which MLflow replaces %20, too
+        is_here = not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address)
+    return Path(local_file_uri_to_path(address)) if is_here else None
 
 
 def resolved_path(address: str) -> Path | None:

@@ -4,6 +4,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from models.specs import ConfigError
 from tasks.artifacts.saved_model import RefusedModelError
 from tasks.registry.load import load_logged_files, load_model
 from tasks.registry.register import register_model
+from tasks.tracking.client import connect
+from tasks.tracking.config import artifact_root
 from tests.saved_models import ATTACKS, INPUTS
 
 NAME = "latent-study-made-encoder"
@@ -36,6 +39,22 @@ def test_a_model_is_loaded_by_alias_or_version(registered):
     assert found.shape == (4, 3)
     for name in (f"{NAME}/1", f"models:/{NAME}@d5"):
         assert (load_model(name).predict(batch) == found).all()
+
+
+@pytest.mark.parametrize("name", ["a%20b", "a b", "100%", "a#b", "%2e%2e"])
+def test_a_model_is_loaded_below_a_home_of_any_name(
+    name, new_database, saved_once, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("STUDY_HOME", str(tmp_path / name / "results"))
+    (tmp_path / name / "results").mkdir(parents=True)
+    shutil.copy(new_database, tmp_path / name / "results" / "mlflow.db")
+    client = connect()
+    experiment = client.create_experiment("made", f"{artifact_root()}/made")
+    model = client.create_logged_model(experiment, name="encoder")
+    client.log_model_artifacts(model.model_id, str(saved_once))
+    location = client.get_logged_model(model.model_id).artifact_location
+    for address in (location, unquote(location.removeprefix("file://")).replace("%", "%25")):
+        assert load_logged_files("encoder", address).inputs == INPUTS
 
 
 def test_a_model_is_loaded_right_after_its_home_was_moved(registered, home, monkeypatch, tmp_path):
