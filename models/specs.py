@@ -22,6 +22,15 @@ def largest_budget(budgets: Sequence[LabelBudget]) -> LabelBudget:
     return max(budgets, key=lambda n: math.inf if n == "all" else n)
 
 
+def distinct_budgets(budgets: Sequence[LabelBudget], n_train: int | None) -> list[LabelBudget]:
+    """The label budgets that differ with this many training images, None or 0 if not known.
+
+    One of all images or more is "all".
+    """
+    found = ["all" if n != "all" and n_train and n >= n_train else n for n in budgets]
+    return list(dict.fromkeys(found))
+
+
 class ConfigError(ValueError):
     """An unusable configuration; the message says what to change."""
 

@@ -106,9 +106,9 @@ def _transfer_classifiers(config: StudyConfig, seed: int) -> list[ClassifierTask
         _classifier(config, seed, scenario=scenario, trained=part, label_budget=budget)
         for scenario in chosen.scenarios
         for part in UPDATED_PART.get(scenario, ())
-        for budget in chosen.label_budgets
+        for budget in config.label_budgets
     ]
-    largest = {"label_budget": largest_budget(chosen.label_budgets)}
+    largest = {"label_budget": largest_budget(config.label_budgets)}
     if "head_only" in chosen.scenarios:
         frozen = _classifier(config, seed, scenario="head_only", trained="head", **largest)
         wanted += [

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.specs import LabelBudget, largest_budget
+from models.specs import LabelBudget, distinct_budgets, largest_budget
 from tasks.analysis import published_results
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
@@ -69,7 +69,7 @@ class Tables(NamedTuple):
         """The classifiers on the study's encoder, in the order of scenarios and label budgets."""
         found, chosen = self.transfer, self.config["transfer"]
         named = [name for name in chosen["scenarios"] if name != "ablation"]
-        budgets = chosen["label_budgets"]
+        budgets = self._label_budgets
         own = (found.depth == chosen["depth"]) & (found.latent_dim == chosen["latent_dim"])
         rows = found[own & found.scenario.isin(named) & found.label_budget.isin(budgets)]
         places = [rows.scenario.map(named.index), rows.label_budget.map(budgets.index)]
@@ -101,20 +101,31 @@ class Tables(NamedTuple):
 
     @property
     def _largest_budget(self) -> LabelBudget:
-        return largest_budget(self.config["transfer"]["label_budgets"])
+        return largest_budget(self._label_budgets)
+
+    @property
+    def _label_budgets(self) -> list[LabelBudget]:
+        return distinct_budgets(self.config["transfer"]["label_budgets"], self.n_train)
+
+    @property
+    def too_large_budgets(self) -> list[int]:
+        """The label budgets of the study that are more than its training images."""
+        budgets = self.config.get("transfer", {}).get("label_budgets", [])
+        return [n for n in budgets if n != "all" and self.n_train and n > self.n_train]
 
 
 def make_tables(groups: Groups, config: Config) -> Tables:
     """The tables of all entries; a group that is missing gives an empty table."""
     from pandas import DataFrame
 
-    models, transfer = model_rows(groups), transfer_rows(groups.get("transfer", []))
+    n_train = groups["data"][0].result["n_train"] if groups.get("data") else 0
+    models, transfer = model_rows(groups), transfer_rows(groups.get("transfer", []), n_train)
     return Tables(
         DataFrame(models, columns=None if models else [*MODEL_CHOICES, "seed"]),
         DataFrame(transfer, columns=None if transfer else [*CLASSIFIER_CHOICES, "seed"]),
         means_over_pairs(interpolation_rows(groups.get("interpolate", []))),
         config,
-        groups["data"][0].result["n_train"] if groups.get("data") else 0,
+        n_train,
     )
 
 
@@ -153,19 +164,25 @@ def model_rows(groups: Groups) -> list[Row]:
     return rows
 
 
-def transfer_rows(entries: Iterable[Entry]) -> list[Row]:
-    """One row per classifier; those that repeat the written study have its published losses."""
-    rows = []
+def transfer_rows(entries: Iterable[Entry], n_train: int = 0) -> list[Row]:
+    """One row per classifier; those that repeat the written study have its published losses.
+
+    A label budget of all ``n_train`` images or more is "all". Classifiers that differ in nothing
+    else are equal, so one row stands for them.
+    """
+    rows: dict[tuple[object, ...], Row] = {}
     for entry in entries:
         row = entry.result["architecture"] | entry.result["spec"]
         row = {name: row[name] for name in [*CLASSIFIER_CHOICES, "seed"]}
+        (row["label_budget"],) = distinct_budgets([row["label_budget"]], n_train)
         as_reported = (row["scenario"], row["label_budget"]) == ("as_reported", "all")
         if as_reported and entry.result["dataset"] == "mnist":
             row["reported_train_loss"] = published_results.TRANSFER_TRAIN_LOSS[row["trained"]]
             row["reported_test_loss"] = published_results.TRANSFER_TEST_LOSS[row["trained"]]
+        choices = tuple(row[name] for name in [*CLASSIFIER_CHOICES, "seed"])
         row |= entry.result["metrics"]
-        rows.append(row | {"seconds": entry.seconds, "key": entry.key})
-    return rows
+        rows.setdefault(choices, row | {"seconds": entry.seconds, "key": entry.key})
+    return list(rows.values())
 
 
 def interpolation_rows(entries: Iterable[Entry]) -> list[Row]:
@@ -185,5 +202,5 @@ def means_over_pairs(rows: list[Row]) -> "DataFrame":
         return table
     sizes_of_seed = table.groupby("seed").latent_dim.transform("nunique")
     sizes_of_pair = table.groupby(["seed", "from", "to"]).latent_dim.transform("nunique")
-    compared = table[sizes_of_pair == sizes_of_seed]
+    compared = table[sizes_of_pair == sizes_of_seed].drop(columns=["from", "to"])
     return compared.groupby(["latent_dim", "seed"], as_index=False).mean(numeric_only=True)

@@ -4,13 +4,17 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.analysis.claims import judge_claims
 from tasks.analysis.summaries import headline_metrics, summaries
-from tasks.analysis.tables import Config, Groups, make_tables
+from tasks.analysis.tables import Config, Groups, interpolation_rows, make_tables
 from tasks.cache.canonical import JsonObject
 from tasks.cache.provenance import mixed_releases
 from tasks.reporting.page import PAGE, pictured_seed, render
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def write_report(
@@ -23,6 +27,9 @@ def write_report(
 ) -> JsonObject:
     """Write tables as CSV, figures, verdicts as JSON, and the page that shows all of them.
 
+    ``models.csv`` has one row per autoencoder, ``transfer.csv`` one per classifier,
+    ``interpolation.csv`` one per autoencoder and pair of labels.
+
     ``groups`` holds the finished entries by the name of their step. The page lists ``failures``,
     and the reason for each section that the dataset does not allow, by name in ``left_out``.
     ``command`` repeats the study. Returns the headline metrics and the verdicts as JSON data.
@@ -30,10 +37,12 @@ def write_report(
     from tasks.reporting.figures import draw_figures
 
     tables = make_tables(groups, config)
-    for name in ("models", "transfer", "interpolation"):
-        getattr(tables, name).drop(columns="key", errors="ignore").to_csv(
-            folder / f"{name}.csv", index=False
-        )
+    for name, table in (
+        ("models", tables.models),
+        ("transfer", tables.transfer),
+        ("interpolation", walk_rows(groups)),
+    ):
+        table.drop(columns="key", errors="ignore").to_csv(folder / f"{name}.csv", index=False)
     verdicts = judge_claims(tables)
     draw_figures(folder, groups, tables)
     page = render(
@@ -46,6 +55,7 @@ def write_report(
         **reference_losses(groups),
         groups=groups,
         tables=summaries(tables),
+        too_large_budgets=tables.too_large_budgets,
         seeds=config["seeds"],
         pictured_seed=pictured_seed(groups, config["seeds"]),
         verdicts=verdicts,
@@ -60,6 +70,13 @@ def write_report(
     found = [verdict.model_dump(mode="json") for verdict in verdicts]
     (folder / "verdicts.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     return {"metrics": headline_metrics(tables), "verdicts": found}
+
+
+def walk_rows(groups: Groups) -> "DataFrame":
+    """One row per autoencoder and pair of labels."""
+    from pandas import DataFrame
+
+    return DataFrame(interpolation_rows(groups.get("interpolate", [])))
 
 
 def reference_losses(groups: Groups) -> dict[str, float]:

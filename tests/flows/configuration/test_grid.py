@@ -42,6 +42,20 @@ def test_scenarios_have_every_budget_and_the_rest_the_largest():
     assert "ablation" not in {scenario for scenario, budget in counted if budget != "all"}
 
 
+def test_budgets_of_all_images_and_more_are_one():
+    budgets = "transfer.label_budgets=[100, 60000, 70000, all]"
+    assert trained(("transfer",), budgets) == trained(
+        ("transfer",), "transfer.label_budgets=[100, all]"
+    )
+    _, found = trained(("interpolation", "transfer"), "transfer.label_budgets=[70000]")
+    assert {one.spec.label_budget for one in found} == {"all"}
+    _, limited = trained(("transfer",), "dataset.train_limit=500", budgets)
+    assert {one.spec.label_budget for one in limited} == {100, "all"}
+    own = ["dataset={name: folder, path: /images}", budgets]
+    _, unknown = trained(("transfer",), *own)  # until the files are read
+    assert {one.spec.label_budget for one in unknown} == {100, 60000, 70000, "all"}
+
+
 def test_the_ablation_is_every_combination_on_one_encoder():
     _, found = trained(("transfer",), "transfer.scenarios=[ablation]")
     cells = {(one.spec.output, one.spec.optimizer, one.spec.trained) for one in found}

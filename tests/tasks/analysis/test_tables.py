@@ -12,3 +12,8 @@ def test_latent_sizes_are_compared_by_the_pairs_that_all_of_them_have():
     assert found[20, 0] == found[100, 0] == 0.5
     assert found[20, 1] == (0.2 + 0.4) / 2
     assert means_over_pairs([]).empty
+
+
+def test_labels_are_not_averaged():
+    found = means_over_pairs([walk(20, 1, 0.5), walk(20, 2, 0.9)])
+    assert list(found.columns) == ["latent_dim", "seed", "sharpness"]

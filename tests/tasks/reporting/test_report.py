@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tasks.reporting.report import provenance_summary, reference_losses, write_report
+from tasks.analysis.summaries import summaries
+from tasks.analysis.tables import make_tables
+from tasks.reporting.report import (
+    provenance_summary,
+    reference_losses,
+    walk_rows,
+    write_report,
+)
 from tests.tasks.reporting.conftest import CONFIG
 
 
@@ -51,6 +58,54 @@ def test_tables_and_verdicts_are_written_beside_the_page(tmp_path, groups):
     assert len(pd.read_csv(tmp_path / "report" / "transfer.csv")) == len(groups["transfer"])
     written = json.loads((tmp_path / "report" / "verdicts.json").read_text())
     assert written == found["verdicts"]
+
+
+def test_walks_are_one_row_per_pair_with_its_labels(groups):
+    walks = [
+        groups["train"][0].model_copy(
+            update={
+                "result": {
+                    "parameters": {"from": 0, "to": to, "latent_dim": 2, "seed": 0},
+                    "metrics": {"sharpness": to / 10},
+                }
+            }
+        )
+        for to in (1, 2)
+    ]
+    found = make_tables(groups | {"interpolate": walks}, CONFIG).interpolation
+    assert found.sharpness.tolist() == [pytest.approx(0.15)]
+    assert not {"from", "to"} & set(found)
+    rows = walk_rows({"interpolate": walks})
+    assert rows[["from", "to"]].to_numpy().tolist() == [[0, 1], [0, 2]]
+
+
+def test_a_label_budget_above_the_number_of_images_is_all_of_them_once(tmp_path, groups):
+    of_all = [
+        entry for entry in groups["transfer"] if entry.result["spec"]["label_budget"] == "all"
+    ]
+    more = [
+        entry.model_copy(
+            update={
+                "result": entry.result | {"spec": entry.result["spec"] | {"label_budget": 9}},
+                "key": f"9{entry.key}",
+            }
+        )
+        for entry in of_all
+    ]
+    transfer = CONFIG["transfer"]
+    config = CONFIG | {"transfer": transfer | {"label_budgets": [4, 9, "all"]}}
+    expected = make_tables(groups, CONFIG)
+    found = make_tables(groups | {"transfer": groups["transfer"] + more}, config)
+    assert summaries(found) == summaries(expected)
+    assert (found.too_large_budgets, expected.too_large_budgets) == ([9], [])
+    alone = CONFIG | {"transfer": transfer | {"label_budgets": [4, 9]}}
+    others = [entry for entry in groups["transfer"] if entry not in of_all]
+    kept = make_tables(groups | {"transfer": others + more}, alone)
+    assert kept.scenarios.label_budget.tolist() == expected.scenarios.label_budget.tolist()
+    (tmp_path / "report").mkdir()
+    write_report(tmp_path / "report", config, groups, [], {}, "study run made")
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "There are 8 training images, so 9 labels are all of them." in page
 
 
 def test_a_report_of_failures_only_says_what_is_missing(tmp_path):

@@ -4,6 +4,7 @@ import errno
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
