@@ -49,7 +49,8 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
             )
     content = read_yaml(path, "study file")
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold keys and values, not {type(content).__name__}")
+        given = "it is empty" if content is None else f"not {type(content).__name__}"
+        raise ConfigError(f"{path} must hold keys and values, {given}")
     content.setdefault("name", path.stem)
     _make_absolute(content, path.parent)
     for override in overrides or []:

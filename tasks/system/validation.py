@@ -11,6 +11,7 @@ PLAIN_WORDS = {
     "model_type": "should hold keys and values",
     "model_attributes_type": "should hold keys and values",
     "missing": "is missing",
+    "extra_forbidden": "is no key that is known",
 }
 PAIR = "should be a pair, like [3, 5]"
 

@@ -73,6 +73,8 @@ def read_yaml(path: Path, what: str) -> Any:
         ) from None
     except OSError as error:
         raise ConfigError(f"cannot read the {what} {str(path)!r}: {error.strerror}") from None
+    if "\0" in text:  # as in UTF-16 without its mark
+        raise ConfigError(f"cannot read the {what} {str(path)!r}: save it as utf-8 (it holds NUL)")
     try:
         return parse_yaml(text)
     except ValueError as error:

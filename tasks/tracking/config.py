@@ -78,8 +78,8 @@ def _read_config() -> MlflowConfig:
                 return MlflowConfig.model_validate(read_yaml(path, "file") or {})
             except ValidationError as error:
                 first = error.errors()[0]
-                key = dotted_key(first)
-                raise ConfigError(f"{path}: {key}: {plain_message(first)}") from None
+                place = ": ".join(part for part in (str(path), dotted_key(first)) if part)
+                raise ConfigError(f"{place}: {plain_message(first)}") from None
     return MlflowConfig()
 
 

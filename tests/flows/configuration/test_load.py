@@ -86,6 +86,15 @@ def test_a_users_file_is_read_and_mistakes_in_it_are_explained(tmp_path):
     path.write_text("- 3\n")
     with pytest.raises(ConfigError, match="must hold keys and values"):
         load_config(str(path))
+    path.write_text("")
+    with pytest.raises(ConfigError, match=r"must hold keys and values, it is empty$"):
+        load_config(str(path))
+    path.write_text("seeds: [0]\nseeds: [1]\n")
+    with pytest.raises(ConfigError, match=r'the key "seeds" is given twice, line 2, column 1$'):
+        load_config(str(path))
+    path.write_bytes(b"name: caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml': save it as utf-8 \(.* at byte 9\)$"):
+        load_config(str(path))
     with pytest.raises(ConfigError, match="cannot read"):
         load_config(str(tmp_path / "none.yaml"))
     with pytest.raises(ConfigError, match="no study named 'mnits'; did you mean 'mnist'"):

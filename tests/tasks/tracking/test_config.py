@@ -31,6 +31,24 @@ def test_a_bad_file_is_one_line_that_names_it(written, text):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"- 3", r"mlflow\.yaml: should hold keys and values$"),
+        (b"uri: x", r"mlflow\.yaml: uri: is no key that is known$"),
+        (b"ui: {port: 1, port: 2}", 'the key "port" is given twice, line 1, column 15$'),
+        (b"tracking_uri: caf\xe9\n", r"mlflow\.yaml': save it as utf-8 \(.* at byte 17\)$"),
+        ("ui: {}\n".encode("utf-16"), r"mlflow\.yaml': save it as utf-8 \("),
+        ("ui: {}\n".encode("utf-16le"), r"mlflow\.yaml': save it as utf-8 \(it holds NUL\)$"),
+    ],
+)
+def test_a_bad_file_is_named_with_what_is_wrong(written, tmp_path, content, message):
+    (tmp_path / "mlflow.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        mlflow_config()
+    assert "\n" not in str(caught.value)
+
+
 def test_the_environment_wins_over_the_file_and_the_file_over_the_default(
     written, home, monkeypatch
 ):
