@@ -11,6 +11,7 @@ from models.specs import ConfigError
 StudyArgument = Annotated[
     str, typer.Argument(help=f"One of {', '.join(shipped_studies())}, or the path of a YAML file.")
 ]
+RAN_STUDY = "Name of a study that has run here, or its YAML file"
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),

@@ -5,17 +5,20 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.options import RAN_STUDY
+from flows.configuration.load import name_of_study
 from models.specs import ConfigError
 from tasks.system.user_warnings import one_line
 
 
 def register(
-    study: Annotated[str, typer.Argument(help="Name of a study that ran here.")] = "digits",
+    study: Annotated[str, typer.Argument(help=f"{RAN_STUDY}.")] = "digits",
 ) -> None:
     """Register the best models of each latent size on a study's dataset in MLflow."""
     from tasks.registry.register import register_best
     from tasks.tracking.client import connect, tracking_errors
 
+    study = name_of_study(study)
     try:
         with tracking_errors("did not register"):
             found = register_best(connect(), study)

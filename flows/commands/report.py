@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.options import StudyArgument
-from flows.configuration.load import load_config, recorded_config
+from flows.commands.options import RAN_STUDY
+from flows.configuration.load import (
+    load_config,
+    name_of_study,
+    recorded_config,
+    shipped_studies,
+)
 from flows.configuration.study_config import StudyConfig
 from models.specs import ConfigError, TrainingRecipe
 from tasks.system.folders import report_path, study_home
@@ -22,7 +27,7 @@ SHOWN_RUNS = 4
 
 
 def report(
-    study: StudyArgument = "digits",
+    study: Annotated[str, typer.Argument(help=f"{RAN_STUDY}.")] = "digits",
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -33,16 +38,24 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
 ) -> None:
     """Print the path of a study's report, or write a report that compares two studies."""
-    if compare is not None:
-        page = compare_reports(*compare)
-    else:
-        page = report_path(load_config(study).name)
+    page = compare_reports(*compare) if compare is not None else _report_of(study)
     if not page.exists():
-        typer.echo(f"study: no report at {page}; make it with: study run {study}", err=True)
+        command = "rerun" if study == page.parent.name and study not in shipped_studies() else "run"
+        typer.echo(f"study: no report at {page}; make it with: study {command} {study}", err=True)
         sys.exit(1)
     typer.echo(page)
     if show:
         webbrowser.open(page.as_uri())
+
+
+def _report_of(study: str) -> Path:
+    """The report of a study that ran here, that is shipped, or of a file. Raises ConfigError."""
+    from tasks.execution.invocations import records
+
+    name = name_of_study(study)
+    if name == study and next(records(name), None) is None:
+        name = load_config(study).name  # or the error that says which studies there are
+    return report_path(name)
 
 
 def compare_reports(first: str, second: str) -> Path:
@@ -52,6 +65,7 @@ def compare_reports(first: str, second: str) -> Path:
     """
     from tasks.reporting.comparison import write_comparison
 
+    first, second = name_of_study(first), name_of_study(second)
     sides = [_compared_study(name) for name in (first, second)]
     folder = study_home() / "reports" / "compare" / f"{first}-{second}"
     return write_comparison(folder, *sides)

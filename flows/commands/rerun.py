@@ -5,14 +5,15 @@ from typing import Annotated
 
 import typer
 
-from flows.configuration.load import recorded_config
+from flows.commands.options import RAN_STUDY
+from flows.configuration.load import name_of_study, recorded_config
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from models.specs import ConfigError
 
 
 def rerun(
     study: Annotated[
-        str | None, typer.Argument(help="Name of a study that has run; default: the latest one.")
+        str | None, typer.Argument(help=f"{RAN_STUDY}; default: the latest one.")
     ] = None,
     task: Annotated[
         list[str] | None,
@@ -29,7 +30,7 @@ def rerun(
     """
     from flows.launch import launch
 
-    config, sections = latest_invocation(study)
+    config, sections = latest_invocation(None if study is None else name_of_study(study))
     launch(config, sections, force=matching_tasks(task or [], config, sections))
 
 

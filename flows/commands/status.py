@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.options import RAN_STUDY
+from flows.configuration.load import name_of_study
 from models.specs import ConfigError
 from tasks.execution.invocations import DIED, Invocation, invocations
 from tasks.system.user_warnings import one_line
@@ -18,9 +20,11 @@ TABLE_WIDTH = 500
 OUTCOME_COLUMNS = ("done", "cached", "failed", "skipped")
 
 
-def status(study: Annotated[str | None, typer.Argument(help="Only this study.")] = None) -> None:
+def status(
+    study: Annotated[str | None, typer.Argument(help=f"{RAN_STUDY}; default: all studies.")] = None,
+) -> None:
     """Show past invocations: when they ran, how they ended, what failed."""
-    print_status(study)
+    print_status(None if study is None else name_of_study(study))
 
 
 def print_status(study: str | None = None) -> None:

@@ -15,6 +15,7 @@ from tasks.system.validation import cut, dotted_key, is_part_of_pair, plain_mess
 from tasks.system.yaml_files import parse_yaml, read_yaml
 
 SHIPPED = Path(__file__).parent / "studies"
+STUDY_FILES = {".yaml", ".yml"}
 SHOWN_MISTAKES = 20
 EXAMPLE = "like [1, 2]"  # of a list, in errors; better ones for keys with other values:
 EXAMPLES = {
@@ -40,7 +41,7 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
     path = SHIPPED / f"{study}.yaml"
     if study not in shipped_studies():
         path = Path(study)
-        if path.suffix not in {".yaml", ".yml"}:
+        if path.suffix not in STUDY_FILES:
             near = difflib.get_close_matches(study, shipped_studies(), n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigError(
@@ -56,12 +57,33 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
     for override in overrides or []:
         _override(content, override)
     _make_absolute(content, Path())
+    _check_name(content["name"], path)
     try:
         return StudyConfig.model_validate(content)
     except ValidationError as error:
         lines = _explain_all(error)
         more = [f"and {len(lines) - SHOWN_MISTAKES} more"] if len(lines) > SHOWN_MISTAKES else []
         raise ConfigError("\n".join(lines[:SHOWN_MISTAKES] + more)) from None
+
+
+def name_of_study(study: str) -> str:
+    """The name of a study that is given by its name or its YAML file. Raises ConfigError."""
+    is_file = Path(study).suffix in STUDY_FILES and Path(study).is_file()
+    return load_config(study).name if is_file else study
+
+
+def _check_name(name: object, path: Path) -> None:
+    """Raise ConfigError for the name of a shipped study in another file than its own.
+
+    Both would have one report, one experiment in MLflow, and one list of runs.
+    """
+    shipped = {one.casefold() for one in shipped_studies()}
+    is_own = path.resolve().parent == SHIPPED.resolve() and path.stem == name
+    if isinstance(name, str) and name.casefold() in shipped and not is_own:
+        raise ConfigError(
+            f"name: {name!r} is a shipped study, whose report and experiment {path.name} would "
+            f"share; choose another name, like {f'my-{name}'!r}"
+        )
 
 
 def recorded_config(config: dict[str, object], run: str, study: str) -> StudyConfig:

@@ -52,6 +52,30 @@ def test_the_path_of_a_report_is_printed_and_opened_on_request(capsys, monkeypat
     assert opened == [page.as_uri()]
 
 
+def test_a_study_that_ran_here_is_named_as_in_study_status_or_by_its_file(capsys, tmp_path):
+    path = tmp_path / "file.yaml"
+    path.write_text("name: mine\n")
+    with pytest.raises(ConfigError, match="no study named 'mine'; "):
+        report("mine")
+    InvocationLog("mine", {}, []).end("FAILED", "")
+    for given, command in (("mine", "study rerun mine"), (str(path), f"study run {path}")):
+        with pytest.raises(SystemExit):
+            report(given)
+        assert capsys.readouterr().err.endswith(f"make it with: {command}\n")
+    report_path("mine").parent.mkdir(parents=True)
+    report_path("mine").touch()
+    report("mine")
+    report(str(path))
+    assert capsys.readouterr().out == f"{report_path('mine')}\n" * 2
+
+
+def test_studies_are_compared_by_their_files(tmp_path):
+    path = tmp_path / "file.yaml"
+    path.write_text("name: mine\n")
+    with pytest.raises(ConfigError, match="'mine': no study or run has this name"):
+        compare_reports(str(path), "smoke")
+
+
 def test_a_study_is_its_newest_invocation_that_trained_and_ended():
     oldest = run("a")
     run()  # nothing was trained

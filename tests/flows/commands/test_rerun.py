@@ -1,6 +1,8 @@
 import pytest
 
+from flows.commands.register import register
 from flows.commands.rerun import latest_invocation, matching_tasks, rerun
+from flows.commands.status import status
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
 from models.specs import ConfigError
@@ -27,6 +29,24 @@ def test_the_latest_invocation_has_its_settings_and_sections():
     second = run_before("second", "theory")
     assert latest_invocation(None) == (second, ("theory",))
     assert latest_invocation("first") == (first, ("depth_sweep", "transfer"))
+
+
+def test_a_study_is_repeated_listed_and_registered_by_its_file(monkeypatch, tmp_path, capsys):
+    path = tmp_path / "file.yaml"
+    path.write_text("name: mine\n")
+    mine = run_before("mine", "theory")
+    run_before("other", "theory")
+    launched = []
+    monkeypatch.setattr("flows.launch.launch", lambda *given, force: launched.append(given))
+    rerun(str(path))
+    assert launched == [(mine, ("theory",))]
+    status(str(path))
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[:2]] == [
+        "study",
+        "mine",
+    ]
+    with pytest.raises(ConfigError, match="no study 'mine' with a dataset is in MLflow"):
+        register(str(path))
 
 
 def test_patterns_choose_tasks():

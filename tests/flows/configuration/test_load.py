@@ -4,7 +4,14 @@ import time
 
 import pytest
 
-from flows.configuration.load import command_of, load_config, recorded_config, shipped_studies
+from flows.configuration.load import (
+    SHIPPED,
+    command_of,
+    load_config,
+    name_of_study,
+    recorded_config,
+    shipped_studies,
+)
 from flows.configuration.study_config import SECTIONS
 from models.specs import ConfigError
 
@@ -99,6 +106,32 @@ def test_a_users_file_is_read_and_mistakes_in_it_are_explained(tmp_path):
         load_config(str(tmp_path / "none.yaml"))
     with pytest.raises(ConfigError, match="no study named 'mnits'; did you mean 'mnist'"):
         load_config("mnits")
+
+
+@pytest.mark.parametrize("name", ["digits", "Digits", "mnist-as-reported"])
+def test_a_file_has_no_name_of_a_shipped_study(tmp_path, name):
+    path = tmp_path / f"{name}.yaml"
+    path.write_text("seeds: [3]\n")
+    message = rf"^name: '{name}' is a shipped study, .* choose another name, like 'my-{name}'$"
+    with pytest.raises(ConfigError, match=message):
+        load_config(str(path))
+    other = tmp_path / "other.yaml"
+    other.write_text(f"name: {name}\n")
+    with pytest.raises(ConfigError, match=message):
+        load_config(str(other))
+    with pytest.raises(ConfigError, match=message):
+        load_config("smoke", [f"name={name}"])
+    assert load_config(str(path), ["name=mine"]).name == "mine"
+    assert load_config("digits", ["name=mine"]).name == "mine"
+    assert load_config(str(SHIPPED / "digits.yaml")) == load_config("digits")
+
+
+def test_a_study_is_named_by_its_name_or_its_file(tmp_path):
+    path = tmp_path / "file.yml"
+    path.write_text("name: mine\n")
+    assert name_of_study(str(path)) == "mine"
+    assert name_of_study("ran-here") == "ran-here"
+    assert name_of_study("gone.yaml") == "gone.yaml"
 
 
 def test_a_command_names_what_differs_from_the_shipped_study(tmp_path):
