@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from flows.configuration.study_config import Section, StudyConfig
+from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.sections import check_dataset, submit_report, submit_sections
 from models.specs import ConfigError
 from tasks.cache import checkpoints, code_digest, store
@@ -181,15 +181,40 @@ def _changes(step: Step, inputs: Inputs, last: Entry, submitted: Inputs) -> list
         nodes = _nodes(submitted.get(name))
         if name in settings:
             found += [
-                f"{key} {json.dumps(old)} -> {json.dumps(new)}"
+                _changed_setting(key, old, new)
                 for key, old, new in differences(before.get(name), now.get(name), settings[name])
             ]
-        elif all(node.entry for node in nodes):
-            names = [node.planned.name for node in nodes][:3]
-            found.append(f"{name if name == 'dataset' else ', '.join(names) or name} changed")
+        elif nodes and all(node.entry for node in nodes):
+            found += _changed_upstream(name, nodes, before.get(name))
+        elif not nodes and name != "command":  # which follows from settings and sections
+            found.append(f"{name.replace('_', ' ')} changed")
     if last.code_format != code_digest.FORMAT:
         return [*found, "this version compares code in another way"]
     return found + list(code_changes(last.code, step.code))
+
+
+def _changed_setting(key: str, old: object, new: object) -> str:
+    if key != "sections":
+        return f"{key} {json.dumps(old)} -> {json.dumps(new)}"
+    shown = [
+        "all sections" if one == list(SECTIONS) else ", ".join(map(str, leaves(one)))
+        for one in (new, old)
+    ]
+    return f"it shows {shown[0]}, the last one {shown[1]}"
+
+
+def _changed_upstream(name: str, nodes: list[PlanNode], before: object) -> list[str]:
+    """Which upstream tasks are new or have other results than when a task last ran.
+
+    Nothing if there are only fewer of them: what left them out is a reason of its own.
+    """
+    known = {leaf for leaf in leaves(before) if isinstance(leaf, str)}
+    changed = [node for node in nodes if node.entry and node.entry.fingerprint not in known]
+    names = ", ".join(node.planned.name for node in changed[:3])
+    more = f" and {len(changed) - 3} more" if changed[3:] else ""
+    if not changed:
+        return []
+    return [f"{name if name == 'dataset' else names + more} changed"]
 
 
 def code_changes(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:

@@ -6,11 +6,12 @@ import pytest
 from flows.commands.plan import totals
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
-from flows.plan import PlanGraph, code_changes, make_plan
+from flows.plan import PlanGraph, _changes, _with_entries, code_changes, make_plan
 from tasks.cache import code_digest, store
 from tasks.cache.entry import Entry, files_in
 from tasks.cache.provenance import releases_in_keys
 from tasks.execution.invocations import InvocationLog
+from tasks.steps.report import report
 from tasks.steps.theory import theory
 
 
@@ -79,6 +80,37 @@ def finish(key, code, inputs=(), torch="2.15.0"):
     log.task(entry.name, task="theory", key=key, outcome="done")
     log.end("COMPLETED", "")
     return entry
+
+
+def test_the_report_of_one_section_says_that_it_shows_another_section():
+    graph = PlanGraph("smoke")
+    for subject in ("one", "two", "three"):
+        graph.submit(theory, {"subject": subject})
+        made = finish(subject, {})
+        described = made.model_dump() | {"result": {"subject": subject}}
+        graph.nodes[-1].entry = Entry.model_validate(described)
+    one, two, three = graph.nodes
+
+    def reasons(sections, nodes, command="study run smoke", failures=()):
+        given = {
+            "config": {"seeds": [0], "sections": sections},
+            "groups": {"theory": nodes},
+            "command": command,
+            "failures": list(failures),
+        }
+        before = {
+            "config": {"seeds": [0], "sections": list(SECTIONS)},
+            "groups": {"theory": [one.entry.fingerprint, two.entry.fingerprint]},
+            "command": "study run smoke --section theory",
+            "failures": [],
+        }
+        last = one.entry.model_copy(update={"inputs": before, "code": report.code})
+        return _changes(report, _with_entries(given), last, given)
+
+    assert reasons(["theory"], [one]) == ["it shows theory, the last one all sections"]
+    assert reasons(list(SECTIONS), [one, two, three]) == ["theory[three] changed"]
+    assert reasons(list(SECTIONS), [one, two]) == []  # the text of the command alone
+    assert reasons(list(SECTIONS), [one, two], failures=["x"]) == ['failures [] -> ["x"]']
 
 
 def test_damage_is_the_only_reason_where_nothing_changed(config):
