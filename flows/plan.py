@@ -254,13 +254,4 @@ def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> Plan:
     submit_report(graph, config, sections, dict(graph.groups), [])
     plan = graph.plan()
     plan.notes = [*notes, *plan.notes]
-    if "transfer" in sections:
-        plan.notes += _notes_on_budgets(config)
     return plan
-
-
-def _notes_on_budgets(config: StudyConfig) -> Iterator[str]:
-    images = config.most_training_images
-    for budget in config.transfer.label_budgets:
-        if images is not None and budget != "all" and budget > images:
-            yield f"transfer.label_budgets: {budget} is all images, there are at most {images:,}"

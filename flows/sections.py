@@ -78,7 +78,15 @@ def check_dataset(config: StudyConfig, sections: tuple[Section, ...]) -> list[st
         raise ConfigError(str(error)) from None
     if "interpolation" in sections and len(found.classes) > 1:
         config.interpolation.label_pairs(found.classes, found.tested)
-    return found.notes
+    budgets = config.transfer.label_budgets if "transfer" in sections else ()
+    return [
+        *found.notes,
+        *(
+            f"transfer.label_budgets: {budget} means all {found.n_train:,} training images"
+            for budget in budgets
+            if budget != "all" and budget > found.n_train
+        ),
+    ]
 
 
 def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section, str]:
@@ -110,7 +118,7 @@ def submit_experiments(
     of_dataset = {"dataset": config.dataset.name}
     dataset = graph.submit(data, of_dataset, config=config.dataset, source=source)
 
-    wanted = classifiers(config, sections)
+    wanted = classifiers(config, sections, take_inventory(config.dataset).n_train)
     models = submit_trainings(graph, config, sections, dataset, wanted)
     linear = graph.submit(pca, of_dataset, dataset=dataset)
     transfers = submit_transfers(graph, dataset, models, wanted)

@@ -101,7 +101,7 @@ def _open_graph(
 def _submit(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
     try:
         for note in check_dataset(config, sections):
-            graph.session.display.print_line(f"dataset: {note}")
+            graph.session.display.print_line(f"note: {note}")
         submit_sections(graph, config, sections)
     finally:  # otherwise tasks that wait for it keep the process from ending
         graph.session.stacks.mark_all_submitted()

@@ -50,7 +50,7 @@ def own_images(study, tmp_path):
         file.write_text(json.dumps(own))
         result = study("run", str(file))
         assert result.returncode == 0, result.stderr
-        assert f"{len(classes)} class" in result.stdout or "dataset: no labels" in result.stdout
+        assert f"{len(classes)} class" in result.stdout or "note: no labels" in result.stdout
         return {name.partition("[")[0] for name in executed(result)}
 
     return run

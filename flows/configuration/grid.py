@@ -13,6 +13,7 @@ from models.specs import (
     TransferOptions,
     TransferSpec,
     UpdateRule,
+    distinct_budgets,
     largest_budget,
 )
 from tasks.analysis import published_results
@@ -79,13 +80,19 @@ def autoencoders(
     return list(dict.fromkeys(wanted))
 
 
-def classifiers(config: StudyConfig, sections: tuple[Section, ...]) -> list[ClassifierTask]:
-    """The classifiers that these sections need, each once."""
+def classifiers(
+    config: StudyConfig, sections: tuple[Section, ...], n_train: int | None = None
+) -> list[ClassifierTask]:
+    """The classifiers that these sections need, each once.
+
+    ``n_train`` is the number of training images, if it is known: label budgets of all of them and
+    more are the same.
+    """
     interpolates = "interpolation" in sections and config.interpolation_models
     wanted = [recognition_classifier(config)] if interpolates else []
     if "transfer" in sections:
         for seed in config.seeds:
-            wanted += _transfer_classifiers(config, seed)
+            wanted += _transfer_classifiers(config, seed, n_train)
     return list(dict.fromkeys(wanted))
 
 
@@ -95,20 +102,23 @@ def recognition_classifier(config: StudyConfig) -> ClassifierTask:
     return _classifier(config, config.seeds[0], **choices)
 
 
-def _transfer_classifiers(config: StudyConfig, seed: int) -> list[ClassifierTask]:
+def _transfer_classifiers(
+    config: StudyConfig, seed: int, n_train: int | None
+) -> list[ClassifierTask]:
     """The classifiers of the transfer section with this seed.
 
     Every scenario has every label budget. Comparisons of latent sizes and the ablation have only
     the largest one.
     """
     chosen = config.transfer
+    budgets = distinct_budgets(chosen.label_budgets, n_train)
     wanted = [
         _classifier(config, seed, scenario=scenario, trained=part, label_budget=budget)
         for scenario in chosen.scenarios
         for part in UPDATED_PART.get(scenario, ())
-        for budget in config.label_budgets
+        for budget in budgets
     ]
-    largest = {"label_budget": largest_budget(config.label_budgets)}
+    largest = {"label_budget": largest_budget(budgets)}
     if "head_only" in chosen.scenarios:
         frozen = _classifier(config, seed, scenario="head_only", trained="head", **largest)
         wanted += [

@@ -19,7 +19,6 @@ from models.specs import (
     TrainingRecipe,
     TransferOptions,
     Value,
-    distinct_budgets,
 )
 from tasks.analysis import published_results
 from tasks.datasets.config import DatasetConfig
@@ -32,14 +31,6 @@ Section = Literal[
 ]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 GPU_STACK = 64  # so many small models fill a GPU
-# of datasets that never change; of digits scikit-learn's 1,797 without the test images
-TRAINING_IMAGES = {
-    "digits": 1_437,
-    "mnist": 60_000,
-    "fashion_mnist": 60_000,
-    "kmnist": 60_000,
-    "emnist": 240_000,
-}
 LARGEST_STUDY = 50_000  # models, classifiers and walks; the plan of more takes minutes
 
 
@@ -310,20 +301,6 @@ class StudyConfig(Value):
         chosen = self.transfer.latent_dims
         sizes = self.latent_dims if chosen is None else chosen
         return [self._spec(published_results.SWEEP_DEPTH, size) for size in sizes]
-
-    @property
-    def most_training_images(self) -> int | None:
-        """The number of training images, or a larger one; None if only the files can tell."""
-        known = (TRAINING_IMAGES.get(self.dataset.name), self.dataset.train_limit)
-        return min((number for number in known if number is not None), default=None)
-
-    @property
-    def label_budgets(self) -> list[LabelBudget]:
-        """The label budgets that differ; one of all images or more is "all", where that is known.
-
-        Of own images without ``dataset.train_limit`` it is not: the report then says so.
-        """
-        return distinct_budgets(self.transfer.label_budgets, self.most_training_images)
 
     @property
     def transfer_model(self) -> ModelSpec:

@@ -1,11 +1,14 @@
 """The order in which a study's tasks are submitted, and what each is given."""
 
+import json
+
 import pytest
 from PIL import Image
 
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
-from flows.sections import left_out, submit_sections
+from flows.sections import check_dataset, left_out, submit_sections
+from models.specs import ConfigError
 from tasks.cache.identity import task_name
 
 
@@ -121,3 +124,35 @@ def test_a_study_may_have_the_release_of_torch_in_every_key():
     asked = submitted("versions_in_key=true")
     assert asked.keys() == submitted().keys()
     assert all(given["versions"].keys() == {"torch"} for given in asked.values())
+
+
+def test_what_a_dataset_lacks_is_said_before_anything_runs():
+    config = load_config("mnist", ["transfer.label_budgets=[100, 60000, 70000]"])
+    said = ["transfer.label_budgets: 70000 means all 60,000 training images"]
+    assert check_dataset(config, SECTIONS) == said
+    assert check_dataset(config, ("latent_sweep",)) == []
+    config = load_config("mnist", ["interpolation.pairs=[[3, 10]]"])
+    with pytest.raises(ConfigError, match=r"no class 10; choose from 0, 1, 2, 3, 4 and 5 more"):
+        check_dataset(config, SECTIONS)
+    assert check_dataset(config, ("latent_sweep", "transfer")) == []
+    missing = ["dataset={name: folder, path: /nowhere/at/all}"]
+    with pytest.raises(ConfigError, match=r"^dataset\.path: no images in /nowhere/at/all"):
+        check_dataset(load_config("mnist", missing), SECTIONS)
+    assert check_dataset(load_config("mnist", missing), ("theory",)) == []
+
+
+def test_walks_are_named_by_their_classes(tmp_path):
+    for name in ("1", "2", "10", "cat"):
+        (tmp_path / name).mkdir()
+        for level in range(10):
+            Image.new("L", (28, 28), level).save(tmp_path / name / f"{level}.png")
+    own = {"name": "folder", "path": str(tmp_path)}
+    pairs = "{pairs: [[1, 10], [2, cat]], latent_dims: [2]}"
+    inputs = submitted(f"dataset={json.dumps(own)}", f"interpolation={pairs}")
+    walks = {
+        name: given["pair"] for name, given in inputs.items() if name.startswith("interpolate[")
+    }
+    assert walks == {
+        "interpolate[1->10, latent_dim=2, seed=0]": (0, 2),
+        "interpolate[2->cat, latent_dim=2, seed=0]": (1, 3),
+    }
