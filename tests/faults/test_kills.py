@@ -109,6 +109,28 @@ def test_stopped_and_killed_at_random_moments_a_training_ends_with_the_same_bits
     assert not list((home / "store" / "checkpoints").iterdir())
 
 
+@pytest.mark.sweep
+def test_killed_sixty_times_at_random_moments_every_study_ends_the_same(study, expected, tmp_path):
+    chance = random.Random(1)
+    kills = studies = 0
+    while kills < 60:
+        study.move(tmp_path / f"study {studies}")
+        studies += 1
+        while True:
+            process = study.start("run", "smoke")
+            try:
+                said, errors = process.communicate(timeout=chance.uniform(0.5, 40))
+            except subprocess.TimeoutExpired:
+                kill_group(process)
+                kills += 1
+            else:
+                assert process.returncode == 0, said + errors
+                break
+        assert study.fingerprints() == expected
+        study.assert_logged_once()
+    print(f"{kills} kills in {studies} studies")
+
+
 def test_what_a_dead_process_left_open_is_closed_at_the_next_start(study):
     # With the embedded server, as on a laptop; it ends with the process, or this would wait for it.
     del study.variables["PREFECT_API_URL"]

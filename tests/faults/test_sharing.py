@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from tasks.cache import store
 from tests.faults.conftest import ALONE, executed
 
@@ -16,12 +18,13 @@ TRAINING = "train[depth=1, latent_dim=5, seed=0]"
 ROUNDS = 5
 
 
-def test_studies_started_together_train_each_model_once(study, tmp_path):
+@pytest.mark.parametrize("rounds", [ROUNDS, pytest.param(20, marks=pytest.mark.sweep)])
+def test_studies_started_together_train_each_model_once(study, tmp_path, rounds):
     """Four at once in each round: two different studies, and a third one twice."""
     names = ("one", "two", "same", "same")
     for name in set(names):
         (tmp_path / f"{name}.yaml").write_text("dataset: {name: digits}\ndepth_latent_dim: 5\n")
-    for seed in range(ROUNDS):
+    for seed in range(rounds):
         chosen = [*TINY, "--set", f"seeds=[{seed}]"]
         together = [study.start("run", str(tmp_path / f"{name}.yaml"), *chosen) for name in names]
         trained = []
@@ -32,7 +35,7 @@ def test_studies_started_together_train_each_model_once(study, tmp_path):
             trained += [name for name in executed(process) if name.startswith("train")]
         assert trained == [f"train[depth=1, latent_dim=5, seed={seed}]"]
     study.assert_logged_once()
-    assert sum(run.data.tags["study.kind"] == "model" for run in study.runs()) == ROUNDS
+    assert sum(run.data.tags["study.kind"] == "model" for run in study.runs()) == rounds
 
 
 def test_the_lock_of_a_killed_holder_is_free_at_once(study):
