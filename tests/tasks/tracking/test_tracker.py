@@ -8,6 +8,7 @@ import pytest
 from tasks.cache import store
 from tasks.system import json_lines
 from tasks.system.folders import DiskError
+from tasks.system.polling import wait_until
 from tasks.tracking.client import KIND_TAG, TrackingError, connect, search_everywhere
 from tasks.tracking.spool import FORMAT, Spool
 from tasks.tracking.sync import log_spools, mark_dead, sync
@@ -247,9 +248,9 @@ def test_a_full_disk_of_mlflow_is_an_error_without_a_wait(full_disk, client):
 def test_a_disk_that_was_full_for_a_while_is_forgotten(full_disk, client):
     tracker = Tracker("once", "invocation")
     tracker.start_study(STUDY)
-    while not tracker._disk:
-        time.sleep(0.01)
+    wait_until(lambda: tracker._disk, 30)
     full_disk.clear()
+    wait_until(lambda: not tracker._disk, 30)
     tracker.finish_study("FINISHED", {}, {})
     assert sync() == 0
 
