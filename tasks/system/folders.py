@@ -165,9 +165,12 @@ def why_unwritable(folder: Path) -> str:
 
 
 def _file_at_limit(folder: Path) -> bool:
-    """Whether a file in a folder has reached the limit of file sizes of this process."""
+    """Whether a file in a folder may have reached the limit of file sizes of this process.
+
+    A file that is written in large parts, or that SQLite has cut since, is smaller than the limit.
+    """
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if limit == resource.RLIM_INFINITY:
         return False
     files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
-    return any(path.lstat().st_size > limit - LEAST_FREE // 16 for path in files)
+    return any(path.lstat().st_size > limit // 2 for path in files)
