@@ -17,7 +17,7 @@ from pathlib import Path
 
 from flows.servers.prefect_database import replace_unknown_database, start_lock
 from models.specs import ConfigError
-from tasks.system.folders import DiskError, why_unwritable
+from tasks.system.folders import DiskError, disk_reason, why_unwritable
 from tasks.system.polling import wait_until
 
 ERROR_LINE = re.compile(r"^[\w.]+(?:Error|Exception): .*", re.MULTILINE)
@@ -66,11 +66,11 @@ class EmbeddedPrefect:
         if self._answered:
             return
         self.stop()
-        if reason := why_unwritable(_home()):
-            raise DiskError(reason)
         self._errors.seek(0)
         text = self._errors.read().decode(errors="replace").strip()
         why = [*ERROR_LINE.findall(text), *text.splitlines()[-1:], "without a message"][0]
+        if reason := disk_reason(RuntimeError(why), _home()):
+            raise DiskError(reason)
         raise ConfigError(
             f"Prefect's embedded server did not start ({why}); if its database is damaged or "
             f"of another version, move {_home()} away: it holds the history on "

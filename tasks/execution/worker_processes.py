@@ -168,6 +168,8 @@ class WorkerProcesses:
         process = _WorkerProcess(self._threads, self._device)
         self._processes.add(process)
         process.start()
+        if self.stopped:  # meanwhile, by another thread
+            process.kill()
         return process
 
     def run(

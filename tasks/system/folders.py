@@ -138,6 +138,8 @@ def _disk_error(error: BaseException) -> int | None:
     number = error.errno if type(error) is OSError else None
     if number is None and (named := ERROR_NUMBER.search(str(error))):
         number = int(named[1])
+    if "disk I/O error" in str(error) and _size_limit() is not None:  # SQLite's words for it
+        number = errno.EFBIG
     return number if number in DISK_ERRORS else None
 
 
@@ -169,8 +171,14 @@ def _file_at_limit(folder: Path) -> bool:
 
     A file that is written in large parts, or that SQLite has cut since, is smaller than the limit.
     """
-    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if limit == resource.RLIM_INFINITY:
+    limit = _size_limit()
+    if limit is None:
         return False
     files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
     return any(path.lstat().st_size > limit // 2 for path in files)
+
+
+def _size_limit() -> int | None:
+    """The limit of file sizes of this process in bytes; None if there is none."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return None if limit == resource.RLIM_INFINITY else limit
