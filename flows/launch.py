@@ -47,6 +47,9 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
         with disk_errors():
             _launch(config, sections, force)
     except DiskError as error:
+        from tasks.execution.worker_processes import stop_prestarted
+
+        stop_prestarted()
         gc.freeze()  # as at the end of a run
         say(f"study: {error}, then run what is missing with: study rerun {config.name}", error=True)
         sys.exit(1)

@@ -229,6 +229,15 @@ def prestart_workers(workers: WorkerProcesses) -> None:
             workers.start()
 
 
+def stop_prestarted() -> None:
+    """Stop workers that no flow has taken; a start that the exit interrupts prints a traceback."""
+    global _flow_has_workers
+    with _prestart_lock:
+        _flow_has_workers = True  # none are started from now on
+        if _prestarted is not None:
+            _prestarted.stop()
+
+
 def take_workers(width: int, threads: int, device: Device) -> WorkerProcesses:
     """Workers for one invocation: the prestarted ones if there are any, otherwise new ones."""
     global _prestarted, _flow_has_workers

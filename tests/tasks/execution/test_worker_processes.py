@@ -73,6 +73,15 @@ def test_an_abort_of_a_library_is_one_line_and_warnings_stay():
     assert done.stderr == "warning: the weights are large\n" * 2
 
 
+def test_workers_that_no_flow_took_are_stopped():
+    workers, late = WorkerProcesses(1, 1, "cpu"), WorkerProcesses(1, 1, "cpu")
+    prestart_workers(workers)
+    module.stop_prestarted()
+    assert workers.stopped
+    prestart_workers(late)
+    assert pids(late) == set()
+
+
 def test_a_dead_process_fails_one_computation_and_is_replaced():
     workers = WorkerProcesses(1, 1, "cpu")
     before = workers.run(os.getpid, {})
