@@ -40,7 +40,7 @@ class PrefectGraph:
         self.session, self.runners = session, runners
         self.futures: dict[str, PrefectFuture[OpaqueEntry]] = {}
         self.groups: dict[str, list[str]] = {}
-        self.skipped: dict[UUID, str] = {}  # why tasks did not run, by the id of the task run
+        self.skipped: dict[UUID, tuple[str, str]] = {}  # name and reason by id of the task run
         self._names: dict[UUID, str] = {}
         self._finished: dict[str, Event] = {}
         self._disk_error: DiskError | None = None  # the first, for which everything else is stopped
@@ -100,7 +100,7 @@ class PrefectGraph:
             for note in future.result().entry.result.get("notes", []):
                 self.session.display.print_line(f"{name}: {note}")
         elif outcome == "skipped":
-            self.skipped[future.task_run_id] = why
+            self.skipped[future.task_run_id] = (name, why)
         try:
             if not stopped:
                 self.session.log.task(name, outcome=outcome, reason=why)

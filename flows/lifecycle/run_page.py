@@ -1,5 +1,6 @@
 """What Prefect's page shows of a run beside its states: log lines, and its results at the end."""
 
+import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +11,7 @@ from uuid import UUID
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import FailedRun, ObjectNotFound
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled
 
@@ -31,6 +32,7 @@ MODELS_SHOWN = 100
 def run_log() -> Iterator[Log]:
     """Adds lines to the logs of the flow run, from any thread; warnings are added, too."""
     logger = get_run_logger()
+    logging.getLogger("prefect.flow_runs").addFilter(without_failed_run)
     show = warnings.showwarning
 
     def show_and_log(message: Warning | str, *rest: object) -> None:
@@ -44,6 +46,11 @@ def run_log() -> Iterator[Log]:
         warnings.showwarning = show
 
 
+def without_failed_run(record: logging.LogRecord) -> bool:
+    """Drops Prefect's traceback of a failed run, whose state and lines say what failed."""
+    return not (record.exc_info and isinstance(record.exc_info[1], FailedRun))
+
+
 @contextmanager
 def only_warns() -> Iterator[None]:
     """Warns of an error instead of raising it: what the page lacks must not fail a study."""
@@ -54,17 +61,18 @@ def only_warns() -> Iterator[None]:
         warnings.warn(f"Prefect's page does not show all of this run: {why}", stacklevel=2)
 
 
-def end_skipped_tasks(skipped: Mapping[UUID, str]) -> None:
-    """Give an end to task runs, by id, that did not run for these reasons.
+def end_skipped_tasks(skipped: Mapping[UUID, tuple[str, str]]) -> None:
+    """Give an end and a name to task runs that did not run: name and reason by id.
 
     Prefect leaves them in a state that is no end, and draws a bar for them that grows for ever.
     """
     if not skipped:
         return
     with only_warns(), get_client(sync_client=True) as client:
-        for identifier, why in skipped.items():
+        for identifier, (name, why) in skipped.items():
             state: State = Cancelled(name="Skipped", message=why)
-            wait_until(partial(_set_state, client, identifier, state), RECORD_SECONDS)
+            if wait_until(partial(_set_state, client, identifier, state), RECORD_SECONDS):
+                client.set_task_run_name(identifier, name)
 
 
 def _set_state(client: SyncPrefectClient, identifier: UUID, state: State) -> bool:
@@ -105,7 +113,7 @@ def results_markdown(
     """The text of the artifact."""
     lines = [f"# Study {as_text(study)}", ""]
     if failures:
-        lines += ["## What failed", "", *(f"- {as_text(failure)}" for failure in failures), ""]
+        lines += ["## What failed", "", *(f"- {_verbatim(failure)}" for failure in failures), ""]
     parent = addresses.get("")
     if parent:
         lines += [f"[Report]({parent}/artifacts/{PAGE}) and [run]({parent}) in MLflow", ""]
@@ -120,10 +128,15 @@ def results_markdown(
         lines += ["## Autoencoders", "", "| model | test MSE | |", "|---|---|---|"]
         for entry in by_loss[:MODELS_SHOWN]:
             link = f"[MLflow]({addresses[entry.key]})" if entry.key in addresses else ""
-            lines.append(f"| {as_text(entry.name)} | {_test_loss(entry):.5f} | {link} |")
+            lines.append(f"| {_verbatim(entry.name)} | {_test_loss(entry):.5f} | {link} |")
         if len(by_loss) > MODELS_SHOWN:
             lines.append(f"| and {len(by_loss) - MODELS_SHOWN} more | | |")
     return "\n".join(lines)
+
+
+def _verbatim(text: str) -> str:
+    """A text in markdown that shows as it is, also in a table: it may be somebody else's."""
+    return f"`{re.sub(r'[`|]', '?', one_line(text))}`"
 
 
 def _test_loss(entry: Entry) -> float:

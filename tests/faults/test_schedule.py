@@ -157,6 +157,8 @@ def test_prefects_page_shows_how_a_run_went_and_a_second_one_waits(study, server
     assert all(one["end_time"] for one in tasks if one["state_type"] == "CANCELLED")
     skipped = {one["state"]["message"] for one in tasks if one["state_name"] == "Skipped"}
     assert f"{SHORT_TRAINING} did not complete" in skipped
+    assert {one["name"] for one in tasks} == set(study.latest().tasks)
+    assert not any("Traceback" in line for line in errors)
     named = {"any_": [shipped["name"]]}
     assert len(asked(f"{server}/automations/filter", automations={"name": named})) == 1
 

@@ -73,7 +73,7 @@ def test_a_failure_affects_only_downstream_tasks(graph, session):
     recorded = {call[0]: call[1:] for call in session.log.to("task") if len(call) == 3}
     assert recorded["bad[x]"] == ["failed", "the loss is NaN at epoch 3"]
     assert recorded["add[x]"] == ["skipped", "bad[x] did not complete"]
-    assert list(graph.skipped.values()) == ["bad[x] did not complete"]
+    assert list(graph.skipped.values()) == [("add[x]", "bad[x] did not complete")]
 
 
 def test_what_is_in_the_store_is_cached(graph, session):

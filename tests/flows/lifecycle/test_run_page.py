@@ -5,10 +5,16 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import FailedRun, ObjectNotFound
 
 from flows.lifecycle import run_page
-from flows.lifecycle.run_page import end_skipped_tasks, results_markdown, run_log, show_results
+from flows.lifecycle.run_page import (
+    end_skipped_tasks,
+    results_markdown,
+    run_log,
+    show_results,
+    without_failed_run,
+)
 from tests.tasks.tracking.conftest import ENTRY
 
 VERDICTS = [{"claim": "deeper is | better", "outcome": "confirmed"}]
@@ -39,10 +45,19 @@ def test_lines_and_warnings_are_logged_while_the_run_lasts(lines):
     assert [str(one.message) for one in shown] == ["slow\ndisk", "later"]
 
 
+def test_the_traceback_of_a_failed_run_is_not_logged():
+    def of(error):
+        return logging.makeLogRecord({"msg": "x", "exc_info": (type(error), error, None)})
+
+    assert not without_failed_run(of(FailedRun("1 of 3 failed")))
+    assert without_failed_run(of(OSError("disk is full")))
+    assert without_failed_run(logging.makeLogRecord({"msg": "train[x] done"}))
+
+
 @pytest.fixture
 def client(monkeypatch):
     """A server that knows the task run from the second question on."""
-    states, asked = {}, []
+    states, asked = {"names": {}}, []
 
     def set_task_run_state(identifier, state, force):
         asked.append(identifier)
@@ -52,7 +67,9 @@ def client(monkeypatch):
 
     @contextmanager
     def get_client(sync_client):
-        yield SimpleNamespace(set_task_run_state=set_task_run_state)
+        yield SimpleNamespace(
+            set_task_run_state=set_task_run_state, set_task_run_name=states["names"].__setitem__
+        )
 
     monkeypatch.setattr(run_page, "get_client", get_client)
     return states
@@ -60,8 +77,10 @@ def client(monkeypatch):
 
 def test_a_skipped_task_ends_and_says_why(client):
     first, second = uuid4(), uuid4()
-    end_skipped_tasks({first: "train[x] did not complete", second: "pca[x] did not complete"})
+    reasons = "train[x] did not complete", "pca[x] did not complete"
+    end_skipped_tasks({first: ("evaluate[x]", reasons[0]), second: ("report[x]", reasons[1])})
     assert client == {
+        "names": {first: "evaluate[x]", second: "report[x]"},
         first: ("CANCELLED", "Skipped", "train[x] did not complete", True),
         second: ("CANCELLED", "Skipped", "pca[x] did not complete", True),
     }
@@ -71,13 +90,13 @@ def test_the_results_are_verdicts_models_and_links():
     text = results_markdown("mnist", [], VERDICTS, [ENTRY], {"": "http://m/1", "key": "http://m/2"})
     assert "[Report](http://m/1/artifacts/index.html) and [run](http://m/1) in MLflow" in text
     assert "| deeper is &#124; better | **confirmed** |" in text
-    assert "| train&#91;x&#93; | 0.20000 | [MLflow](http://m/2) |" in text
+    assert "| `train[x]` | 0.20000 | [MLflow](http://m/2) |" in text
     assert "failed" not in text
 
 
 def test_the_results_of_a_failed_run_say_what_failed():
-    text = results_markdown("mnist", ["train[x]: NaN at epoch 3"], [], [], {})
-    assert "## What failed\n\n- train&#91;x&#93;: NaN at epoch 3" in text
+    text = results_markdown("mnist", ["train[x]: NaN |at epoch 3`"], [], [], {})
+    assert "## What failed\n\n- `train[x]: NaN ?at epoch 3?`" in text
     assert "MLflow" not in text
 
 
