@@ -287,3 +287,19 @@ def test_a_run_of_a_worker_that_is_stopped_is_cancelled_in_all_records(study, se
         with suppress(ProcessLookupError):
             os.killpg(worker.pid, signal.SIGKILL)
         worker.communicate()
+
+
+def test_two_pages_that_start_at_once_in_a_new_home_both_answer(study, tmp_path):
+    study.variables.pop("PREFECT_API_URL")
+    study.move(tmp_path / "new")
+    processes = [study.start("ui") for _ in range(2)]
+    try:
+        for process in processes:
+            lines = [process.stdout.readline() for _ in range(2)]
+            assert [line.partition(":")[0] for line in lines] == ["MLflow", "Prefect"], lines
+            address = lines[1].split()[1]
+            assert asked(f"{address}/api/flow_runs/filter") == []
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
