@@ -32,7 +32,11 @@ def distinct_budgets(budgets: Sequence[LabelBudget], n_train: int | None) -> lis
 
 
 class ConfigError(ValueError):
-    """An unusable configuration; the message says what to change."""
+    """An unusable configuration; the message, of one line, says what to change."""
+
+
+class ConfigMistakes(ConfigError):
+    """Several mistakes, one a line."""
 
 
 class Value(BaseModel):

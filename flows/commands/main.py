@@ -19,7 +19,7 @@ from flows.commands.serve_model import serve_model
 from flows.commands.status import status
 from flows.commands.sync import sync
 from flows.commands.ui import ui
-from models.specs import ConfigError
+from models.specs import ConfigError, ConfigMistakes
 from tasks.system.folders import DiskError, disk_errors
 from tasks.system.user_warnings import (
     one_line,
@@ -66,14 +66,17 @@ def main() -> None:
     try:
         with disk_errors():
             app()
-    except ConfigError as error:
+    except ConfigMistakes as error:
         say(f"study: {printable(str(error))}", error=True)
+        sys.exit(2)
+    except ConfigError as error:
+        say(f"study: {one_line(str(error))}", error=True)
         sys.exit(2)
     except BrokenPipeError:  # as in `study status | head`
         silence(sys.stdout)
         sys.exit(1)
     except (ConnectionError, DiskError) as error:  # MLflow's, or of the disk
-        say(f"study: {printable(str(error))}", error=True)
+        say(f"study: {one_line(str(error))}", error=True)
         sys.exit(1)
     except OSError as error:
         if error.errno not in NOT_PERMITTED:

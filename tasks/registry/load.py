@@ -20,7 +20,7 @@ from tasks.artifacts.saved_model import (
 from tasks.system.addresses import without_credentials
 from tasks.system.files import read_regular_file
 from tasks.tracking.client import client_to_read, known_addresses
-from tasks.tracking.config import path_of, tracking_uri
+from tasks.tracking.config import KnownAddresses, path_of, tracking_uri
 
 UNKNOWN_CODES = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
@@ -33,7 +33,7 @@ def load_model(name: str) -> SavedModel:
     ``save_model`` writes.
     """
     with client_to_read() as client:
-        return load_logged_files(name, _location(client, name), client)
+        return load_logged_files(name, _location(client, name), known_addresses(client))
 
 
 def _location(client: MlflowClient, name: str) -> str:
@@ -57,17 +57,21 @@ def _location(client: MlflowClient, name: str) -> str:
         raise unknown from None
 
 
-def load_logged_files(name: str, location: str, client: MlflowClient | None = None) -> SavedModel:
+def load_logged_files(
+    name: str, location: str, addresses: KnownAddresses | None = None
+) -> SavedModel:
     """The model whose files are at this address in the artifact store, checked and loaded.
 
     ``name`` is for messages. Raises RefusedModelError if the files are missing or not those that
     ``save_model`` writes, and before any request if the address is not one of
-    ``KnownAddresses``.
+    ``addresses``, by default those that are known now.
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
     from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 
-    if not known_addresses(client or MlflowClient(tracking_uri())).include(location):
+    if addresses is None:
+        addresses = known_addresses(MlflowClient(tracking_uri()))
+    if not addresses.include(location):
         where = "STUDY_HOME, in a folder of an experiment, on the tracking server, in artifact_root"
         raise _refused(name, location, f"is in none of these: {where}")
     if (path := path_of(location)) is not None:

@@ -16,7 +16,13 @@ from tasks.artifacts.saved_model import RefusedModelError
 from tasks.registry.load import load_logged_files
 from tasks.system.folders import STUDY_NAME
 from tasks.system.locks import mlflow_lock
-from tasks.tracking.client import KIND_TAG, REFUSAL_CODES, STUDY_TAG, search_everywhere
+from tasks.tracking.client import (
+    KIND_TAG,
+    REFUSAL_CODES,
+    STUDY_TAG,
+    known_addresses,
+    search_everywhere,
+)
 from tasks.tracking.config import mlflow_config
 from tasks.tracking.logged_models import models_of
 
@@ -63,7 +69,7 @@ def register_best(client: MlflowClient, study: str) -> Registration:
     ]
     if not found:
         raise LookupError(f"the runs of {study!r} have no models; run it again to log them")
-    registered, refused = [], _why_refused(found)
+    registered, refused = [], _why_refused(client, found)
     for one in found:
         if one.model.model_id in refused:
             continue
@@ -126,13 +132,14 @@ def _latent_size(run: Run) -> str | None:
     return found if re.fullmatch("[0-9]{1,9}", found) else None
 
 
-def _why_refused(found: list[_Candidate]) -> dict[str, str]:
+def _why_refused(client: MlflowClient, found: list[_Candidate]) -> dict[str, str]:
     """Why models are not registered, by their ids; each model is checked once."""
+    addresses = known_addresses(client)
     models = {one.model.model_id: one for one in found}
     refused = {}
     for model_id, one in models.items():
         try:
-            load_logged_files(one.label, one.model.artifact_location or "")
+            load_logged_files(one.label, one.model.artifact_location or "", addresses)
         except RefusedModelError as error:
             refused[model_id] = str(error)
     return refused
@@ -148,24 +155,32 @@ def _register(client: MlflowClient, study: str, best: _Candidate) -> RegisteredM
 def register_model(client: MlflowClient, name: str, model: LoggedModel, alias: str) -> ModelVersion:
     """Register a logged model under a name, and point an alias at its version.
 
-    The version is created once, however often this is called.
+    The version is created once, however often this is called. If MLflow refuses it, no name without
+    a version is left.
     """
     with mlflow_lock():
         try:
             client.create_registered_model(name)
+            is_new = True
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+            is_new = False
         of_run = client.search_model_versions(f"run_id = '{model.source_run_id}'")
         wanted = (name, model.artifact_location)  # a name may hold a quote
         registered = next((one for one in of_run if (one.name, one.source) == wanted), None)
-        registered = registered or client.create_model_version(
-            name,
-            source=model.artifact_location,
-            run_id=model.source_run_id,
-            model_id=model.model_id,
-            await_creation_for=0,
-        )
+        try:
+            registered = registered or client.create_model_version(
+                name,
+                source=model.artifact_location,
+                run_id=model.source_run_id,
+                model_id=model.model_id,
+                await_creation_for=0,
+            )
+        except MlflowException:
+            if is_new:
+                client.delete_registered_model(name)
+            raise
         _link_version(client, model, registered)
         client.set_registered_model_alias(name, alias, str(registered.version))
     return registered

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 2.0
 PATIENCE_SECONDS = 25.0  # the most that an invocation waits for MLflow in total
 POLL_SECONDS = 0.02
+NOT_IN_SPOOL = {"sync", "begin", "log_epoch"}  # nothing of these is lost: log_entry logs it
 
 
 class Tracker:
@@ -51,10 +52,11 @@ class Tracker:
         self._patience = PATIENCE_SECONDS
         self._damaged = False  # whether the database is, so that waiting is of no use
         self._disk = ""  # why the database cannot be written, as a DiskError
+        self._kept = False  # whether an operation failed that a later version may log
         self._stopped = threading.Event()
         self._writer: Writer | None = None
         self._monitor: SystemMetricsMonitor | None = None
-        self._put("sync", in_spool=False)
+        self._put("sync")
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -65,11 +67,11 @@ class Tracker:
     def begin(self, plan: RunPlan) -> None:
         """Open the run of a computation that starts, below this invocation's parent run."""
         if plan.kind:
-            self._put("begin", plan=plan, in_spool=False)
+            self._put("begin", plan=plan)
 
     def log_epoch(self, plan: RunPlan, event: dict[str, float]) -> None:
         """Log the metrics of one epoch, once even if it is trained again after a failure."""
-        self._put("log_epoch", plan=plan, event=event, in_spool=False)
+        self._put("log_epoch", plan=plan, event=event)
 
     def log_entry(self, plan: RunPlan, entry: Entry) -> None:
         """Log an entry's parameters, metrics, epochs and files, once only."""
@@ -97,7 +99,8 @@ class Tracker:
         """
         self._put("finish_study", status=status, metrics=metrics, tags=tags)
         if self.wait():
-            self._spool.remove()
+            if not self._kept:
+                self._spool.remove()
         elif self._disk:
             raise DiskError(f"MLflow: {self._disk}")
         else:
@@ -148,12 +151,12 @@ class Tracker:
         self._thread.join(1)
         with suppress(TrackingError, OSError):
             close_open_runs(connect(), self.invocation)
-            if complete:
+            if complete and not self._kept:
                 self._spool.remove()
         with suppress(OSError):
             self._spool.release()
 
-    def _put(self, do: str, in_spool: bool = True, **arguments: object) -> None:
+    def _put(self, do: str, **arguments: object) -> None:
         """Add an operation to the queue, and to the spool if a later process is to log it too."""
         plan = arguments.get("plan")
         if isinstance(plan, RunPlan):
@@ -161,7 +164,7 @@ class Tracker:
         with self._put_lock:  # the spool and the queue have the same order
             self._at = max(self._at, int(time.time() * 1000))  # the clock may be set back
             operation = {"do": do, "at": self._at, **arguments}
-            if in_spool:
+            if do not in NOT_IN_SPOOL:
                 self._spool.add(operation)
             self._queue.put(operation)
 
@@ -188,7 +191,8 @@ class Tracker:
         """Try one operation; returns False if it is to be tried again.
 
         An operation that MLflow refuses is tried once more, with a new writer that reads again what
-        MLflow holds. Then a warning says that it is given up.
+        MLflow holds. Then a warning says that it is given up. One that fails by a programming error
+        stays in the spool, with all others of this invocation.
         """
         from tasks.tracking.client import TrackingError
         from tasks.tracking.writer import Writer, start_system_monitor
@@ -216,7 +220,10 @@ class Tracker:
             warnings.warn(str(error), stacklevel=2)
             return True
         except Exception as error:  # a programming error must not end the thread
-            warnings.warn(f"not logged to MLflow: {type(error).__name__}: {error}", stacklevel=2)
+            self._kept |= do not in NOT_IN_SPOOL
+            rest = "; study sync tries it again" if do not in NOT_IN_SPOOL else ""
+            why = f"{type(error).__name__}: {error}"
+            warnings.warn(f"not logged to MLflow: {do}: {why}{rest}", stacklevel=2)
             return True
 
 

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 
 from flows.commands import main as module
 from flows.commands.main import EXAMPLES, app, main
-from models.specs import ConfigError
+from models.specs import ConfigError, ConfigMistakes
 
 COMMANDS = {command.callback: command for command in app.registered_commands}
 
@@ -32,6 +33,14 @@ def ends_with(monkeypatch, error=None):
     [
         (ConfigError("key: http://me:secret@host is wrong"), 2, "study: key: http://host is wrong"),
         (ConnectionError("MLflow does not answer"), 1, "study: MLflow does not answer"),
+        (ConfigError("cannot read a\nb.png"), 2, r"study: cannot read a\nb.png"),
+        (ConnectionError("MLflow: a\nb"), 1, r"study: MLflow: a\nb"),
+        (ConfigMistakes("a: wrong\nb: wrong"), 2, "study: a: wrong\nb: wrong"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/home/a\nb"),
+            1,
+            r"study: /home/a\nb: Permission denied; check STUDY_HOME",
+        ),
     ],
 )
 def test_an_error_of_the_user_or_mlflow_is_one_line(monkeypatch, capsys, error, code, said):

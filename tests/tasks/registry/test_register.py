@@ -4,13 +4,15 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from mlflow.entities import Dataset, DatasetInput, LoggedModelOutput
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from tasks.registry.register import VERSIONS_TAG, register_best
-from tasks.tracking.client import KIND_TAG, STUDY_TAG
+from tasks.tracking.client import KIND_TAG, STUDY_TAG, known_addresses
 from tests.saved_models import ARCHIVE, foreign_loader
 
 SHA256 = "ab" * 32
@@ -217,6 +219,35 @@ def test_a_model_that_mlflow_refuses_does_not_stop_the_others(client, add, home)
     assert why.startswith(r"a/b\n\x1b[2J of autoencoder 0.4: ")
     assert "Invalid model name" in why
     assert why.isprintable()
+
+
+def test_a_version_that_mlflow_refuses_leaves_no_name_without_versions(client, add, monkeypatch):
+    add("model", "final_test_loss", 0.4, 5)
+    with monkeypatch.context() as patch:
+        refusal = MlflowException("no such source", INVALID_PARAMETER_VALUE)
+        patch.setattr(client, "create_model_version", Mock(side_effect=refusal))
+        assert len(register_best(client, "made").refused) == 1
+    assert client.search_registered_models() == []
+    register_best(client, "made")
+    add("model", "final_test_loss", 0.3, 5)
+    monkeypatch.setattr(client, "create_model_version", Mock(side_effect=refusal))
+    assert len(register_best(client, "made").refused) == 1
+    assert [one.name for one in client.search_registered_models()] == [AUTOENCODER]
+
+
+def test_the_experiments_are_asked_for_once_however_many_models_there_are(client, add, monkeypatch):
+    asked = []
+
+    def count(given):
+        asked.append(given)
+        return known_addresses(given)
+
+    for module in ("load", "register"):
+        monkeypatch.setattr(f"tasks.registry.{module}.known_addresses", count, raising=False)
+    for size in (2, 3, 4):
+        add("model", "final_test_loss", 0.4, size)
+    assert len(register_best(client, "made").registered) == 4
+    assert len(asked) == 1
 
 
 def test_an_error_of_the_server_is_not_one_of_a_model(client, add, monkeypatch):

@@ -69,6 +69,26 @@ def server(home):
         yield found
 
 
+def test_an_operation_that_fails_by_a_programming_error_stays_in_the_spool(client, monkeypatch):
+    def fail(*_):
+        raise ValueError("an error of a client")
+
+    tracker = Tracker("once", "invocation")
+    tracker.start_study(STUDY)
+    tracker.begin(PLAN)
+    assert tracker.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.tracking.entry_runs.EntryRuns.log_entry", fail)
+        with pytest.warns(match="not logged to MLflow: log_entry: ValueError: an error of a clie"):
+            tracker.log_entry(PLAN, ENTRY)
+            assert tracker.wait()
+        tracker.finish_study("FINISHED", {"tasks_done": 1}, {})
+    monkeypatch.setattr("tasks.tracking.sync.store.load", lambda *_: ENTRY)
+    assert log_spools() == (1, [])
+    assert_logged_once(client)
+    assert log_spools() == (0, [])
+
+
 def test_what_an_outage_kept_from_mlflow_is_logged_later_once(server):
     with store.workspace(ENTRY.task, ENTRY.key) as folder:
         store.publish(folder, ENTRY)
