@@ -35,7 +35,7 @@ class ConfigError(ValueError):
     """An unusable configuration; the message, of one line, says what to change."""
 
 
-class ConfigMistakes(ConfigError):
+class SeveralConfigError(ConfigError):
     """Several mistakes, one a line."""
 
 

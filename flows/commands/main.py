@@ -1,6 +1,7 @@
 """The ``study`` command. A command's file imports engines only when the command runs."""
 
 import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from flows.commands.serve_model import serve_model
 from flows.commands.status import status
 from flows.commands.sync import sync
 from flows.commands.ui import ui
-from models.specs import ConfigError, ConfigMistakes
+from models.specs import ConfigError, SeveralConfigError
 from tasks.system.folders import DiskError, disk_errors
 from tasks.system.user_warnings import (
     one_line,
@@ -60,13 +61,17 @@ for command, example in EXAMPLES.items():
 def main() -> None:
     """Entry point. A user's mistake is printed as one line, with exit code 2."""
     open_missing_streams()
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        # names of files, which become addresses, are UTF-8 whatever the locale is
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     warnings.showwarning = show_warning
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         with disk_errors():
             app()
-    except ConfigMistakes as error:
+    except SeveralConfigError as error:
         say(f"study: {printable(str(error))}", error=True)
         sys.exit(2)
     except ConfigError as error:

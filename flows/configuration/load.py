@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
-from models.specs import ConfigError, ConfigMistakes
+from models.specs import ConfigError, SeveralConfigError
 from tasks.cache.canonical import differences
 from tasks.system.validation import cut, dotted_key, is_part_of_pair, plain_message, shown
 from tasks.system.yaml_files import parse_yaml, read_yaml
@@ -63,7 +63,7 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
     except ValidationError as error:
         lines = _explain_all(error)
         more = [f"and {len(lines) - SHOWN_MISTAKES} more"] if len(lines) > SHOWN_MISTAKES else []
-        raise ConfigMistakes("\n".join(lines[:SHOWN_MISTAKES] + more)) from None
+        raise SeveralConfigError("\n".join(lines[:SHOWN_MISTAKES] + more)) from None
 
 
 def name_of_study(study: str) -> str:

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from flows.commands import main as module
 from flows.commands.main import EXAMPLES, app, main
-from models.specs import ConfigError, ConfigMistakes
+from models.specs import ConfigError, SeveralConfigError
+from tests.conftest import COMMAND
 
 COMMANDS = {command.callback: command for command in app.registered_commands}
 
@@ -35,7 +36,7 @@ def ends_with(monkeypatch, error=None):
         (ConnectionError("MLflow does not answer"), 1, "study: MLflow does not answer"),
         (ConfigError("cannot read a\nb.png"), 2, r"study: cannot read a\nb.png"),
         (ConnectionError("MLflow: a\nb"), 1, r"study: MLflow: a\nb"),
-        (ConfigMistakes("a: wrong\nb: wrong"), 2, "study: a: wrong\nb: wrong"),
+        (SeveralConfigError("a: wrong\nb: wrong"), 2, "study: a: wrong\nb: wrong"),
         (
             PermissionError(errno.EACCES, "Permission denied", "/home/a\nb"),
             1,
@@ -84,6 +85,22 @@ def test_a_command_has_a_help_with_an_example(command):
     assert " ".join(command.__doc__.split("\n\n")[0].split()) in " ".join(result.output.split())
     assert EXAMPLES[command].startswith(f"study {name}")
     assert EXAMPLES[command].replace("\\[", "[") in result.output
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_a_home_of_any_name_is_used_in_every_locale(tmp_path, locale):
+    home = tmp_path / "ü"
+    variables = {"STUDY_HOME": str(home), "LC_ALL": locale, "PYTHONUTF8": "0", "COLUMNS": "20"}
+    done = subprocess.run(
+        [*COMMAND, "report", "smoke"],
+        env={**os.environ, **variables, "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        f"study: no report at {home}/reports/smoke/index.html; make it with: study run smoke\n"
+    )
 
 
 def test_on_windows_one_line_says_what_to_use():

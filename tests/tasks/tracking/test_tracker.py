@@ -79,8 +79,8 @@ def test_an_operation_that_fails_by_a_programming_error_stays_in_the_spool(clien
     assert tracker.wait()
     with monkeypatch.context() as patch:
         patch.setattr("tasks.tracking.entry_runs.EntryRuns.log_entry", fail)
+        tracker.log_entry(PLAN, ENTRY)
         with pytest.warns(match="not logged to MLflow: log_entry: ValueError: an error of a clie"):
-            tracker.log_entry(PLAN, ENTRY)
             assert tracker.wait()
         tracker.finish_study("FINISHED", {"tasks_done": 1}, {})
     monkeypatch.setattr("tasks.tracking.sync.store.load", lambda *_: ENTRY)
