@@ -14,11 +14,12 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tasks.artifacts.worker import Listener, configure_worker
@@ -44,6 +45,9 @@ PRELOADED_MODULES = [
 ]
 
 
+_starting = threading.Lock()
+
+
 def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -65,6 +69,21 @@ def _start_worker(
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     warnings.showwarning = show_warning
     configure_worker(reports.send, threads, device)
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """A process that starts meanwhile does not import the main module.
+
+    That may be a script that would run the study again: it has no ``if __name__ == "__main__"``.
+    """
+    with _starting:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _do_nothing() -> None:
@@ -92,7 +111,8 @@ class _WorkerProcess:
         # A process that is started inherits this, the server process that forks workers, too.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
-            self.pool.submit(_do_nothing)
+            with _without_main_module():
+                self.pool.submit(_do_nothing)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._started = True

@@ -10,6 +10,7 @@ from typing import ClassVar
 import psutil
 import pytest
 
+from tasks.cache.module_code import ROOT
 from tasks.execution import worker_processes as module
 from tasks.execution.worker_processes import (
     WorkerDiedError,
@@ -71,6 +72,30 @@ def test_an_abort_of_a_library_is_one_line_and_warnings_stay():
     )
     assert done.stdout == "unexpected pos 64 vs 0\n"
     assert done.stderr == "warning: the weights are large\n" * 2
+
+
+@pytest.mark.slow
+def test_a_script_needs_no_guard_and_may_run_in_an_event_loop(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import asyncio\n"
+        "from tasks.execution.worker_processes import WorkerProcesses\n"
+        "async def main():\n"
+        "    for number in (2, 3):\n"
+        "        workers = WorkerProcesses(1, 1, 'cpu')\n"
+        "        print(__name__, workers.run(pow, {'base': number, 'exp': 2}), flush=True)\n"
+        "        workers.stop()\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "__main__ 4\n__main__ 9\n"), done.stderr
 
 
 def test_workers_that_no_flow_took_are_stopped():
