@@ -155,7 +155,8 @@ def source_fingerprint(config: DatasetConfig) -> str:
         # a name may hold bytes that are not UTF-8
         sha256.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
     if bad and config.on_bad_image == "error":
-        raise DatasetError(f"cannot read {listed(bad)}; replace or remove it")
+        skip = ", or set dataset.on_bad_image: skip" if config.name == "folder" else ""
+        raise DatasetError(f"cannot read {listed(bad)}; replace or remove it{skip}")
     return sha256.hexdigest()
 
 
