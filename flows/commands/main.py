@@ -31,7 +31,7 @@ from tasks.system.user_warnings import (
     silence,
 )
 
-NOT_PERMITTED = {errno.EROFS, errno.EACCES, errno.EPERM}
+NOT_PERMITTED = {errno.EACCES, errno.EPERM}
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -53,18 +53,11 @@ def test_past_runs_are_listed_also_those_that_were_killed(read_only):
     assert re.search("made .* CRASHED", found.stdout)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "what"),
-    [
-        (["register", "made"], "mlflow.lock"),
-        (["gc", "--yes"], "store/quarantine/left"),
-        (["sync"], "spool/"),
-    ],
-)
-def test_a_command_that_writes_is_refused_in_one_line(read_only, home, arguments, what):
+@pytest.mark.parametrize("arguments", [["register", "made"], ["gc", "--yes"], ["sync"]], ids=str)
+def test_a_command_that_writes_is_refused_in_one_line(read_only, home, arguments):
     (home / "store" / "quarantine" / "left").mkdir(parents=True)
     (home / "spool").mkdir()
     json_lines.append(home / "spool" / "left.jsonl", {"do": "close"})
     found = read_only(*arguments)
     assert found.returncode == 1
-    assert re.fullmatch(rf"study: .*{home}/{what}[^\n]*Read-only file system[^\n]*\n", found.stderr)
+    assert found.stderr == f"study: {home}: its disk is read-only; mount it writable\n"
