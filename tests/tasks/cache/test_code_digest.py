@@ -85,7 +85,7 @@ def test_comments_docstrings_and_formatting_change_nothing(copied):
             "nn.Linear(50, 99)",
             USE_CLASSIFIERS,
         ),
-        ("tasks/datasets/readers.py", "TEST_SHARE = 0.2", "TEST_SHARE = 0.3", {"data"}),
+        ("tasks/datasets/dataset.py", "TEST_SHARE = 0.2", "TEST_SHARE = 0.3", {"data"}),
         ("tasks/reporting/plots.py", "len(counts) <= 12", "len(counts) <= 13", {"transfer"}),
         ("tasks/reporting/templates/depth_sweep.html.j2", ">Depth</h2>", ">D</h2>", {"report"}),
         ("tasks/cache/store.py", "time.time_ns()", "time.monotonic_ns()", set()),
