@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from flows.configuration.study_config import TRAINING_IMAGES
 from tasks.artifacts.dataset import load_dataset
 from tasks.cache.entry import Entry
 from tasks.datasets.config import DatasetConfig
@@ -14,7 +13,12 @@ def test_digits_are_split_evenly_and_always_the_same_way(tmp_path):
     config = DatasetConfig(name="digits")
     result, tensors = prepared(tmp_path / "a", config)
     assert (result["n_train"], result["n_test"], result["n_classes"]) == (1437, 360, 10)
-    assert TRAINING_IMAGES["digits"] == 1437
+    inventory = take_inventory(config)
+    assert (inventory.n_train, inventory.n_test, inventory.classes) == (
+        1437,
+        360,
+        result["classes"],
+    )
     assert tensors["train_images"].shape == (1437, 28, 28)
     assert tensors["train_images"].dtype == torch.uint8
     counts = torch.bincount(tensors["test_labels"])
