@@ -74,19 +74,33 @@ class InterpolationConfig(Value):
         wanted = published_results.PAIRS if self.pairs is None else self.pairs
         try:
             labels = [[_label(name, classes, tested) for name in pair] for pair in wanted]
-            return tuple((start, end) for start, end in labels)
+            pairs = tuple((start, end) for start, end in labels)
         except ConfigError:
             if self.pairs is not None:
                 raise
             return tuple(islice(pairwise(tested), len(published_results.PAIRS)))
+        for index, (start, end) in enumerate(pairs):
+            if start == end or (start, end) in pairs[:index]:
+                raise ConfigError(
+                    f"interpolation.pairs: {list(wanted[index])} names one class twice, or a pair "
+                    "that is listed before it; list each pair of two classes once"
+                )
+        return pairs
 
 
 def _label(name: int | str, classes: Sequence[str], tested: Sequence[int]) -> int:
     """The label of a class. Raises ConfigError if there is none, or no image to test it on."""
-    numbers = {int(one): label for label, one in enumerate(classes) if one.isdecimal()}
+    numbers = [int(one) if one.isdecimal() else None for one in classes]
     label = classes.index(str(name)) if str(name) in classes else len(classes)
     if label == len(classes) and isinstance(name, int):
-        label = numbers.get(name, label) if numbers else name
+        if numbers.count(name) > 1:
+            same = [one for one, number in zip(classes, numbers, strict=True) if number == name]
+            raise ConfigError(
+                f"interpolation.pairs: {name} may mean {listed(same)}; write it as the name of one"
+            )
+        label = numbers.index(name) if name in numbers else label
+        if not any(number is not None for number in numbers):
+            label = name
     if label >= len(classes):
         raise ConfigError(
             f"interpolation.pairs: the dataset has no class {name!r}; choose from {listed(classes)}"

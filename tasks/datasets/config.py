@@ -91,7 +91,7 @@ class DatasetConfig(Value):
     def _levels_are_a_range(self) -> Self:
         if self.levels != "auto":
             low, high = self.levels
-            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            if not (low < high and math.isfinite(high - low)):
                 raise ValueError(
                     f"dataset.levels: [{low:g}, {high:g}] is no range; give the level of black and "
                     "a higher one of white, like [0, 4095]"

@@ -10,7 +10,7 @@ from tasks.datasets.config import OWN_IMAGES, DatasetConfig
 from tasks.datasets.dataset import TEST_SHARE, DatasetError
 from tasks.datasets.found_files import counted, describe_ignored, in_natural_order, listed
 from tasks.datasets.image_file import MOST_BYTES
-from tasks.datasets.own_images import count_by_class, count_images, files_of
+from tasks.datasets.own_images import check_size, count_by_class, count_images, files_of
 from tasks.datasets.raw_files import (
     IMAGE_COUNTS,
     content_digest,
@@ -59,6 +59,13 @@ def take_inventory(config: DatasetConfig) -> Inventory:
     classes = in_natural_order(name for one in counts.values() for name in one)
     tested = [i for i, name in enumerate(classes) if all(one[name] for one in counts.values())]
     sizes = count_images(found)
+    for name, n in sizes.items():
+        check_size(config, name, n)
+        if found.is_idx and counts[name] and counts[name].total() != n:
+            raise DatasetError(
+                f"dataset.path: {found.parts[name].labels} has {counts[name].total():,} labels for "
+                f"{n:,} images; expected one label for each"
+            )
     n_test = sizes.get("test", math.ceil(TEST_SHARE * sizes.get("all", 0)))
     n_train = sizes.get("train", sizes.get("all", 0) - n_test)
     if "all" in counts and (min(counts["all"].values(), default=2) < 2 or n_test < len(classes)):
@@ -68,6 +75,11 @@ def take_inventory(config: DatasetConfig) -> Inventory:
             f"fifth aside; every class needs at least 5, unlike {listed(rare)}"
         )
     inventory = Inventory(classes, tested, *_limited(config, n_train, n_test), [])
+    if 1 < min(inventory.n_train, inventory.n_test) < len(tested):
+        raise DatasetError(
+            f"dataset: {inventory.n_train:,} training and {inventory.n_test:,} test images cannot "
+            f"have {len(tested):,} classes each; raise dataset.train_limit or dataset.test_limit"
+        )
     first = [_count(inventory)]
     if found.ignored:
         first.append(describe_ignored(found.ignored))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.datasets.dataset import SIDE, DatasetError
+from tasks.datasets.levels import BYTE, Levels
 from tasks.system.files import open_regular_file
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ FORMATS = {
 MOST_BYTES = 2**33  # of a file of images, and of images that are padded
 MOST_PIXELS = 2**28  # of one image that is padded
 LEAST_CONTRAST = 26  # of 255 grey levels; a picture with less is blank
-WHITE_IS_ZERO = 262  # TIFF's tag for the meaning of levels; Pillow heeds it up to 8 bits
+SCALED_TO = (255, 65_535)  # by Pillow, from the largest level of a PPM file
+# tags of TIFF; Pillow heeds the meaning of levels up to 8 bits
+BITS_PER_SAMPLE, WHITE_IS_ZERO, SAMPLE_FORMAT = 258, 262, 339
+UNSIGNED, SIGNED = 1, 2  # sample formats
 
 
 @cache
@@ -70,20 +74,23 @@ class BadImageError(DatasetError):
 class Decoded(NamedTuple):
     """An image as its file holds it.
 
-    ``pixels`` are (channels, height, width) uint8, or levels (1, height, width) of more than 8
-    bits: int64 or float64. ``reduced``: of 16 bits per colour only the upper 8 were read.
-    ``several``: it is the first of several pages or frames. ``on_black``: its transparent parts are
-    black, because white would hide it.
+    ``pixels`` are (channels, height, width) uint8, or levels (1 or 3, height, width) of other bits:
+    int64 or float64, whose range is ``levels`` if the file states it. ``brightest``: of 16 bits per
+    colour only the upper 8 were read, and this is the largest one that can be seen. ``inverted``:
+    its smallest level is white. ``several``: it is the first of several pages or frames.
+    ``on_black``: its transparent parts are black, because white would hide it.
     """
 
     pixels: "Tensor"
-    reduced: bool = False
+    levels: Levels | None = None
+    brightest: int | None = None
+    inverted: bool = False
     several: bool = False
     on_black: bool = False
 
     @property
     def is_wide(self) -> bool:
-        """Whether it has more than 8 bits."""
+        """Whether it does not have 8 bits."""
         return self.pixels.element_size() > 1
 
 
@@ -138,28 +145,63 @@ def decode(path: Path) -> Decoded:
         Image.open(file, formats=readable_formats()) as opened,
     ):
         several = bool(getattr(opened, "is_animated", False)) and opened.format != "MPO"
-        sixteen_bits = any(";16" in str(tile.args) for tile in getattr(opened, "tile", []))
-        white_is_zero = getattr(opened, "tag_v2", {}).get(WHITE_IS_ZERO) == 0
+        arguments = [tile.args for tile in getattr(opened, "tile", [])]
+        tags = getattr(opened, "tag_v2", {})
+        if tags.get(SAMPLE_FORMAT) == (SIGNED,) and tags.get(BITS_PER_SAMPLE) == (8,):
+            raise ValueError("it holds signed levels of 8 bits; save it with 16 bits")
+        largest = _stated_largest(arguments) if opened.format == "PPM" else None
         image = ImageOps.exif_transpose(opened)
         if image.mode.startswith(("I", "F")):
-            return Decoded(_wide_pixels(image, white_is_zero), several=several)
+            unsigned = tags.get(BITS_PER_SAMPLE) == (32,) and SAMPLE_FORMAT not in tags
+            pixels = _wide_pixels(image, unsigned or tags.get(SAMPLE_FORMAT) == (UNSIGNED,))
+            inverted = tags.get(WHITE_IS_ZERO) == 0
+            return _restore_levels(Decoded(pixels, inverted=inverted, several=several), largest)
+        upper = any(";16" in str(one) for one in arguments) or (largest or 0) > BYTE[1]
+        brightest = _brightest(image) if upper else None
         pixels, on_black = _byte_pixels(image)
-        return Decoded(pixels, sixteen_bits, several, on_black)
+        found = Decoded(pixels, brightest=brightest, several=several, on_black=on_black)
+        return found if upper else _restore_levels(found, largest)
 
 
-def _wide_pixels(image: "Image", white_is_zero: bool) -> "Tensor":
+def _stated_largest(arguments: list[object]) -> int | None:
+    """The largest level that the header of a PPM file states, if Pillow scaled others to it."""
+    numbers = [one for found in arguments if isinstance(found, tuple) for one in found]
+    return max((one for one in numbers if type(one) is int), default=None)
+
+
+def _restore_levels(found: Decoded, largest: int | None) -> Decoded:
+    """The levels of the file, where Pillow has scaled them so that ``largest`` is white."""
+    if largest is None or largest in SCALED_TO:
+        return found
+    scaled_to = SCALED_TO[found.is_wide]
+    pixels = (found.pixels.double() * largest / scaled_to).round().long()
+    return found._replace(pixels=pixels, levels=Levels(0, largest))
+
+
+def _brightest(image: "Image") -> int:
+    """The largest value of a colour that can be seen."""
+    import numpy as np
+
+    pixels = np.asarray(image.convert("RGBA"))
+    return int(pixels[..., :3].max(axis=2, initial=0, where=pixels[..., 3:] > 0).max())
+
+
+def _wide_pixels(image: "Image", unsigned: bool) -> "Tensor":
     """Levels (1, height, width): int64 of whole numbers, float64 of others.
 
-    Raises ValueError for NaN and infinite levels.
+    Pillow gives numbers of 32 bits a sign, also where they are ``unsigned``. Raises ValueError for
+    NaN and infinite levels.
     """
     import numpy as np
     import torch
 
     levels = np.asarray(image)
-    wide = levels.astype(np.float64 if image.mode.startswith("F") else np.int64)
-    if not np.isfinite(wide).all():
-        raise ValueError("it holds levels that are NaN or infinite")
-    return torch.from_numpy(-wide if white_is_zero else wide).unsqueeze(0)
+    if image.mode.startswith("F"):
+        if not np.isfinite(levels).all():
+            raise ValueError("it holds levels that are NaN or infinite")
+        return torch.from_numpy(levels.astype(np.float64)).unsqueeze(0)
+    whole = levels.astype(np.int64)
+    return torch.from_numpy(whole % 2**32 if unsigned else whole).unsqueeze(0)
 
 
 def _byte_pixels(image: "Image") -> "tuple[Tensor, bool]":

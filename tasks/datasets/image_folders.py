@@ -5,21 +5,28 @@ possible below folders named like the parts of a dataset, such as ``train`` and 
 that may mean two things is refused; whatever is left out is counted.
 """
 
+import os
+import re
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.found_files import FoundFiles, PartFiles, counted, in_natural_order, listed
 from tasks.datasets.image_file import FORMATS
 from tasks.datasets.scanned_folder import Folder, scan
 
-PART_NAMES = {  # in small letters; "-" and "_" are left out
-    "train": {"train", "training", "trn", "trainset", "trainingset", "traindata", "trainingdata"},
-    "test": {"test", "testing", "tst", "testset", "testingset", "testdata", "testingdata"},
-    "validation": {
-        *{"val", "valid", "validation", "validate", "dev", "eval", "evaluation"},
-        *{"valset", "validationset", "devset", "evalset", "valdata", "validationdata"},
-    },
+PART_WORDS = {  # in small letters
+    **dict.fromkeys(("train", "training", "trn", "trainset", "trainingset"), "train"),
+    **dict.fromkeys(("test", "testing", "tst", "testset", "testingset"), "test"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "valset", "dev"), "validation"),
+    **dict.fromkeys(("eval", "evaluation", "devset", "validationset"), "validation"),
+}
+FILLERS = {"set", "data", "dataset", "image", "images", "imgs", "img", "split", "part"}
+# folders beside parts of a dataset, which are no classes
+BESIDE_PARTS = {
+    *{"extra", "unlabeled", "unlabelled", "label", "labels", "mask", "masks", "annotations"},
+    *{"pred", "prediction", "predictions", "holdout", "gt", "groundtruth", "metadata"},
 }
 
 
@@ -31,7 +38,7 @@ def find_images(path: Path) -> FoundFiles:
     try:
         root = scan(path)
     except DatasetError:
-        if path.is_dir():
+        if os.path.isdir(path):
             raise
         root = Folder(path)  # a path that leads nowhere has no images
     notes: list[str] = []
@@ -69,24 +76,47 @@ def _advice(ignored: Counter[str]) -> str:
     return f"; this Pillow cannot read {listed(sorted(unread))}; install a newer one"
 
 
-def _role(name: str) -> str | None:
-    """The part of a dataset that a folder's name means, if it means one."""
-    plain = name.lower().replace("-", "").replace("_", "").replace(" ", "")
-    return next((part for part, names in PART_NAMES.items() if plain in names), None)
+class Role(NamedTuple):
+    """The part of a dataset that a folder's name means, and the other words in the name."""
+
+    part: str
+    others: tuple[str, ...]
+
+
+def _words(name: str) -> list[str]:
+    return re.findall("[a-z]+", name.lower())
+
+
+def _role(name: str) -> Role | None:
+    """What a name says of a part, such as ``seg_train`` or ``train2017``, if it names one."""
+    words = _words(name)
+    parts = {PART_WORDS[word] for word in words if word in PART_WORDS}
+    if len(parts) != 1:
+        return None
+    others = [word for word in words if word not in PART_WORDS and word not in FILLERS]
+    return Role(parts.pop(), tuple(others))
 
 
 def _by_role(folder: Folder) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    """Names of folders that are parts: they differ in the word for the part only."""
+    groups: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for name in in_natural_order(folder.folders):
         if (role := _role(name)) is not None:
-            found.setdefault(role, []).append(name)
-    return found
+            groups.setdefault(role.others, {}).setdefault(role.part, []).append(name)
+    several = [group for group in groups.values() if len(group) > 1]
+    if len(several) > 1:
+        names = [name for group in several for found in group.values() for name in found]
+        raise DatasetError(
+            f"dataset.path: {folder.path} contains several datasets: {listed(names)}; name one"
+        )
+    return several[0] if several else groups.get((), {})
 
 
 def _is_split(folder: Folder) -> bool:
     """Whether a folder has a part to train on, and another or nothing else."""
-    roles = _by_role(folder).keys()
-    others = [name for name in folder.with_images() if _role(name) is None]
+    roles = _by_role(folder)
+    names = {name for found in roles.values() for name in found}
+    others = folder.with_images().keys() - names
     return "train" in roles and (len(roles) > 1 or not others)
 
 
@@ -145,19 +175,39 @@ def _check_others(top: Folder, parts: dict[str, Folder]) -> None:
 
 def _check_classes_named_like_parts(top: Folder, roles: dict[str, list[str]]) -> None:
     names = [name for found in roles.values() for name in found if top.folders[name].any()]
-    others = top.with_images().keys() - set(names)
-    if names and not others:
+    others = in_natural_order(top.with_images().keys() - set(names))
+    if names and (len(roles) > 1 or not others):
         raise DatasetError(
-            f"dataset.path: {top.path} has the folder {names[0]} and none to train on; expected "
+            f"dataset.path: {top.path} has {listed(names)} and no folder to train on; expected "
             "train beside it"
         )
     for name in names:
         if top.folders[name].with_images():
             raise DatasetError(
                 f"dataset.path: {top.path} has the folder {name} with classes in it beside "
-                f"{listed(in_natural_order(others))}; if it is a part of the dataset, move the "
-                "others out; if it is a class, put its images directly into it"
+                f"{listed(others)}; if it is a part of the dataset, move the others out; if it is "
+                "a class, put its images directly into it"
             )
+    suspects = names + [name for name in others if _role(name) not in (None, Role("train", ()))]
+    for name in suspects:
+        role = _role(name)
+        like = [
+            one
+            for one in others
+            if one != name and (BESIDE_PARTS & {*_words(one)} or _is_like(one, role))
+        ]
+        if like:
+            raise DatasetError(
+                f"dataset.path: {top.path} has {name} beside {listed(like)}; if these are parts of "
+                "a dataset, name them train and test; if they are classes, give them other names"
+            )
+
+
+def _is_like(name: str, role: Role | None) -> bool:
+    """Whether a name has the other words of a folder to test on, as data_batch of test_batch."""
+    if role is None or role.part == "train" or not role.others:
+        return False
+    return {*role.others} <= {*_words(name)}
 
 
 def _part(folder: Folder, root: Folder, notes: list[str]) -> PartFiles:
@@ -170,11 +220,15 @@ def _part(folder: Folder, root: Folder, notes: list[str]) -> PartFiles:
         return PartFiles(folder.images, [])
     if not folder.images and len(classes) == 1:
         ((name, only),) = classes.items()
-        below = only.with_images()
-        if below and _role(name) is not None and _role(name) == _role(folder.path.name):
+        inside, below = only, only.with_images()
+        own, inner = _role(folder.path.name), _role(name)
+        if below and own is not None and own == inner:
             return _part(only, root, notes)  # train/train/<class>
+        while not inside.images and len(below) == 1:
+            (inside,) = below.values()
+            below = inside.with_images()
         if len(below) > 1:
-            where = f"set dataset.path to {only.path}"
+            where = f"set dataset.path to {inside.path}"
             if folder.path != root.path:
                 where = f"move them up into {_name(root, folder)}"
             raise DatasetError(
@@ -182,6 +236,13 @@ def _part(folder: Folder, root: Folder, notes: list[str]) -> PartFiles:
                 f"it; if these are the classes, {where}; if {name} is the only class, put its "
                 "images directly into it"
             )
+    inner_names = {frozenset(one.with_images()) for one in classes.values()}
+    if len(classes) > 1 and len(inner_names) == 1 and len(*inner_names) > 1:
+        raise DatasetError(
+            f"dataset.path: {listed(classes)} in {folder.path} all contain the folders "
+            f"{listed(in_natural_order(*inner_names))}; if these are the classes, set dataset.path "
+            "to the folder of one; otherwise put the images directly into the classes"
+        )
     for name, one in classes.items():
         if _is_split(one):
             raise DatasetError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasks.datasets.config import Conversion
 from tasks.datasets.dataset import SIDE, DatasetError
 from tasks.datasets.found_files import counted
-from tasks.datasets.image_file import BadImageError, convert, decode, naming
+from tasks.datasets.image_file import BadImageError, Decoded, convert, decode, naming
 from tasks.datasets.levels import (
     BYTE,
     Extremes,
@@ -57,29 +57,30 @@ def read_images(
     bad: list[BadImageError] = []
     narrow: list[Extremes] = []
     wide: dict[int, Extremes] = {}
-    reduced: list[Extremes] = []
+    brightest: list[int] = []
     several = on_black = 0
     for index, path in enumerate(paths):
         try:
             decoded = decode(path)
             found = extremes_of(decoded.pixels)
-            if not decoded.is_wide:
-                images[index] = _convert(path, decoded.pixels, asked or Levels(*BYTE), conversion)
+            known = asked or decoded.levels or (None if decoded.is_wide else Levels(*BYTE))
+            if known is not None:
+                images[index] = _convert(path, decoded, known, conversion)
         except BadImageError as error:
             bad.append(error)
             continue
         several, on_black = several + decoded.several, on_black + decoded.on_black
-        if decoded.is_wide:
+        if decoded.is_wide and (asked or decoded.levels is None):
             wide[index] = found
-        else:
+        elif not decoded.is_wide:
             narrow.append(found)
-        if decoded.reduced:
-            reduced.append(found)
-    _check_reduced(reduced, asked)
-    chosen = asked or (choose_levels(together([*wide.values()])) if wide else Levels(*BYTE))
-    for index in wide:  # a second time: their range was not known before, and all may be large
+        if decoded.brightest is not None:
+            brightest.append(decoded.brightest)
+    _check_upper_bits(brightest, asked)
+    chosen = asked or _choose([*wide.values()])
+    for index in wide.keys() - images.keys():  # all may be large, so they are read a second time
         try:
-            images[index] = _convert(paths[index], decode(paths[index]).pixels, chosen, conversion)
+            images[index] = _convert(paths[index], decode(paths[index]), chosen, conversion)
         except BadImageError as error:
             bad.append(error)
     notes = _describe(narrow, [*wide.values()], chosen, asked)
@@ -93,10 +94,23 @@ def read_images(
     return ReadImages(_stack([images[index] for index in kept]), kept, bad, chosen, notes)
 
 
-def _convert(path: Path, pixels: "Tensor", levels: Levels, conversion: Conversion) -> "Tensor":
+def _convert(path: Path, found: Decoded, levels: Levels, conversion: Conversion) -> "Tensor":
     with naming(path):
-        is_byte = levels == BYTE and pixels.element_size() == 1
-        return convert(pixels if is_byte else to_bytes(pixels, levels), conversion)
+        pixels = found.pixels if not found.is_wide and levels == BYTE else None
+        pixels = to_bytes(found.pixels, levels) if pixels is None else pixels
+        return convert(255 - pixels if found.inverted else pixels, conversion)
+
+
+def _choose(wide: list[Extremes]) -> Levels:
+    """One range for all images of more than 8 bits. Raises DatasetError if they differ in kind."""
+    if not wide:
+        return Levels(*BYTE)
+    if len({found.whole for found in wide}) > 1:
+        raise DatasetError(
+            "dataset.levels: some images hold whole numbers of more than 8 bits and others floats, "
+            "which have no range in common; save all in one way, or set dataset.levels"
+        )
+    return choose_levels(together(wide))
 
 
 def _stack(images: "list[Tensor]") -> "Tensor":
@@ -105,13 +119,14 @@ def _stack(images: "list[Tensor]") -> "Tensor":
     return torch.stack(images) if images else torch.empty(0, SIDE, SIDE, dtype=torch.uint8)
 
 
-def _check_reduced(found: list[Extremes], asked: Levels | None) -> None:
+def _check_upper_bits(brightest: list[int], asked: Levels | None) -> None:
     """Refuse colours of 16 bits whose upper 8 bits are not their levels."""
-    if found and (asked is not None or together(found).high < BYTE[1] / 2):
+    if brightest and (asked is not None or max(brightest) < BYTE[1] / 2):
+        images_have = counted(len(brightest), "colour image has", "colour images have")
         raise DatasetError(
-            f"dataset.levels: {counted(len(found), 'colour image has', 'colour images have')} 16 "
-            "bits per colour, of which only the upper 8 are read, and these are too dark for that "
-            "or levels were set; save them in grey, or with 8 bits per colour"
+            f"dataset.levels: {images_have} 16 bits per colour, of which only the upper 8 are "
+            "read, and these are too dark for that or levels were set; save them in grey, or with "
+            "8 bits per colour"
         )
 
 

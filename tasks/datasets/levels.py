@@ -48,10 +48,13 @@ def together(found: list[Extremes]) -> Extremes:
 def choose_levels(found: Extremes) -> Levels:
     """The range that a file of more than 8 bits most likely means, from all images of a dataset.
 
-    Whole numbers: the first of 8, 10, 12, 14 and 16 bits that holds them. Floats: 0 to 1, -1 to 1,
-    or 0 to 255. Otherwise from the smallest level, or 0 if none is below, to the largest.
+    Slightly negative levels count as black. Whole numbers: the first of 8, 10, 12, 14 and 16 bits
+    that holds them. Floats: 0 to 1, -1 to 1, or 0 to 255. Otherwise from the smallest level, or 0
+    if none is below, to the largest.
     """
     low, high, whole = found
+    if -LEAST_SHARE * high < low < 0:  # noise around a black background
+        low = 0.0
     if whole:
         usual = [Levels(0, 2.0**bits - 1) for bits in USUAL_BITS]
     else:

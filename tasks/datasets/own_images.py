@@ -4,7 +4,9 @@ IDX files are named like MNIST's: ``train-images*``, and optionally ``train-labe
 ``t10k-images*`` or ``test-images*``, ``t10k-labels*`` or ``test-labels*``.
 """
 
+import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     Parts = dict[str, tuple[Tensor, Tensor | None]]  # images and labels by the name of the part
 
 
+IDX_PARTS = {"train": ("train",), "test": ("t10k", "test")}  # how the names of files begin
 MINIMUM_IMAGES = 10  # in each part of a dataset
 SHOWN_BAD_FILES = 10
 
@@ -44,16 +47,25 @@ def files_of(config: DatasetConfig) -> FoundFiles:
 
 def _find_idx_files(path: Path) -> FoundFiles:
     parts = {}
-    for part, names in {"train": ("train",), "test": ("t10k", "test")}.items():
+    for part, names in IDX_PARTS.items() if os.path.isdir(path) else ():
         images, labels = (_idx_file(path, names, kind) for kind in ("images-idx3", "labels-idx1"))
+        if labels and not images:
+            raise DatasetError(
+                f"dataset.path: {labels} has no file of images beside it; add it, or remove the "
+                "labels"
+            )
         parts[part] = PartFiles([images] if images else [], [], labels)
     if not any(part.images for part in parts.values()):
         raise DatasetError(
             f"dataset.path: no images in {path.absolute()}; expected <path>/train-images-idx3-ubyte"
         )
+    used = {file for part in parts.values() for file in (*part.images, part.labels)}
+    others = [file for file in path.iterdir() if file not in used and file.name[0] != "."]
+    ignored = Counter(file.suffix for file in others if file.is_file())
     if not parts["test"].images:
-        return FoundFiles({"all": parts["train"]}, is_idx=True)
-    return FoundFiles(parts, is_idx=True)
+        del parts["test"]
+        parts = {"all": parts["train"]}
+    return FoundFiles(parts, ignored=ignored, is_idx=True)
 
 
 def _idx_file(path: Path, names: tuple[str, ...], kind: str) -> Path | None:
@@ -61,10 +73,16 @@ def _idx_file(path: Path, names: tuple[str, ...], kind: str) -> Path | None:
 
     Raises DatasetError if several names begin like that and none is MNIST's.
     """
-    own = [path / f"{name}-{kind}-ubyte{end}" for name in names for end in ("", ".gz")]
-    if exact := [file for file in own if file.exists()]:
-        return exact[0]
     content = kind.partition("-")[0]
+    several = [name for name in names if any(path.glob(f"{name}-{content}*"))]
+    if len(several) > 1:
+        raise DatasetError(
+            f"dataset.path: {path.absolute()} has files for {' and '.join(several)}, which mean "
+            "the same part; remove one"
+        )
+    own = [path / f"{name}-{kind}-ubyte{end}" for name in names for end in ("", ".gz")]
+    if exact := [file for file in own if os.path.exists(file)]:
+        return exact[0]
     found = [file for name in names for file in sorted(path.glob(f"{name}-{content}*"))]
     if len(found) > 1:
         raise DatasetError(
@@ -111,13 +129,19 @@ def read_parts(config: DatasetConfig) -> "tuple[Parts, Reading]":
     classes = in_natural_order(name for one in count_by_class(found).values() for name in one)
     read = _read_idx if config.name == "idx" else _read_images
     parts, reading = read(config, found, classes)
-    for images, _ in parts.values():
-        if len(images) < MINIMUM_IMAGES:
-            raise DatasetError(
-                f"dataset.path: {len(images)} images in {config.path} are too few; "
-                f"at least {MINIMUM_IMAGES} are needed"
-            )
+    for name, (images, _) in parts.items():
+        check_size(config, name, len(images), reading.notes if reading.skipped else ())
     return parts, reading
+
+
+def check_size(config: DatasetConfig, part: str, n: int, notes: Sequence[str] = ()) -> None:
+    """Raise DatasetError if a part has too few images; ``notes`` may say why."""
+    if n < MINIMUM_IMAGES:
+        where = f"{config.path}" if part == "all" else f"{config.path} ({part})"
+        raise DatasetError(
+            f"dataset.path: {n} images in {where} are too few; at least {MINIMUM_IMAGES} are needed"
+            + "".join(f"; {note}" for note in notes)
+        )
 
 
 def _read_images(

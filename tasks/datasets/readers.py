@@ -83,8 +83,8 @@ def _read_own(config: DatasetConfig) -> tuple[Dataset, Reading]:
     parts, reading = read_parts(config)
     if "all" in parts:
         return _split(*parts["all"]), reading
-    if config.name == "folder":  # which lists one class after the other
-        parts = {name: _shuffled(*part) for name, part in parts.items()}
+    # folders list one class after the other, and so may IDX files
+    parts = {name: _shuffled(*part) for name, part in parts.items()}
     (train, train_labels), (test, test_labels) = parts["train"], parts["test"]
     return Dataset(train, test, train_labels, test_labels), reading
 

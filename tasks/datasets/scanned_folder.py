@@ -77,7 +77,13 @@ def scan(path: Path) -> Folder:
                     path = folder.path / entry.name
                     suffix = path.suffix.lower()
                     if _is_folder(entry, above):
-                        inner = folder.folders[shown_name(entry.name)] = Folder(path)
+                        name = shown_name(entry.name)
+                        if name in folder.folders:
+                            raise DatasetError(
+                                f"dataset.path: two folders in {folder.path} are shown as {name}; "
+                                "rename one"
+                            )
+                        inner = folder.folders[name] = Folder(path)
                         waiting.append((inner, above))
                     elif suffix in readable_suffixes():
                         folder.images.append(path)

@@ -82,6 +82,20 @@ def test_pairs_are_of_classes_that_the_dataset_has(pairs, classes, expected):
     assert config.label_pairs(list(classes), range(len(classes))) == expected
 
 
+@pytest.mark.parametrize("pairs", [[[3, 3]], [[3, 5], ["3", "5"]], [["b", 1]]])
+def test_each_pair_is_of_two_classes_and_listed_once(pairs):
+    classes = list("abc") if "b" in pairs[0] else [str(digit) for digit in range(10)]
+    with pytest.raises(ConfigError, match=r"names one class twice, or a pair that is listed befo"):
+        InterpolationConfig(pairs=pairs).label_pairs(classes, range(len(classes)))
+
+
+def test_a_number_that_may_mean_two_classes_is_refused():
+    config = InterpolationConfig(pairs=[[7, 8]])
+    with pytest.raises(ConfigError, match=r"pairs: 7 may mean 007, 07; write it as the name of"):
+        config.label_pairs(["007", "07", "8"], range(3))
+    assert config.label_pairs(["007", "7", "8"], range(3)) == ((1, 2),)
+
+
 def test_pairs_are_of_classes_with_images_in_both_parts():
     config, classes = InterpolationConfig(), [str(digit) for digit in range(10)]
     tested = [0, 1, 2, 3, 4, 6, 7, 8, 9]

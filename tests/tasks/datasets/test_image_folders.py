@@ -105,6 +105,23 @@ UNDERSTOOD = {
         {"bus/*.png": 12, "train/*.png": 12},
         "2 classes (bus, train), 19 training and 5 test images",
     ),
+    "parts with a name before": (renamed("seg_train", "seg_test"), SAID_OF_PARTS),
+    "parts with numbers": (renamed("1_train", "2_test"), SAID_OF_PARTS),
+    "parts with years": (
+        renamed("train2017", "val2017") | {"annotations/*.json": 2},
+        SAID_OF_PARTS + "; 2 files ignored: 2 .json",
+        "val2017 is used as the test set",
+        "without images that can be read: annotations",
+    ),
+    "parts of images": (renamed("train_images", "test_images"), SAID_OF_PARTS),
+    "parts in folders of their names with a name before": (
+        below("seg_train/seg_train", CAT_AND_DOG) | below("seg_test/seg_test", CAT_AND_DOG),
+        "2 classes (cat, dog), 24 training and 24 test images",
+    ),
+    "a class with train in its name": (
+        {"bullet_train/*.png": 12, "freight_car/*.png": 12},
+        "2 classes (bullet_train, freight_car), 19 training and 5 test images",
+    ),
     "a class named test": (
         {"control/*.png": 12, "test/*.png": 12},
         "2 classes (control, test), 19 training and 5 test images",
@@ -167,8 +184,8 @@ UNDERSTOOD = {
     ),
 }
 REFUSED = {
-    "only test": ({"test/cat/*.png": 12}, "has the folder test and none to train on; expected"),
-    "val and test": (renamed("val", "test"), "has the folder test and none to train on; expected"),
+    "only test": ({"test/cat/*.png": 12}, "has test and no folder to train on; expected train"),
+    "val and test": (renamed("val", "test"), "has test, val and no folder to train on; expected"),
     "two folders to train on": (
         PARTS | {"Training/cat/*.png": 3},
         "contains the folders Training and train, which mean the same part; remove one",
@@ -186,6 +203,50 @@ REFUSED = {
         below("train/images", CAT_AND_DOG) | below("test/images", CAT_AND_DOG),
         "train has only the folder images, with cat, dog in it; if these are the classes, move "
         "them up into train; if images is the only class, put its images directly into it",
+    ),
+    "a part to predict": (
+        renamed("seg_train", "seg_test") | {"seg_pred/*.png": 12},
+        "contains the folders seg_test, seg_train, and also seg_pred; move these out of it",
+    ),
+    "unlabelled test images with a number": (
+        {"train/cat/*.png": 12, "train/dog/*.png": 12, "test1/*.png": 12},
+        "train has classes (cat, dog), and the 12 images of test have none",
+    ),
+    "test and validation with sizes": (
+        {"data_256/a/*.png": 12, "val_256/*.png": 12, "test_256/*.png": 12},
+        "has test_256, val_256 and no folder to train on; expected train beside it",
+    ),
+    "batches": (
+        {"data_batch_1/*.png": 12, "data_batch_2/*.png": 12, "test_batch/*.png": 12},
+        "has test_batch beside data_batch_1, data_batch_2; if these are parts of a dataset, name "
+        "them train and test",
+    ),
+    "images to train on and others": (
+        {"train/*.png": 12, "extra/*.png": 12},
+        "has train beside extra; if these are parts of a dataset",
+    ),
+    "images to train on and masks": (
+        {"train/*.png": 12, "masks/*.png": 12},
+        "has train beside masks; if these are parts of a dataset",
+    ),
+    "two datasets": (
+        below("a_train", CAT_AND_DOG)
+        | below("a_test", CAT_AND_DOG)
+        | below("b_train", CAT_AND_DOG)
+        | below("b_test", CAT_AND_DOG),
+        "contains several datasets: ",
+    ),
+    "classes in two folders": (
+        below("a/b", CAT_AND_DOG),
+        "has only the folder a, with cat, dog in it; if these are the classes, set dataset.path to",
+    ),
+    "classes in two folders of a part": (
+        below("train/images/all", CAT_AND_DOG) | below("test/images/all", CAT_AND_DOG),
+        "has only the folder images, with cat, dog in it; if these are the classes, move them up",
+    ),
+    "the same classes in several folders": (
+        below("2019", CAT_AND_DOG) | below("2020", CAT_AND_DOG),
+        "all contain the folders cat, dog; if these are the classes, set dataset.path to the",
     ),
     "parts below classes": (
         below("cat", {"train/*.png": 9, "test/*.png": 9}) | {"dog/train/*.png": 9},
@@ -305,6 +366,20 @@ def test_a_class_whose_name_is_not_utf_8_has_a_name_that_is(tmp_path):
     found = take_inventory(of_folder(tmp_path))
     assert found.classes == ["ch\\xe8vre", "dog"]
     assert len(files_of(of_folder(tmp_path)).parts["all"].images) == 24
+
+
+def test_two_folders_that_are_shown_alike_are_refused(tmp_path):
+    write_files(tmp_path, {"b/*.png": 6, "\\xff/*.png": 9})
+    os.mkdir(os.fsencode(tmp_path) + b"/\xff")
+    with pytest.raises(DatasetError, match=r"two folders in .* are shown as .xff; rename one"):
+        take_inventory(of_folder(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["folder", "idx"])
+def test_a_path_that_is_too_long_is_one_line(name):
+    path = f"/tmp/{300 * 'a'}"
+    with pytest.raises(DatasetError, match=r"dataset\.path: no images in /tmp/aaa"):
+        take_inventory(DatasetConfig(name=name, path=path))
 
 
 def test_names_are_in_natural_order():

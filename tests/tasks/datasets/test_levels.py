@@ -1,5 +1,8 @@
 """Grey levels of images that have more than 8 bits, or whose levels are not 0 to 255."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +56,8 @@ def of_folder(path, **options):
         (-3, 7, False, (-3, 7)),
         (-7, -3, False, (-7, -3)),
         (-8, -8, False, (-8, -7)),
+        (-0.001, 1, False, (0, 1)),
+        (-3, 4000, True, (0, 4095)),
     ],
 )
 def test_the_range_is_the_usual_one_that_holds_all_levels(low, high, whole, levels):
@@ -151,14 +156,87 @@ def test_idx_files_have_levels_too(tmp_path):
     assert result["notes"] == []
 
 
-def test_white_may_be_zero(tmp_path):
-    levels = deep(0, 4095, np.uint16)
-    tags = {262: 0}
-    Image.fromarray(levels).save(tmp_path / "a.tif", tiffinfo=tags)
-    with Image.open(tmp_path / "a.tif") as image:
+@pytest.mark.parametrize(
+    ("dtype", "high", "levels", "asked"),
+    [
+        (np.uint16, 4095, (0, 4095), "auto"),
+        (np.uint16, 4095, (0, 4095), (0, 4095)),
+        (np.float32, 1, (0, 1), "auto"),
+    ],
+)
+def test_white_may_be_zero(tmp_path, dtype, high, levels, asked):
+    ramp = deep(0, high, dtype)
+    Image.fromarray(ramp).save(tmp_path / "white.tif", tiffinfo={262: 0})
+    with Image.open(tmp_path / "white.tif") as image:
         assert image.tag_v2[262] == 0
-    assert read([tmp_path / "a.tif"]).images[0, 0, 0] == 255
-    assert read([tmp_path / "a.tif"]).images[0, -1, -1] == 0
+    found = read([tmp_path / "white.tif", save(tmp_path / "black.tif", ramp)], asked)
+    assert found.levels == levels
+    assert torch.equal(found.images[0], 255 - found.images[1])
+    assert found.images[0, 0, 0] == 255
+
+
+@pytest.mark.parametrize("largest", [15, 100, 1023, 4095, 65_535])
+def test_the_levels_of_a_pgm_file_are_those_of_its_header(tmp_path, largest):
+    ramp = deep(0, largest, np.uint16)
+    content = ramp.astype(">u2" if largest > 255 else "u1").tobytes()
+    (tmp_path / "a.pgm").write_bytes(b"P5 28 28 %d\n" % largest + content)
+    expected = torch.from_numpy(ramp.astype(float) / largest * 255)
+    for levels in ("auto", (0, largest)):
+        found = read([tmp_path / "a.pgm"], levels)
+        assert (found.images[0] - expected).abs().max() <= 1
+    half = read([tmp_path / "a.pgm"], (0, largest / 2)).images[0]
+    assert (half - (2 * expected).clamp(max=255)).abs().max() <= 2
+    dark = b"P5 28 28 %d\n" % largest + bytes(len(content) - 1) + b"\1"
+    (tmp_path / "dark.pgm").write_bytes(dark)
+    assert read([tmp_path / "dark.pgm"]).images.max() <= (17 if largest < 65_535 else 1)
+
+
+def unsigned_tiff(path, pixels):
+    """A TIFF of unsigned numbers (28, 28) or (28, 28, 3) that Pillow reads and does not write."""
+    bits, samples = 8 * pixels.itemsize, pixels.size // 784
+    tags = [
+        (256, 3, 1, 28),
+        (257, 3, 1, 28),
+        (258, 3, samples, 122 if samples > 1 else bits),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2 if samples > 1 else 1),
+        (273, 4, 1, 128),
+        (277, 3, 1, samples),
+        (278, 3, 1, 28),
+        (279, 4, 1, pixels.nbytes),
+    ]
+    content = struct.pack("<2sHIH", b"II", 42, 8, len(tags))
+    content += b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    path.write_bytes(content + struct.pack("<3H", bits, bits, bits) + pixels.tobytes())
+    return path
+
+
+def colours(path, high):
+    return unsigned_tiff(path, np.repeat(deep(0, high, np.uint16)[:, :, None], 3, axis=2))
+
+
+def test_unsigned_levels_of_32_bits_do_not_become_negative(tmp_path):
+    levels = np.full((28, 28), 3_000_000_000, np.uint32)
+    levels[0] = [0, 2**32 - 1] * 14
+    found = read([unsigned_tiff(tmp_path / "a.tif", levels)])
+    assert found.levels == (0, 2**32 - 1)
+    assert found.images[0, 10, 10] == round(3_000_000_000 / 2**32 * 255)
+
+
+def test_signed_levels_of_8_bits_are_refused(tmp_path):
+    Image.fromarray(deep(0, 100, np.uint8)).save(tmp_path / "a.tif", tiffinfo={339: 2})
+    (error,) = read_images([tmp_path / "a.tif"], Conversion()).bad
+    assert error.why == "it holds signed levels of 8 bits; save it with 16 bits"
+
+
+def test_whole_numbers_and_floats_have_no_range_in_common(tmp_path):
+    paths = [
+        save(tmp_path / "a.tif", deep(0, 1, np.float32)),
+        save(tmp_path / "b.tif", deep(0, 4000, np.uint16)),
+    ]
+    with pytest.raises(DatasetError, match=r"dataset\.levels: some images hold whole numbers of"):
+        read(paths)
+    assert read(paths, (0, 4000)).images[0].max() == 0
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -170,32 +248,6 @@ def test_levels_that_are_no_numbers_are_refused(tmp_path, value):
     assert found.images.shape == (0, 28, 28)
 
 
-def colours(path, high):
-    """A TIFF of 16 bits per colour, which Pillow reads and does not write."""
-    side = 28
-    header = b"II*\0" + (8).to_bytes(4, "little")
-    bits = 8 + 2 + 9 * 12 + 4
-    tags = [
-        (256, 3, 1, side),
-        (257, 3, 1, side),
-        (258, 3, 3, bits),
-        (259, 3, 1, 1),
-        (262, 3, 1, 2),
-        (273, 4, 1, bits + 6),
-        (277, 3, 1, 3),
-        (278, 3, 1, side),
-        (279, 4, 1, side * side * 6),
-    ]
-    content = header + len(tags).to_bytes(2, "little")
-    for tag, kind, n, value in tags:
-        content += tag.to_bytes(2, "little") + kind.to_bytes(2, "little")
-        content += n.to_bytes(4, "little") + value.to_bytes(4, "little")
-    content += bytes(4) + 3 * (16).to_bytes(2, "little")
-    pixels = np.repeat(deep(0, high, np.uint16)[:, :, None], 3, axis=2)
-    path.write_bytes(content + pixels.tobytes())
-    return path
-
-
 def test_colours_of_16_bits_are_read_where_the_upper_8_are_their_levels(tmp_path):
     found = read([colours(tmp_path / "a.tif", 65_535)])
     expected = torch.from_numpy(deep(0, 65_535, np.uint16) // 256).float()
@@ -204,6 +256,32 @@ def test_colours_of_16_bits_are_read_where_the_upper_8_are_their_levels(tmp_path
         read([colours(tmp_path / "b.tif", 4095)])
     with pytest.raises(DatasetError, match=r"dataset\.levels: 1 colour image has 16 bits"):
         read([tmp_path / "a.tif"], (0, 4095))
+
+
+def deep_png(path, pixels):
+    """A PNG of 16 bits per channel, which Pillow reads and does not write, with transparency."""
+
+    def chunk(name, content):
+        checksum = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+
+    kind = {2: 4, 4: 6}[pixels.shape[2]]  # grey or colour
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = struct.pack(">2I5B", pixels.shape[1], pixels.shape[0], 16, kind, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    return path
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_dark_colours_of_16_bits_are_refused_also_beside_transparent_parts(tmp_path, channels):
+    pixels = np.repeat(deep(0, 4095, np.uint16)[:, :, None], channels, axis=2)
+    pixels[..., -1] = 65_535
+    pixels[:10, :, -1] = 0
+    with pytest.raises(DatasetError, match=r"16 bits per colour.* too dark for that"):
+        read([deep_png(tmp_path / "a.png", pixels)])
+    pixels[..., :-1] *= 16
+    assert read([deep_png(tmp_path / "a.png", pixels)]).images[0, -1, -1] == 255
 
 
 def test_only_the_first_page_or_frame_is_used_and_said(tmp_path):

@@ -196,10 +196,10 @@ def test_idx_files_in_two_parts(tmp_path, test):
     write(folder / f"{test}-labels-idx1-ubyte", [1] * 9 + [3])
     result, tensors = prepared(tmp_path / "b", config)
     assert (result["n_train"], result["n_test"], result["n_classes"]) == (12, 10, 3)
-    assert levels(tensors["train_images"]) == [*range(12)]
-    assert levels(tensors["test_images"]) == [*range(50, 60)]
-    assert tensors["train_labels"].tolist() == [0, 1] * 6
-    assert tensors["test_labels"].tolist() == [1] * 9 + [2]
+    trained = zip(levels(tensors["train_images"]), tensors["train_labels"].tolist(), strict=True)
+    assert sorted(trained) == [(level, level % 2) for level in range(12)]
+    tested = zip(levels(tensors["test_images"]), tensors["test_labels"].tolist(), strict=True)
+    assert sorted(tested) == [(level, 1 + (level == 59)) for level in range(50, 60)]
     assert take_inventory(config).tested == [1]
 
 
@@ -343,6 +343,59 @@ def test_rare_idx_labels_are_said(tmp_path):
         "classes only in test: 2 (1)",
         "labels of fewer than 5 images: 2 (1)",
     ]
+
+
+def test_idx_labels_in_order_stay_whole_with_a_limit(tmp_path):
+    for part in ("train", "test"):
+        write(tmp_path / "idx" / f"{part}-images-idx3-ubyte", flat(0, 30))
+        write(tmp_path / "idx" / f"{part}-labels-idx1-ubyte", [0] * 20 + [1] * 10)
+    config = DatasetConfig(name="idx", path=str(tmp_path / "idx"), train_limit=12)
+    _, tensors = prepared(tmp_path / "a", config)
+    assert set(tensors["train_labels"].tolist()) == {0, 1}
+
+
+def test_idx_files_that_are_not_used_are_counted_or_refused(tmp_path):
+    write(tmp_path / "train-images-idx3-ubyte", flat(0, 20))
+    write(tmp_path / "val-images-idx3-ubyte", flat(0, 20))
+    write(tmp_path / "train-label-idx1-ubyte", [0, 1] * 10)
+    assert take_inventory(of_idx(tmp_path)).notes == [
+        "no labels, 16 training and 4 test images; 2 files ignored: 2 without an ending"
+    ]
+    write(tmp_path / "t10k-labels-idx1-ubyte", [0, 1] * 10)
+    with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte has no file of images"):
+        take_inventory(of_idx(tmp_path))
+    write(tmp_path / "t10k-images-idx3-ubyte", flat(0, 20))
+    write(tmp_path / "test-images-idx3-ubyte", flat(0, 20))
+    with pytest.raises(DatasetError, match=r"has files for t10k and test, which mean the same"):
+        take_inventory(of_idx(tmp_path))
+
+
+def test_idx_files_of_other_lengths_are_refused_before_they_are_read(tmp_path):
+    write(tmp_path / "train-images-idx3-ubyte", flat(0, 20))
+    write(tmp_path / "train-labels-idx1-ubyte", [0, 1] * 9)
+    with pytest.raises(DatasetError, match=r"has 18 labels for 20 images; expected one label"):
+        take_inventory(of_idx(tmp_path))
+    write(tmp_path / "train-images-idx3-ubyte", flat(0, 9))
+    with pytest.raises(DatasetError, match=r"9 images in .* are too few; at least 10"):
+        take_inventory(of_idx(tmp_path))
+
+
+def test_a_limit_below_the_number_of_classes_is_refused(tmp_path):
+    for label in range(12):
+        pictures(tmp_path / str(label), 0)
+    with pytest.raises(DatasetError, match=r"10 test images cannot have 12 classes each; raise"):
+        take_inventory(of_folder(tmp_path, test_limit=10))
+
+
+def test_the_reasons_are_said_if_bad_files_leave_too_few(tmp_path):
+    pictures(tmp_path / "cat", 0, n=12)
+    for name in os.listdir(tmp_path / "cat"):
+        (tmp_path / "cat" / name).rename(tmp_path / name)
+    (tmp_path / "cat").rmdir()
+    for index in range(5):
+        (tmp_path / f"{index:03d}.png").write_bytes(b"x")
+    with pytest.raises(DatasetError, match=r"7 images in .* too few.*; skipped 5 of 12 images"):
+        read_parts(of_folder(tmp_path, on_bad_image="skip"))
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "huge"])
