@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from uuid import UUID
 
+from httpx import HTTPStatusError
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
@@ -31,6 +32,7 @@ MODELS_SHOWN = 100
 @contextmanager
 def run_log() -> Iterator[Log]:
     """Adds lines to the logs of the flow run, from any thread; warnings are added, too."""
+    logging.raiseExceptions = False  # a line that the server does not take is not printed
     logger = get_run_logger()
     logging.getLogger("prefect.flow_runs").addFilter(without_failed_run)
     show = warnings.showwarning
@@ -58,6 +60,8 @@ def only_warns() -> Iterator[None]:
         yield
     except Exception as error:
         why = one_line(str(error)) or type(error).__name__
+        if isinstance(error, HTTPStatusError):  # Prefect's text holds its address and a link
+            why = f"error {error.response.status_code}"
         warnings.warn(f"Prefect's page does not show all of this run: {why}", stacklevel=2)
 
 
