@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from zoneinfo import available_timezones
@@ -22,7 +21,7 @@ from pydantic import ValidationError
 
 from flows.configuration.study_config import Section, StudyConfig
 from flows.lifecycle.automations import automations, create_or_replace
-from flows.lifecycle.interrupts import SIGNALS, ignore_signals
+from flows.lifecycle.interrupts import handle_signals, ignore_signals
 from flows.lifecycle.prefect_environment import report_prefect_errors
 from flows.lifecycle.recovery import close_crashed_invocations
 from flows.servers.child_servers import (
@@ -79,7 +78,7 @@ def run_on_schedule(
     ``notify`` names a notification block for failures, as TYPE/NAME. Unless PREFECT_API_URL names a
     Prefect server, one is started and stopped here. Exits with 1 if that server ends by itself.
     """
-    _handle_signals(_exit_on_signal)
+    handle_signals(_exit_on_signal)
     servers: list[ChildServer] = []
     try:
         if "PREFECT_API_URL" not in os.environ:
@@ -92,7 +91,7 @@ def run_on_schedule(
                 create_or_replace(automation)
             while True:
                 error = _run_when_due(config, sections, schedule)
-                _handle_signals(_exit_on_signal)
+                handle_signals(_exit_on_signal)
                 _wait_for_server(servers, error)
     finally:
         ignore_signals()  # a second Ctrl-C would leave the server running
@@ -110,12 +109,6 @@ def _use_started_server(servers: list[ChildServer]) -> AbstractContextManager[ob
         settings[PREFECT_API_AUTH_STRING] = password
     os.environ.update({setting.name: value for setting, value in settings.items()})
     return temporary_settings(settings)
-
-
-def _handle_signals(handler: Callable[[int, object], object]) -> None:
-    for number in SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as by nohup
-            signal.signal(number, handler)
 
 
 def _exit_on_signal(number: int, _: object) -> None:
@@ -173,7 +166,7 @@ def _run_when_due(
 
 
 async def _serve(runner: StudyRunner) -> None:
-    _handle_signals(runner.handle_sigterm)
+    handle_signals(runner.handle_sigterm)
     await runner.start()
 
 

@@ -18,11 +18,11 @@ from flows.configuration.grid import (
 from flows.configuration.load import command_of
 from flows.configuration.study_config import Section, StudyConfig
 from flows.configuration.training_cost import training_cost, transfer_cost
-from models.specs import ConfigError
+from models.specs import ConfigError, too_large_budgets
 from tasks.cache.identity import Identity
 from tasks.cache.provenance import releases_in_keys
 from tasks.cache.step import VERSIONS, Step
-from tasks.datasets.contents import source_fingerprint, take_inventory
+from tasks.datasets.contents import Inventory, source_fingerprint, take_inventory
 from tasks.datasets.dataset import DatasetError
 from tasks.steps.correlate import correlate
 from tasks.steps.data import data
@@ -79,14 +79,9 @@ def check_dataset(config: StudyConfig, sections: tuple[Section, ...]) -> list[st
     if "interpolation" in sections and len(found.classes) > 1:
         config.interpolation.label_pairs(found.classes, found.tested)
     budgets = config.transfer.label_budgets if "transfer" in sections else ()
-    return [
-        *found.notes,
-        *(
-            f"transfer.label_budgets: {budget} means all {found.n_train:,} training images"
-            for budget in budgets
-            if budget != "all" and budget > found.n_train
-        ),
-    ]
+    means = f"means all {found.n_train:,} training images"
+    too_large = too_large_budgets(budgets, found.n_train)
+    return [*found.notes, *(f"transfer.label_budgets: {one} {means}" for one in too_large)]
 
 
 def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section, str]:
@@ -118,7 +113,8 @@ def submit_experiments(
     of_dataset = {"dataset": config.dataset.name}
     dataset = graph.submit(data, of_dataset, config=config.dataset, source=source)
 
-    wanted = classifiers(config, sections, take_inventory(config.dataset).n_train)
+    found = take_inventory(config.dataset)
+    wanted = classifiers(config, sections, found.n_train)
     models = submit_trainings(graph, config, sections, dataset, wanted)
     linear = graph.submit(pca, of_dataset, dataset=dataset)
     transfers = submit_transfers(graph, dataset, models, wanted)
@@ -136,7 +132,7 @@ def submit_experiments(
 
     if "interpolation" in sections and config.interpolation_models:
         classifier = transfers[recognition_classifier(config)]
-        submit_interpolations(graph, config, dataset, models, classifier)
+        submit_interpolations(graph, config, found, dataset, models, classifier)
 
 
 def submit_trainings(
@@ -197,6 +193,7 @@ def submit_transfers(
 def submit_interpolations(
     graph: Graph[Node],
     config: StudyConfig,
+    found: Inventory,
     dataset: Node,
     models: dict[AutoencoderTask, Node],
     classifier: Node,
@@ -206,7 +203,6 @@ def submit_interpolations(
     The classifier measures how recognizable an image is. The figure shows the first seed.
     """
     steps = config.interpolation.steps
-    found = take_inventory(config.dataset)
     pairs = config.interpolation.label_pairs(found.classes, found.tested)
     shown = [int(name) if name.isdecimal() else name for name in found.classes]
     interpolations: dict[int, list[Node]] = {seed: [] for seed in config.seeds}

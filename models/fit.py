@@ -180,8 +180,9 @@ def train_classifier(
     NaN or infinite.
     """
     generator = torch.Generator().manual_seed(spec.seed)
-    largest = int(torch.cat([train[1], test[1]]).max())
-    classifier = Classifier(model_spec, n_classes or largest + 1)
+    if n_classes is None:
+        n_classes = int(torch.cat([train[1], test[1]]).max()) + 1
+    classifier = Classifier(model_spec, n_classes)
     initialize(classifier, generator)
     if encoder is not None:
         classifier.encoder.load_state_dict(encoder.state_dict())

@@ -31,6 +31,11 @@ def distinct_budgets(budgets: Sequence[LabelBudget], n_train: int | None) -> lis
     return list(dict.fromkeys(found))
 
 
+def too_large_budgets(budgets: Sequence[LabelBudget], n_train: int) -> list[int]:
+    """The label budgets that are more than all training images."""
+    return [n for n in budgets if n != "all" and n > n_train]
+
+
 class ConfigError(ValueError):
     """An unusable configuration; the message, of one line, says what to change."""
 

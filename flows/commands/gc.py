@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.options import TABLE_WIDTH
 from models.specs import ConfigError
 from tasks.system.folders import study_home
 from tasks.system.locks import invocation_lock
 from tasks.system.user_warnings import one_line
 
-TABLE_WIDTH = 500  # no column is cut
 KEPT_FOLDERS = {"locks"}  # in store/; other folders hold entries, checkpoints and leftovers
 
 

@@ -11,6 +11,7 @@ from models.specs import ConfigError
 StudyArgument = Annotated[
     str, typer.Argument(help=f"One of {', '.join(shipped_studies())}, or the path of a YAML file.")
 ]
+TABLE_WIDTH = 500  # characters; no column is cut, however narrow the terminal is
 RAN_STUDY = "Name of a study that has run here, or its YAML file"
 Overrides = Annotated[
     list[str] | None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.options import RAN_STUDY
+from flows.commands.options import RAN_STUDY, TABLE_WIDTH
 from flows.configuration.load import name_of_study
 from models.specs import ConfigError
 from tasks.execution.invocations import DIED, Invocation, invocations
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 SHOWN_INVOCATIONS = 20
 SHOWN_FAILURES = 10
-TABLE_WIDTH = 500
 OUTCOME_COLUMNS = ("done", "cached", "failed", "skipped")
 
 

@@ -90,27 +90,26 @@ class InterpolationConfig(Value):
 
 def _label(name: int | str, classes: Sequence[str], tested: Sequence[int]) -> int:
     """The label of a class. Raises ConfigError if there is none, or no image to test it on."""
-    numbers = [int(one) if one.isdecimal() else None for one in classes]
-    label = classes.index(str(name)) if str(name) in classes else len(classes)
-    if label == len(classes) and isinstance(name, int):
-        if numbers.count(name) > 1:
-            same = [one for one, number in zip(classes, numbers, strict=True) if number == name]
-            raise ConfigError(
-                f"interpolation.pairs: {name} may mean {listed(same)}; write it as the name of one"
-            )
-        label = numbers.index(name) if name in numbers else label
-        if not any(number is not None for number in numbers):
-            label = name
-    if label >= len(classes):
+    by_name = [label for label, one in enumerate(classes) if one == str(name)]
+    numbers = {label: int(one) for label, one in enumerate(classes) if one.isdecimal()}
+    by_number = [label for label, number in numbers.items() if number == name]
+    by_place = [name] if isinstance(name, int) and not numbers and name < len(classes) else []
+    found = by_name or by_number or by_place
+    if not found:
         raise ConfigError(
             f"interpolation.pairs: the dataset has no class {name!r}; choose from {listed(classes)}"
         )
-    if label not in tested:
+    if len(found) > 1:
+        raise ConfigError(
+            f"interpolation.pairs: {name} may mean {listed(classes[label] for label in found)}; "
+            "write it as the name of one"
+        )
+    if found[0] not in tested:
         raise ConfigError(
             f"interpolation.pairs: class {name!r} has no images in one part of the dataset; choose "
             f"from {listed(classes[label] for label in tested)}"
         )
-    return label
+    return found[0]
 
 
 class TransferConfig(TransferOptions):

@@ -7,7 +7,7 @@ are closed: Prefect's runner would mark it as Crashed otherwise.
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import psutil
@@ -19,11 +19,16 @@ CLOSE_TASKS_SECONDS = 1.0  # for closing Prefect's task runs after that
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def handle_signals(handler: Callable[[int, object], object]) -> None:
+    """From now on this handles the signals that end a process, but not SIGHUP under nohup."""
+    for number in SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 def stop_on_signals() -> None:
     """From now on a signal ends the study within seconds. Finished tasks are kept."""
-    for number in SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as by nohup
-            signal.signal(number, _stop)
+    handle_signals(_stop)
 
 
 def restore_signals() -> None:

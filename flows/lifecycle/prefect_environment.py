@@ -1,6 +1,5 @@
 """Variables that Prefect reads when it is imported, and its errors in one line."""
 
-import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -41,7 +40,6 @@ def prepare_environment() -> None:
             raise ConfigError(
                 f"{path} is a link, and a report replaces every file in it; remove the link"
             )
-    logging.raiseExceptions = False  # a log line that Prefect's server does not take is not printed
     defaults = {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.specs import LabelBudget, distinct_budgets, largest_budget
+from models.specs import LabelBudget, distinct_budgets, largest_budget, too_large_budgets
 from tasks.analysis import published_results
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
@@ -111,7 +111,7 @@ class Tables(NamedTuple):
     def too_large_budgets(self) -> list[int]:
         """The label budgets of the study that are more than its training images."""
         budgets = self.config.get("transfer", {}).get("label_budgets", [])
-        return [n for n in budgets if n != "all" and self.n_train and n > self.n_train]
+        return too_large_budgets(budgets, self.n_train) if self.n_train else []
 
 
 def make_tables(groups: Groups, config: Config) -> Tables:

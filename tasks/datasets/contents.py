@@ -10,7 +10,13 @@ from tasks.datasets.config import OWN_IMAGES, DatasetConfig
 from tasks.datasets.dataset import TEST_SHARE, DatasetError
 from tasks.datasets.found_files import counted, describe_ignored, in_natural_order, listed
 from tasks.datasets.image_file import MOST_BYTES
-from tasks.datasets.own_images import check_size, count_by_class, count_images, files_of
+from tasks.datasets.own_images import (
+    check_size,
+    classes_in,
+    count_by_class,
+    count_images,
+    files_of,
+)
 from tasks.datasets.raw_files import (
     IMAGE_COUNTS,
     content_digest,
@@ -55,10 +61,7 @@ def take_inventory(config: DatasetConfig) -> Inventory:
         limited = _limited(config, *IMAGE_COUNTS.get(config.name, DIGITS_COUNTS))
         return Inventory(classes, [*range(len(classes))], *limited, notes=[])
     found = files_of(config)
-    counts = count_by_class(found)
-    classes = in_natural_order(name for one in counts.values() for name in one)
-    tested = [i for i, name in enumerate(classes) if all(one[name] for one in counts.values())]
-    sizes = count_images(found)
+    counts, sizes = count_by_class(found), count_images(found)
     for name, n in sizes.items():
         check_size(config, name, n)
         if found.is_idx and counts[name] and counts[name].total() != n:
@@ -66,16 +69,14 @@ def take_inventory(config: DatasetConfig) -> Inventory:
                 f"dataset.path: {found.parts[name].labels} has {counts[name].total():,} labels for "
                 f"{n:,} images; expected one label for each"
             )
-    n_test = sizes.get("test", math.ceil(TEST_SHARE * sizes.get("all", 0)))
-    n_train = sizes.get("train", sizes.get("all", 0) - n_test)
-    if "all" in counts and (min(counts["all"].values(), default=2) < 2 or n_test < len(classes)):
-        rare = [f"{one} ({counts['all'][one]})" for one in classes if counts["all"][one] < 5]
-        raise DatasetError(
-            f"dataset.path: {sizes['all']} images in {len(classes)} classes are too few to set a "
-            f"fifth aside; every class needs at least 5, unlike {listed(rare)}"
-        )
+    classes = classes_in(counts)
+    tested = [i for i, name in enumerate(classes) if all(one[name] for one in counts.values())]
+    if "all" in sizes:
+        n_train, n_test = _split_sizes(sizes["all"], classes, counts["all"])
+    else:
+        n_train, n_test = sizes["train"], sizes["test"]
     inventory = Inventory(classes, tested, *_limited(config, n_train, n_test), [])
-    if 1 < min(inventory.n_train, inventory.n_test) < len(tested):
+    if min(inventory.n_train, inventory.n_test) < len(tested):
         raise DatasetError(
             f"dataset: {inventory.n_train:,} training and {inventory.n_test:,} test images cannot "
             f"have {len(tested):,} classes each; raise dataset.train_limit or dataset.test_limit"
@@ -87,6 +88,25 @@ def take_inventory(config: DatasetConfig) -> Inventory:
     if found.is_idx and classes:
         notes += _describe_labels(classes, sum(counts.values(), Counter()))
     return inventory._replace(notes=notes)
+
+
+def _split_sizes(n: int, classes: list[str], counts: Counter[str]) -> tuple[int, int]:
+    """The numbers of training and test images of a dataset that is split.
+
+    Raises DatasetError if a class has too few images to be split.
+    """
+    n_test = math.ceil(TEST_SHARE * n)
+    if min(counts.values(), default=2) < 2 or n_test < len(classes):
+        raise DatasetError(
+            f"dataset.path: {n} images in {len(classes)} classes are too few to set a fifth aside; "
+            f"every class needs at least {FEWEST_IN_CLASS}, unlike {listed(_rare(classes, counts))}"
+        )
+    return n - n_test, n_test
+
+
+def _rare(classes: list[str], counts: Counter[str]) -> list[str]:
+    """The classes of few images, with the number of their images."""
+    return [f"{name} ({counts[name]})" for name in classes if counts[name] < FEWEST_IN_CLASS]
 
 
 def _compare_parts(counts: dict[str, Counter[str]], sizes: dict[str, int]) -> list[str]:
@@ -132,8 +152,7 @@ def _describe_labels(classes: list[str], counts: Counter[str]) -> list[str]:
     notes = []
     if classes != [str(label) for label in range(len(classes))]:
         notes.append(f"{len(classes):,} different labels from {classes[0]} to {classes[-1]}")
-    rare = [f"{name} ({counts[name]})" for name in classes if counts[name] < FEWEST_IN_CLASS]
-    if rare:
+    if rare := _rare(classes, counts):
         notes.append(f"labels of fewer than {FEWEST_IN_CLASS} images: {listed(rare)}")
     return notes
 

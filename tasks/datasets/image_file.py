@@ -173,8 +173,8 @@ def _restore_levels(found: Decoded, largest: int | None) -> Decoded:
     """The levels of the file, where Pillow has scaled them so that ``largest`` is white."""
     if largest is None or largest in SCALED_TO:
         return found
-    scaled_to = SCALED_TO[found.is_wide]
-    pixels = (found.pixels.double() * largest / scaled_to).round().long()
+    white = max(SCALED_TO) if found.is_wide else min(SCALED_TO)
+    pixels = (found.pixels.double() * largest / white).round().long()
     return found._replace(pixels=pixels, levels=Levels(0, largest))
 
 

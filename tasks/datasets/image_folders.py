@@ -52,10 +52,9 @@ def find_images(path: Path) -> FoundFiles:
             f"dataset.path: no images in {path.absolute()}; expected <path>/<class>/<image>.png, "
             f"or <path>/<image>.png without labels{_advice(root.all_others())}"
         )
-    empty = [one for one in top.walk() if one is not top and not one.any() and one.all_others()]
-    named = [_name(root, one) for one in empty if not one.folders]
-    if named:
-        notes.append(f"without images that can be read: {listed(sorted(named))}")
+    empty = [one for one in top.walk() if one.others and not one.images and not one.folders]
+    if named := sorted(_name(root, one) for one in empty if one is not top):
+        notes.append(f"without images that can be read: {listed(named)}")
     ignored = root.all_others()
     if advice := _advice(ignored):
         notes.append(advice.removeprefix("; "))
@@ -174,7 +173,7 @@ def _check_others(top: Folder, parts: dict[str, Folder]) -> None:
 
 
 def _check_classes_named_like_parts(top: Folder, roles: dict[str, list[str]]) -> None:
-    names = [name for found in roles.values() for name in found if top.folders[name].any()]
+    names = [name for found in roles.values() for name in found if top.folders[name].has_images()]
     others = in_natural_order(top.with_images().keys() - set(names))
     if names and (len(roles) > 1 or not others):
         raise DatasetError(
@@ -188,9 +187,10 @@ def _check_classes_named_like_parts(top: Folder, roles: dict[str, list[str]]) ->
                 f"{listed(others)}; if it is a part of the dataset, move the others out; if it is "
                 "a class, put its images directly into it"
             )
-    suspects = names + [name for name in others if _role(name) not in (None, Role("train", ()))]
-    for name in suspects:
+    for name in [*names, *others]:
         role = _role(name)
+        if role is None:
+            continue
         like = [
             one
             for one in others
@@ -203,11 +203,10 @@ def _check_classes_named_like_parts(top: Folder, roles: dict[str, list[str]]) ->
             )
 
 
-def _is_like(name: str, role: Role | None) -> bool:
+def _is_like(name: str, role: Role) -> bool:
     """Whether a name has the other words of a folder to test on, as data_batch of test_batch."""
-    if role is None or role.part == "train" or not role.others:
-        return False
-    return {*role.others} <= {*_words(name)}
+    is_to_train = role.part == "train"
+    return not is_to_train and bool(role.others) and {*role.others} <= {*_words(name)}
 
 
 def _part(folder: Folder, root: Folder, notes: list[str]) -> PartFiles:

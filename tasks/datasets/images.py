@@ -96,8 +96,9 @@ def read_images(
 
 def _convert(path: Path, found: Decoded, levels: Levels, conversion: Conversion) -> "Tensor":
     with naming(path):
-        pixels = found.pixels if not found.is_wide and levels == BYTE else None
-        pixels = to_bytes(found.pixels, levels) if pixels is None else pixels
+        pixels = found.pixels
+        if found.is_wide or levels != BYTE:
+            pixels = to_bytes(pixels, levels)
         return convert(255 - pixels if found.inverted else pixels, conversion)
 
 

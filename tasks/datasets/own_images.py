@@ -46,9 +46,10 @@ def files_of(config: DatasetConfig) -> FoundFiles:
 
 
 def _find_idx_files(path: Path) -> FoundFiles:
+    files = sorted(path.iterdir()) if os.path.isdir(path) else []
     parts = {}
-    for part, names in IDX_PARTS.items() if os.path.isdir(path) else ():
-        images, labels = (_idx_file(path, names, kind) for kind in ("images-idx3", "labels-idx1"))
+    for part, names in IDX_PARTS.items():
+        images, labels = (_idx_file(files, names, kind) for kind in ("images-idx3", "labels-idx1"))
         if labels and not images:
             raise DatasetError(
                 f"dataset.path: {labels} has no file of images beside it; add it, or remove the "
@@ -60,36 +61,41 @@ def _find_idx_files(path: Path) -> FoundFiles:
             f"dataset.path: no images in {path.absolute()}; expected <path>/train-images-idx3-ubyte"
         )
     used = {file for part in parts.values() for file in (*part.images, part.labels)}
-    others = [file for file in path.iterdir() if file not in used and file.name[0] != "."]
+    others = [file for file in files if file not in used and file.name[0] != "."]
     ignored = Counter(file.suffix for file in others if file.is_file())
     if not parts["test"].images:
-        del parts["test"]
         parts = {"all": parts["train"]}
     return FoundFiles(parts, ignored=ignored, is_idx=True)
 
 
-def _idx_file(path: Path, names: tuple[str, ...], kind: str) -> Path | None:
+def _idx_file(files: list[Path], names: tuple[str, ...], kind: str) -> Path | None:
     """The file of this kind, by MNIST's own name, plain or gzip, or else by how its name begins.
 
     Raises DatasetError if several names begin like that and none is MNIST's.
     """
     content = kind.partition("-")[0]
-    several = [name for name in names if any(path.glob(f"{name}-{content}*"))]
+    matching = {
+        name: [file for file in files if file.name.startswith(f"{name}-{content}")]
+        for name in names
+    }
+    several = [name for name in names if matching[name]]
+    if not several:
+        return None
+    folder = files[0].parent.absolute()
     if len(several) > 1:
         raise DatasetError(
-            f"dataset.path: {path.absolute()} has files for {' and '.join(several)}, which mean "
-            "the same part; remove one"
+            f"dataset.path: {folder} has files for {' and '.join(several)}, which mean the same "
+            "part; remove one"
         )
-    own = [path / f"{name}-{kind}-ubyte{end}" for name in names for end in ("", ".gz")]
-    if exact := [file for file in own if os.path.exists(file)]:
-        return exact[0]
-    found = [file for name in names for file in sorted(path.glob(f"{name}-{content}*"))]
-    if len(found) > 1:
+    (name,) = several
+    found, own = matching[name], f"{name}-{kind}-ubyte"
+    exact = [file for wanted in (own, f"{own}.gz") for file in found if file.name == wanted]
+    if not exact and len(found) > 1:
         raise DatasetError(
-            f"dataset.path: {path.absolute()} has {len(found)} files for {names[0]}-{content}: "
-            f"{listed(file.name for file in found)}; name the right one {own[0].name}"
+            f"dataset.path: {folder} has {len(found)} files for {name}-{content}: "
+            f"{listed(file.name for file in found)}; name the right one {own}"
         )
-    return found[0] if found else None
+    return (exact or found)[0]
 
 
 def count_by_class(found: FoundFiles) -> dict[str, Counter[str]]:
@@ -104,6 +110,11 @@ def count_by_class(found: FoundFiles) -> dict[str, Counter[str]]:
             values, n = read_idx(part.labels).unique(return_counts=True)
             counts[name] = Counter(dict(zip(map(str, values.tolist()), n.tolist(), strict=True)))
     return counts
+
+
+def classes_in(counts: dict[str, Counter[str]]) -> list[str]:
+    """The names of the classes of all parts, in the order of their labels."""
+    return in_natural_order(name for one in counts.values() for name in one)
 
 
 def count_images(found: FoundFiles) -> dict[str, int]:
@@ -126,7 +137,7 @@ def read_parts(config: DatasetConfig) -> "tuple[Parts, Reading]":
     match the images.
     """
     found = files_of(config)
-    classes = in_natural_order(name for one in count_by_class(found).values() for name in one)
+    classes = classes_in(count_by_class(found))
     read = _read_idx if config.name == "idx" else _read_images
     parts, reading = read(config, found, classes)
     for name, (images, _) in parts.items():

@@ -49,9 +49,11 @@ class Folder:
     def with_images(self) -> "dict[str, Folder]":
         """Its folders that have images, in themselves or below, in the order of their names."""
         folders = self.folders
-        return {name: folders[name] for name in in_natural_order(folders) if folders[name].any()}
+        return {
+            name: folders[name] for name in in_natural_order(folders) if folders[name].has_images()
+        }
 
-    def any(self) -> bool:
+    def has_images(self) -> bool:
         """Whether there is an image in it or below."""
         return any(folder.images for folder in self.walk())
 
