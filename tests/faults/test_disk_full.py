@@ -162,23 +162,18 @@ def test_a_home_on_a_small_disk(study, disk_of, size):
     assert_goes_on(study, process, disk.outside / "results")
 
 
-def test_a_home_whose_disk_fills_up(study, disk_of):
+@pytest.mark.parametrize(
+    ("fault", "mend", "reason"),
+    [("fill", "free", FULL), ("make_read_only", "make_writable", READ_ONLY)],
+    ids=["full", "read-only"],
+)
+def test_a_home_that_can_no_longer_be_written(study, disk_of, fault, mend, reason):
     disk = disk_of(100)
     study.move(disk.folder / "results")
-    process, seconds = fails(study, *SHORT, at=FIRST, do=disk.fill)
+    process, seconds = fails(study, *SHORT, at=FIRST, do=getattr(disk, fault))
     assert seconds < SECONDS
-    assert_one_line(process, f"{study.home}: {FULL}")
-    disk.free()
-    assert_goes_on(study, process, disk.outside / "results")
-
-
-def test_a_home_that_becomes_read_only(study, disk_of):
-    disk = disk_of(100)
-    study.move(disk.folder / "results")
-    process, seconds = fails(study, *SHORT, at=FIRST, do=disk.make_read_only)
-    assert seconds < SECONDS
-    assert_one_line(process, f"{study.home}: {READ_ONLY}")
-    disk.make_writable()
+    assert_one_line(process, f"{study.home}: {reason}")
+    getattr(disk, mend)()
     assert_goes_on(study, process, disk.outside / "results")
 
 

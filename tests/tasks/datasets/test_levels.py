@@ -13,7 +13,7 @@ from tasks.datasets.dataset import DatasetError
 from tasks.datasets.images import read_folder, read_images
 from tasks.datasets.levels import Extremes, Levels, choose_levels
 from tests.tasks.conftest import prepared
-from tests.tasks.datasets.test_own_images import write
+from tests.tasks.datasets.own_files import of_folder, write
 
 
 def deep(low, high, dtype):
@@ -31,10 +31,6 @@ def read(paths, levels="auto"):
     found = read_images(paths, Conversion(), levels)
     assert not found.bad
     return found
-
-
-def of_folder(path, **options):
-    return DatasetConfig(name="folder", path=str(path), **options)
 
 
 @pytest.mark.parametrize(
