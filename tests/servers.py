@@ -1,7 +1,6 @@
 """Real servers for tests and benchmarks."""
 
 import http.client
-import json
 import os
 import pwd
 import shutil
@@ -17,6 +16,10 @@ from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 START_SECONDS = 120
 
@@ -92,10 +95,22 @@ def postgresql(*databases):
 
 def asked(address, **query):
     """What an HTTP server answers to a query in JSON."""
-    headers = {"Content-Type": "application/json"}
-    question = urllib.request.Request(address, json.dumps(query).encode(), headers)
-    with urllib.request.urlopen(question, timeout=20) as answer:
-        return json.load(answer)
+    return _answer_to("POST", address, json=query)
+
+
+def fetched(address):
+    """The JSON at an address."""
+    return _answer_to("GET", address)
+
+
+def _answer_to(method, address, **body):
+    """Prefect's server is busy (503) while its database is locked; its own clients ask again."""
+    again = Retry(total=10, backoff_factor=0.2, status_forcelist=[503], allowed_methods=None)
+    with requests.Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=again))
+        answer = session.request(method, address, timeout=20, **body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
 
 
 def start_prefect(home, database=None):

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.system.polling import wait_until
-from tests.servers import asked, end
+from tests.servers import asked, end, fetched
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("flows", "models", "tasks")
@@ -173,8 +173,7 @@ def test_deployments_for_a_work_pool(api, installed):
     run = asked(f"{api}/deployments/{theory}/create_flow_run")
     worker = ["worker", "start", "--pool", "latent-study", "--run-once"]
     installed.run(*prefect, *worker, **variables)
-    with urllib.request.urlopen(f"{api}/flow_runs/{run['id']}") as answer:
-        assert json.load(answer)["state"]["name"] == "Completed"
+    assert fetched(f"{api}/flow_runs/{run['id']}")["state"]["name"] == "Completed"
 
 
 def test_the_pages(api, installed):

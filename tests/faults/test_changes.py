@@ -1,18 +1,17 @@
 """What is changed or asked for again runs again, with what depends on it, and nothing else."""
 
-import json
 import re
 import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 
 import pytest
 
 from flows.configuration.load import load_config
 from tasks.cache.module_code import ROOT
 from tests.faults.conftest import DONE, executed, kill_group
+from tests.servers import asked, fetched
 
 TRAINING = "train[depth=2, latent_dim=2, seed=0]"
 STEPS = ("evaluate", "correlate", "package")
@@ -117,17 +116,6 @@ def test_a_changed_setting_runs_again_what_it_decides(finished):
     assert changed["seconds"] > 0
 
 
-def _api(server, method, path, body=None):
-    request = urllib.request.Request(
-        f"{server}{path}",
-        method=method,
-        data=json.dumps(body).encode() if body is not None else None,
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read() or "null")
-
-
 SWEEP = {TRAINING.replace("train", step) for step in ("train", "evaluate", "package")}
 SWEEP |= {"report[smoke]"}
 
@@ -165,12 +153,12 @@ def test_a_served_run_that_failed_is_retried_from_the_page(study, server, expect
         deployment = _until(lambda: _find_deployment(server))
         config = load_config("smoke").model_dump(mode="json")
         wanted = {"parameters": {"config": config, "sections": ["latent_sweep"]}}
-        run = _api(server, "POST", f"/deployments/{deployment}/create_flow_run", wanted)
-        path = f"/flow_runs/{run['id']}"
-        _until(lambda: _api(server, "GET", path)["state"]["type"] == "FAILED")
+        run = asked(f"{server}/deployments/{deployment}/create_flow_run", **wanted)
+        address = f"{server}/flow_runs/{run['id']}"
+        _until(lambda: fetched(address)["state"]["type"] == "FAILED")
         retry = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}
-        _api(server, "POST", f"{path}/set_state", {"state": retry, "force": False})
-        _until(lambda: _api(server, "GET", path)["state"]["type"] == "COMPLETED")
+        asked(f"{address}/set_state", state=retry, force=False)
+        _until(lambda: fetched(address)["state"]["type"] == "COMPLETED")
     finally:
         kill_group(process)
     records = study.latest().tasks
@@ -179,7 +167,7 @@ def test_a_served_run_that_failed_is_retried_from_the_page(study, server, expect
 
 
 def _find_deployment(server):
-    found = _api(server, "POST", "/deployments/filter", {})
+    found = asked(f"{server}/deployments/filter")
     return found[0]["id"] if found else None
 
 

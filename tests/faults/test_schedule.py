@@ -1,23 +1,21 @@
 """A study on a schedule: killed, caught up with, refused."""
 
-import json
 import os
 import signal
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
 from flows.configuration.load import load_config
 from tasks.tracking.client import KIND_TAG, connect, search_everywhere
 from tests.faults.conftest import PYTHON, SHORT_TRAINING
-from tests.servers import asked
+from tests.servers import asked, fetched
 
 ROOT = Path(__file__).parents[2]
 SERVE = ["serve", "smoke", "--section", "depth_sweep", "--set", "depths=[2]"]
@@ -110,12 +108,12 @@ def test_a_bad_value_is_refused_where_a_run_is_asked_for(study, server, serve):
     filtered = f"{server}/deployments/filter"
     wait_for(lambda: asked(filtered, deployments={"name": {"any_": ["smoke"]}}))
     (deployment,) = asked(filtered, deployments={"name": {"any_": ["smoke"]}})
-    with pytest.raises(urllib.error.HTTPError, match=r"409|422") as caught:
+    with pytest.raises(requests.HTTPError, match=r"409|422") as caught:
         asked(
             f"{server}/deployments/{deployment['id']}/create_flow_run",
             parameters={"config": {"name": "x", "training": {"epochs": 0}}},
         )
-    assert "training.epochs" in caught.value.read().decode()
+    assert "training.epochs" in caught.value.response.text
 
 
 def of_run(server, kind, identifier):
@@ -184,8 +182,7 @@ def run_now(server, path, **query):
 
 
 def flow_run(server, identifier):
-    with urllib.request.urlopen(f"{server}/flow_runs/{identifier}", timeout=10) as answer:
-        return json.load(answer)
+    return fetched(f"{server}/flow_runs/{identifier}")
 
 
 def assert_cancelled_in_time(study, server, identifier, signalled):
