@@ -1,5 +1,6 @@
 """A study on a schedule: killed, caught up with, refused."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -37,7 +38,7 @@ def runs(server):
 def wait_for(question):
     deadline = time.monotonic() + PATIENCE
     while not question():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, inspect.getsource(question)
         time.sleep(0.2)
 
 
@@ -257,9 +258,14 @@ def prefect(study, server, *arguments):
     )
 
 
-def test_a_run_of_a_worker_that_is_cancelled_on_the_page_is_so_in_all_records(study, server):
+@pytest.mark.parametrize(
+    "number",
+    [None, signal.SIGTERM, signal.SIGINT],
+    ids=["Cancel on Prefect's page", "SIGTERM", "Ctrl-C"],
+)
+def test_a_run_of_a_worker_that_is_stopped_is_cancelled_in_all_records(study, server, number):
     for command in (
-        ["work-pool", "create", "latent-study", "--type", "process", "--overwrite"],
+        ["work-pool", "create", "latent-study", "--type", "latent-study", "--overwrite"],
         ["deploy", "--name", "digits"],
     ):
         process = prefect(study, server, *command)
@@ -274,8 +280,13 @@ def test_a_run_of_a_worker_that_is_cancelled_on_the_page_is_so_in_all_records(st
         wait_until_it_trains(study)
         below = psutil.Process(worker.pid).children(recursive=True)
         signalled = time.monotonic()
-        state = {"type": "CANCELLING", "name": "Cancelling"}
-        asked(f"{server}/flow_runs/{identifier}/set_state", state=state, force=True)
+        if number is None:
+            state = {"type": "CANCELLING", "name": "Cancelling"}
+            asked(f"{server}/flow_runs/{identifier}/set_state", state=state, force=True)
+        elif number == signal.SIGINT:
+            os.killpg(worker.pid, number)  # a terminal signals all processes of its group
+        else:
+            worker.send_signal(number)
         assert_cancelled_in_time(study, server, identifier, signalled)
         assert_nothing_is_left(study, server, identifier, below)
     finally:
