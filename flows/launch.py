@@ -18,13 +18,8 @@ from flows.servers.embedded_prefect import EmbeddedPrefect
 from flows.servers.health import use_running_prefect
 from models.specs import ConfigError
 from tasks.cache import shared_store
-from tasks.system.folders import (
-    DiskError,
-    check_report_folder,
-    disk_errors,
-    folder_variables,
-    report_path,
-)
+from tasks.system.disk_errors import DiskError, disk_errors
+from tasks.system.folders import check_report_folder, folder_variables, report_path
 from tasks.system.hardware import has_gpu
 from tasks.system.user_warnings import say
 from tasks.tracking.config import mlflow_config

@@ -17,7 +17,7 @@ from tasks.cache.step import Step
 from tasks.execution.prefect_task import OpaqueEntry, prefect_task, wrap_entries
 from tasks.execution.session import InvocationSession
 from tasks.steps.report import report
-from tasks.system.folders import DiskError, disk_errors
+from tasks.system.disk_errors import DiskError, disk_errors
 
 RECORD_SECONDS = 10.0  # for the display and the record to show that a task ended
 OUTCOME_OF_STATE = {"Cached": "cached", "NotReady": "skipped"}  # other states are done or failed

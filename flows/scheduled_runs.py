@@ -33,11 +33,11 @@ from flows.servers.child_servers import (
 )
 from flows.servers.health import why_unreachable
 from flows.study import study
+from models.messages import plain_message
 from models.specs import ConfigError
 from tasks.system.addresses import without_credentials
 from tasks.system.polling import wait_until
 from tasks.system.running_servers import forget_servers, record_servers
-from tasks.system.validation import plain_message
 
 POLL_SECONDS = 5.0
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)

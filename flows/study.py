@@ -23,7 +23,7 @@ from tasks.cache.entry import Entry
 from tasks.execution.invocations import InvocationLog
 from tasks.execution.publish_report import publish_report
 from tasks.execution.session import open_session
-from tasks.system.folders import DiskError, disk_errors
+from tasks.system.disk_errors import DiskError, disk_errors
 from tasks.tracking.tracker import Tracker
 
 

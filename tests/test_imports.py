@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # A file imports its own room and the rooms before it. A room is a folder or a file.
 ORDER = [
+    "models.messages",
     "models.specs",
     "models.exported",
     "models.networks",

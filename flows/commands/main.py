@@ -21,7 +21,7 @@ from flows.commands.status import status
 from flows.commands.sync import sync
 from flows.commands.ui import ui
 from models.specs import ConfigError, SeveralConfigError
-from tasks.system.folders import DiskError, disk_errors
+from tasks.system.disk_errors import DiskError, disk_errors
 from tasks.system.user_warnings import (
     one_line,
     open_missing_streams,

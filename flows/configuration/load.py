@@ -9,9 +9,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
+from models.messages import cut, dotted_key, is_part_of_pair, plain_message, shown
 from models.specs import ConfigError, SeveralConfigError
 from tasks.cache.canonical import differences
-from tasks.system.validation import cut, dotted_key, is_part_of_pair, plain_message, shown
 from tasks.system.yaml_files import parse_yaml, read_yaml
 
 SHIPPED = Path(__file__).parent / "studies"

@@ -7,6 +7,7 @@ are closed: Prefect's runner would mark it as Crashed otherwise.
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -129,6 +130,7 @@ def _close_task_runs() -> None:
     """Close what Prefect's page shows as running, and send what the run has logged."""
     from prefect.client.orchestration import get_client
     from prefect.context import FlowRunContext
+    from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
     from prefect.states import Cancelled
 
@@ -136,6 +138,9 @@ def _close_task_runs() -> None:
 
     context = FlowRunContext.get()
     if context is not None and context.flow_run is not None:
-        APILogWorker.drain_all(timeout=CLOSE_TASKS_SECONDS / 2)
+        for worker in (EventsWorker, APILogWorker):  # task runs reach the server as events
+            worker.drain_all(timeout=CLOSE_TASKS_SECONDS / 3)
         with get_client(sync_client=True) as client:
-            close_task_runs(client, context.flow_run.id, Cancelled(message="interrupted"))
+            for _ in range(3):  # the server records them some time after it received them
+                close_task_runs(client, context.flow_run.id, Cancelled(message="interrupted"))
+                time.sleep(0.1)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from models.specs import ConfigError
 from tasks.system.addresses import without_credentials
-from tasks.system.folders import DISK_ERRORS, DiskError, disk_reason, study_home
+from tasks.system.disk_errors import DISK_ERRORS, DiskError, disk_reason
+from tasks.system.folders import study_home
 
 OR_UNSET = "unset PREFECT_API_URL to use an embedded one"
 LOOPBACK = "127.0.0.1,localhost,::1"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from flows.servers.prefect_database import replace_unknown_database, start_lock
 from models.specs import ConfigError
-from tasks.system.folders import DiskError, disk_reason, why_unwritable
+from tasks.system.disk_errors import DiskError, disk_reason, why_unwritable
 from tasks.system.polling import wait_until
 
 ERROR_LINE = re.compile(r"^[\w.]+(?:Error|Exception): .*", re.MULTILINE)

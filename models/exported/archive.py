@@ -19,9 +19,9 @@ from models.exported.schema import (
     Payload,
     PayloadConfig,
     ProgramError,
-    one_line,
-    shown,
+    first_mistake,
 )
+from models.messages import shown
 
 # the sample inputs are a pickle, and are never opened
 MEMBER = re.compile(
@@ -118,7 +118,7 @@ def _parse(kind: type[Read], name: str, members: dict[str, bytes]) -> Read:
     try:
         return kind.model_validate_json(members[name])
     except ValidationError as error:
-        raise ProgramError(f"{name.rpartition('/')[2]}: {one_line(error)}") from None
+        raise ProgramError(f"{name.rpartition('/')[2]}: {first_mistake(error)}") from None
 
 
 def _tensors(members: dict[str, bytes], folder: str, description: str) -> Tensors:

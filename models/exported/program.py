@@ -19,8 +19,8 @@ from models.exported.schema import (
     Signature,
     SymBool,
     SymInt,
-    shown,
 )
+from models.messages import shown
 
 MEMORY_FORMATS = {
     1: torch.contiguous_format,
@@ -144,7 +144,7 @@ def _check(node: Node, known: set[str]) -> None:
 def _check_argument(target: str, name: str, argument: Argument) -> None:
     text = argument.as_string
     if text is not None and not (name in TEXTS and TEXTS[name].fullmatch(text)):
-        raise ProgramError(f"the text {shown(text, 80)} as {shown(name)} of {target!r}")
+        raise ProgramError(f"the text {shown(text)} as {shown(name)} of {target!r}")
     if name in FIXED_ARGUMENTS and getattr(argument, argument.kind) != FIXED_ARGUMENTS[name]:
         raise ProgramError(f"{name!r} of {target!r} is not {FIXED_ARGUMENTS[name]}")
     tables: list[tuple[int | None, Iterable[int]]] = [

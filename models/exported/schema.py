@@ -16,6 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from models.messages import cut, in_one_line
+
 MAJOR_VERSION = 8  # of torch's schema
 MAX_NODES, MAX_VALUES, MAX_DIMENSIONS = 10_000, 1_000, 64
 MAX_WEIGHTS = 10_000
@@ -30,23 +32,11 @@ Dimensions = Annotated[list[T], Field(max_length=MAX_DIMENSIONS, fail_fast=True)
 Parts = Annotated[list[T], Field(max_length=MAX_NODES, fail_fast=True)]
 
 
-def shown(text: str, limit: int = 100) -> str:
-    """A text of a file for a message: quoted, cut, and without control characters."""
-    return repr(text if len(text) <= limit else f"{text[:limit]}...")
-
-
-def in_one_line(text: str, limit: int = MAX_MESSAGE) -> str:
-    """A message that contains parts of a file: cut, and with control characters escaped."""
-    text = text[: 2 * limit]
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
-
-
 class ProgramError(ValueError):
     """A program that is not run; the message says what was found in it, in one line."""
 
     def __init__(self, message: str):
-        super().__init__(in_one_line(message))
+        super().__init__(in_one_line(message, MAX_MESSAGE))
 
 
 class Part(BaseModel):
@@ -259,10 +249,9 @@ class PayloadConfig(Part):
     config: Annotated[dict[str, Payload], BeforeValidator(_is_bounded)]
 
 
-def one_line(error: ValidationError) -> str:
+def first_mistake(error: ValidationError) -> str:
     """Where the first mistake is, and what it is."""
     first = error.errors(include_url=False)[0]
     where = in_one_line(".".join(str(part)[:100] for part in first["loc"]), 160)
-    found = repr(first["input"])  # of bounded size, as the file is
-    found = found if len(found) <= 60 else f"{found[:60]}..."
+    found = cut(repr(first["input"]), 60)  # of bounded size, as the file is
     return f"{where}: {first['msg']} ({found})" if where else str(first["msg"])

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.exported.schema import ProgramError, in_one_line, shown
+from models.exported.schema import ProgramError
+from models.messages import in_one_line, shown
 from models.specs import ConfigError
 from tasks.system.files import read_regular_file
 from tasks.system.yaml_files import parse_yaml

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 from safetensors import SafetensorError
 
+from models.messages import shown
 from tasks.cache import signatures
 from tasks.cache.canonical import JsonObject, digest
 from tasks.cache.code_digest import digest_of_parts
@@ -16,7 +17,6 @@ from tasks.cache.provenance import Provenance
 from tasks.cache.results import check_result
 from tasks.system.files import flush, regular_file_size, sha256_of
 from tasks.system.folders import study_home
-from tasks.system.validation import shown
 
 MANIFEST = "manifest.json"
 # Of a manifest. Raise it when versions that read the present one could not use a new manifest; a

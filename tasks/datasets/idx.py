@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from models.messages import cut
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.image_file import MOST_BYTES
 from tasks.system.files import open_regular_file
-from tasks.system.validation import cut
 
 if TYPE_CHECKING:
     from torch import Tensor

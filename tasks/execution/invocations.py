@@ -14,11 +14,11 @@ from typing import Any, Literal, NamedTuple
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.messages import cut, dotted_key, plain_message
 from tasks.system import json_lines
 from tasks.system.folders import STUDY_NAME, study_home
 from tasks.system.invocation_names import begins_with, begun, in_order, new_name, short_name
 from tasks.system.locks import invocation_lock, is_held
-from tasks.system.validation import cut, dotted_key, plain_message
 
 FORMAT = 2  # of a record; one without a format is of format 1, whose names hold the local time
 DIED = "its process ended without an explanation"  # killed, or the machine went down

@@ -18,8 +18,8 @@ from tasks.execution.exact_code import CodeChangedError, compute_exactly
 from tasks.execution.seed_stacks import Peer
 from tasks.execution.session import TaskCall, current_session
 from tasks.execution.workers import WorkerDiedError
+from tasks.system.disk_errors import disk_errors
 from tasks.system.failpoints import fail_point, kill_point
-from tasks.system.folders import disk_errors
 from tasks.tracking.run_plan import RunPlan
 
 

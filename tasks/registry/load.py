@@ -9,7 +9,7 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from models.exported.schema import in_one_line
+from models.messages import in_one_line
 from models.specs import ConfigError
 from tasks.artifacts.saved_model import (
     RefusedModelError,

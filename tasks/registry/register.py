@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from models.exported.schema import in_one_line
+from models.messages import in_one_line
 from tasks.artifacts.saved_model import RefusedModelError
 from tasks.registry.load import load_logged_files
 from tasks.system.folders import STUDY_NAME

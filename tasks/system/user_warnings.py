@@ -5,9 +5,8 @@ import sys
 from contextlib import suppress
 from typing import IO
 
+from models.messages import in_one_line
 from tasks.system.addresses import without_credentials
-
-LONGEST_LINE = 1_000  # characters
 
 
 def printable(text: str) -> str:
@@ -21,9 +20,7 @@ def printable(text: str) -> str:
 
 def one_line(text: str) -> str:
     """A text from a file or a server as one line for a terminal: cut, nothing that controls it."""
-    from models.exported.schema import in_one_line
-
-    return in_one_line(printable(text), LONGEST_LINE)
+    return in_one_line(printable(text))
 
 
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:

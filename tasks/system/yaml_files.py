@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from models.messages import cut
 from models.specs import ConfigError
 from tasks.system.files import read_regular_file
-from tasks.system.validation import cut
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML

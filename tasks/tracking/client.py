@@ -22,11 +22,12 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from models.messages import shown
 from tasks.system.addresses import without_credentials
 from tasks.system.databases import SIDE_FILES, copy_database, known_revisions, set_aside
-from tasks.system.folders import disk_reason, study_home
+from tasks.system.disk_errors import disk_reason
+from tasks.system.folders import study_home
 from tasks.system.locks import mlflow_lock
-from tasks.system.validation import shown
 from tasks.tracking.config import (
     SQLITE,
     KnownAddresses,

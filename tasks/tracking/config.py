@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 
+from models.messages import dotted_key, plain_message
 from models.specs import ConfigError, Value
 from tasks.system.addresses import (
     is_same_store,
@@ -17,7 +18,6 @@ from tasks.system.addresses import (
 )
 from tasks.system.folders import study_home
 from tasks.system.running_servers import running_servers
-from tasks.system.validation import dotted_key, plain_message
 from tasks.system.yaml_files import read_yaml
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -3,9 +3,9 @@
 import re
 import warnings
 
+from models.messages import cut
 from tasks.cache import store
 from tasks.system.folders import STUDY_NAME
-from tasks.system.validation import cut
 from tasks.tracking.spool import Operation, Spool, SpoolError, existing_spools
 
 

@@ -18,7 +18,7 @@ from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.cache.provenance import provenance
 from tasks.reporting.page import PageNote
-from tasks.system.folders import DiskError
+from tasks.system.disk_errors import DiskError
 from tasks.system.polling import wait_until
 from tasks.tracking.config import mlflow_config
 from tasks.tracking.run_plan import RunPlan

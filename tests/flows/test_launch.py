@@ -12,7 +12,8 @@ from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS, RunnerConfig
 from models.specs import ConfigError
 from tasks.execution import worker_processes
-from tasks.system.folders import DiskError, report_path
+from tasks.system.disk_errors import DiskError
+from tasks.system.folders import report_path
 from tests.tasks.execution.sessions import Recorder
 
 CONFIG = load_config("smoke")

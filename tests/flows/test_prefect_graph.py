@@ -15,7 +15,7 @@ from flows.prefect_graph import RECORD_SECONDS, PrefectGraph, final_state, reaso
 from models.training.loop import DivergedError
 from tasks.cache.step import Step
 from tasks.execution.session import task_session
-from tasks.system.folders import DiskError
+from tasks.system.disk_errors import DiskError
 from tests.prefect_offline import prefect_offline
 from tests.tasks.execution.sessions import recorded_session
 

@@ -10,7 +10,7 @@ from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
 from flows.study import SECTION_FLOWS, _close, _parent_run, _submit
 from tasks.execution.invocations import InvocationLog, invocations
-from tasks.system.folders import DiskError
+from tasks.system.disk_errors import DiskError
 from tests.tasks.execution.sessions import Recorder
 
 CONFIG = load_config("smoke")

@@ -13,8 +13,8 @@ from flows.lifecycle.prefect_environment import (
     report_prefect_errors,
 )
 from models.specs import ConfigError
-from tasks.system import folders
-from tasks.system.folders import DiskError, study_home
+from tasks.system.disk_errors import DiskError
+from tasks.system.folders import study_home
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +118,7 @@ def test_who_named_no_server_is_not_told_to_unset_it(server_here, error):
 
 def test_a_server_here_whose_disk_is_full_is_explained_by_the_disk(server_here, monkeypatch):
     full = f"{server_here}: its disk is full; free space there"
-    monkeypatch.setattr(folders, "why_unwritable", lambda folder: full)
+    monkeypatch.setattr("tasks.system.disk_errors.why_unwritable", lambda folder: full)
     with pytest.raises(DiskError, match=full):
         raise_in(answer(500))
 

@@ -10,8 +10,7 @@ from tasks.execution.exact_code import CodeChangedError
 from tasks.execution.perform import perform
 from tasks.execution.session import task_session
 from tasks.execution.workers import WorkerDiedError
-from tasks.system import folders
-from tasks.system.folders import DiskError
+from tasks.system.disk_errors import DiskError
 from tests.tasks.execution.sessions import EPOCH, SameThreadWorkers, recorded_session
 
 computed = []  # what was computed since the test began, in order
@@ -187,7 +186,7 @@ def test_a_disk_is_full_as_long_as_the_failed_files_are_there(home, monkeypatch)
     def found(folder):
         return full if list(home.glob("store/tmp/*/weights")) else ""
 
-    monkeypatch.setattr(folders, "why_unwritable", found)
+    monkeypatch.setattr("tasks.system.disk_errors.why_unwritable", found)
     session = recorded_session()
     with task_session(session), pytest.raises(DiskError, match=full):
         perform(Step(write_until_full, "full"), {"subject": "x"}, {})

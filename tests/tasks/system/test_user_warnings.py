@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tasks.system.user_warnings import LONGEST_LINE, printable, say, show_warning
+from models.messages import LONGEST_LINE
+from tasks.system.user_warnings import printable, say, show_warning
 
 
 def test_a_warning_is_one_line_that_controls_no_terminal(capsys):

@@ -16,7 +16,6 @@ from mlflow.store.db.utils import _get_alembic_config
 from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
 from sqlalchemy import create_engine
 
-from tasks.system import folders
 from tasks.system.databases import schema_revision
 from tasks.tracking.client import (
     INVOCATION_TAG,
@@ -237,7 +236,9 @@ def raise_in_tracking(error):
 )
 def test_a_database_on_a_full_disk_is_an_error_of_the_disk(home, monkeypatch, code, is_of_disk):
     full = f"{home}: its disk is full; free space there"
-    monkeypatch.setattr(folders, "why_unwritable", lambda folder: full if folder == home else "")
+    monkeypatch.setattr(
+        "tasks.system.disk_errors.why_unwritable", lambda folder: full if folder == home else ""
+    )
     error = sqlite3.OperationalError("an error of SQLite")
     error.sqlite_errorcode = code
     with pytest.raises(TrackingError) as raised:

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.cache import store
 from tasks.system import json_lines
-from tasks.system.folders import DiskError
+from tasks.system.disk_errors import DiskError
 from tasks.system.polling import wait_until
 from tasks.tracking.client import KIND_TAG, TrackingError, connect, search_everywhere
 from tasks.tracking.spool import FORMAT, Spool

@@ -1,4 +1,4 @@
-"""pydantic's errors in the words of this project."""
+"""How messages show texts, values and pydantic's errors in what users and files gave."""
 
 import reprlib
 from typing import TYPE_CHECKING
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+SHOWN_CHARACTERS = 100
+LONGEST_LINE = 1_000  # characters
 PLAIN_WORDS = {
     "tuple_type": "should be a list, like [1, 2]",
     "model_type": "should hold keys and values",
@@ -14,8 +16,6 @@ PLAIN_WORDS = {
     "extra_forbidden": "is no key that is known",
 }
 PAIR = "should be a pair, like [3, 5]"
-
-SHOWN_CHARACTERS = 100
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = SHOWN_CHARACTERS
 
@@ -25,9 +25,16 @@ def shown(value: object) -> str:
     return _short.repr(value)
 
 
-def cut(text: str) -> str:
+def cut(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     """The start of a text as an error shows it."""
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def in_one_line(text: str, limit: int = LONGEST_LINE) -> str:
+    """A text of a file as one line: cut, and with control characters escaped."""
+    text = text[: 2 * limit]
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return cut(text, limit - 3) if len(text) > limit else text
 
 
 def plain_message(error: "ErrorDetails") -> str:

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import Field, ValidationError, field_validator
 
+from models.messages import cut, dotted_key, plain_message, shown
 from models.specs import Value
-from tasks.system.validation import cut, dotted_key, plain_message, shown
 
 
 class Inner(Value):
