@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     asked.
     """
     check_dataset(config, sections)
+    started = time.time()
     try:
         with disk_errors():
             _launch(config, sections, force)
@@ -46,8 +48,18 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
 
         stop_prestarted()
         gc.freeze()  # as at the end of a run
-        say(f"study: {error}, then run what is missing with: study rerun {config.name}", error=True)
+        say(f"study: {error}, then {_how_to_go_on(config.name, started)}", error=True)
         sys.exit(1)
+
+
+def _how_to_go_on(study: str, started: float) -> str:
+    """What to do after a run that began at this time, in seconds since 1970."""
+    from tasks.execution.invocations import Invocation, records
+
+    newest = next(records(study), None)
+    if isinstance(newest, Invocation) and newest.started >= started:
+        return f"run what is missing with: study rerun {study}"
+    return "start it again"  # a rerun would repeat an earlier run, if there is one
 
 
 def _launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> None:

@@ -204,7 +204,7 @@ def submit_interpolations(
     """
     steps = config.interpolation.steps
     pairs = config.interpolation.label_pairs(found.classes, found.tested)
-    shown = [int(name) if name.isdecimal() else name for name in found.classes]
+    shown = [_shown(name) for name in found.classes]
     interpolations: dict[int, list[Node]] = {seed: [] for seed in config.seeds}
     for seed in config.seeds:
         for pair in pairs:
@@ -223,6 +223,11 @@ def submit_interpolations(
                 interpolations[seed].append(node)
     first = config.seeds[0]
     graph.submit(interpolation_grid, {"seed": first}, walks=interpolations[first])
+
+
+def _shown(name: str) -> int | str:
+    """The name of a class in the name of a task: digits without quotes, but 01 is not 1."""
+    return int(name) if name.isdecimal() and str(int(name)) == name else name
 
 
 def study_parameters(config: StudyConfig, sections: tuple[Section, ...]) -> dict[str, object]:

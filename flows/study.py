@@ -13,7 +13,7 @@ from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.lifecycle.automations import watch_this_run
 from flows.lifecycle.due_runs import cancel_due_runs
 from flows.lifecycle.interrupts import stopped_by_signals
-from flows.lifecycle.recovery import close_crashed_invocations
+from flows.lifecycle.recovery import close_crashed_invocations, close_forgotten_runs
 from flows.lifecycle.run_page import Log, end_skipped_tasks, run_log, show_results
 from flows.lifecycle.task_runners import open_runners
 from flows.prefect_graph import PrefectGraph, reason
@@ -34,6 +34,7 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
     """
     with stopped_by_signals(), disk_errors(), run_log() as log_line:
         close_crashed_invocations()
+        close_forgotten_runs()
         watch_this_run()
         cancel_due_runs()
         state = _run_invocation(config, sections, force, log_line)

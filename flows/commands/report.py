@@ -9,7 +9,6 @@ import typer
 
 from flows.commands.options import RAN_STUDY
 from flows.configuration.load import (
-    load_config,
     name_of_study,
     recorded_config,
     shipped_studies,
@@ -53,8 +52,10 @@ def _report_of(study: str) -> Path:
     from tasks.execution.invocations import records
 
     name = name_of_study(study)
-    if name == study and next(records(name), None) is None:
-        name = load_config(study).name  # or the error that says which studies there are
+    if name == study and name not in shipped_studies() and next(records(name), None) is None:
+        raise ConfigError(
+            f"no study {name!r} has run here; list those that have with: study status"
+        )
     return report_path(name)
 
 

@@ -12,6 +12,7 @@ from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS, RunnerConfig
 from models.specs import ConfigError
 from tasks.execution import worker_processes
+from tasks.execution.invocations import InvocationLog
 from tasks.system.disk_errors import DiskError
 from tasks.system.folders import report_path
 from tests.tasks.execution.sessions import Recorder
@@ -94,14 +95,27 @@ def failed_by_disk(*_):
 @pytest.mark.parametrize("step", ["_prepare", "_start_embedded_server", "_run"])
 @pytest.mark.parametrize("end", [raise_disk_error, failed_by_disk])
 def test_a_full_disk_is_one_line_and_exit_code_1(steps, monkeypatch, capsys, step, end):
+    InvocationLog("smoke", {}, []).end("COMPLETED", "an earlier run")
     monkeypatch.setattr(launch, step, end if step == "_run" else raise_disk_error)
     with pytest.raises(SystemExit) as ended:
         launch.launch(CONFIG, SECTIONS, [])
     assert ended.value.code == 1
     assert capsys.readouterr().err == (
-        "study: /results: its disk is full; free space there, then run what is missing with: "
-        "study rerun smoke\n"
+        "study: /results: its disk is full; free space there, then start it again\n"
     )
+
+
+def test_a_run_that_a_full_disk_ended_later_is_gone_on_with(steps, monkeypatch, capsys):
+    InvocationLog("smoke", {}, []).end("FAILED", "of an earlier run")
+
+    def run(_):
+        InvocationLog("smoke", {}, []).end("FAILED", "its disk is full")
+        raise_disk_error()
+
+    monkeypatch.setattr(launch, "_run", run)
+    with pytest.raises(SystemExit):
+        launch.launch(CONFIG, SECTIONS, [])
+    assert capsys.readouterr().err.endswith("then run what is missing with: study rerun smoke\n")
 
 
 def test_a_part_of_a_study_is_named():

@@ -142,17 +142,18 @@ def test_what_a_dataset_lacks_is_said_before_anything_runs():
 
 
 def test_walks_are_named_by_their_classes(tmp_path):
-    for name in ("1", "2", "10", "cat"):
+    for name in ("1", "2", "10", "cat", "01"):
         (tmp_path / name).mkdir()
         for level in range(10):
             Image.new("L", (28, 28), level).save(tmp_path / name / f"{level}.png")
     own = {"name": "folder", "path": str(tmp_path)}
-    pairs = "{pairs: [[1, 10], [2, cat]], latent_dims: [2]}"
+    pairs = "{pairs: [[1, 10], [2, cat], ['01', 10]], latent_dims: [2]}"
     inputs = submitted(f"dataset={json.dumps(own)}", f"interpolation={pairs}")
     walks = {
         name: given["pair"] for name, given in inputs.items() if name.startswith("interpolate[")
     }
     assert walks == {
-        "interpolate[1->10, latent_dim=2, seed=0]": (0, 2),
-        "interpolate[2->cat, latent_dim=2, seed=0]": (1, 3),
+        "interpolate[1->10, latent_dim=2, seed=0]": (1, 3),
+        "interpolate[2->cat, latent_dim=2, seed=0]": (2, 4),
+        "interpolate[01->10, latent_dim=2, seed=0]": (0, 3),
     }

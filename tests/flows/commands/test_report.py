@@ -55,7 +55,7 @@ def test_the_path_of_a_report_is_printed_and_opened_on_request(capsys, monkeypat
 def test_a_study_that_ran_here_is_named_as_in_study_status_or_by_its_file(capsys, tmp_path):
     path = tmp_path / "file.yaml"
     path.write_text("name: mine\n")
-    with pytest.raises(ConfigError, match="no study named 'mine'; "):
+    with pytest.raises(ConfigError, match="no study 'mine' has run here"):
         report("mine")
     InvocationLog("mine", {}, []).end("FAILED", "")
     for given, command in (("mine", "study rerun mine"), (str(path), f"study run {path}")):

@@ -7,7 +7,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Pending, Running
 
 from flows.lifecycle import recovery
-from flows.lifecycle.recovery import close_crashed_invocations
+from flows.lifecycle.recovery import close_crashed_invocations, close_forgotten_runs
 from tasks.execution.invocations import DIED, InvocationLog, invocations, open_invocations
 
 OWN_FLOW_RUN = str(uuid4())
@@ -24,8 +24,14 @@ class Prefect:
             raise ObjectNotFound(Exception())
         return SimpleNamespace(state=self.flow_runs[str(identifier)])
 
-    def read_task_runs(self, flow_run_filter, task_run_filter):
-        (self.filtered,) = flow_run_filter.id.any_
+    def read_flow_runs(self, flow_run_filter):
+        wanted = flow_run_filter.state.type.any_
+        found = {one: state for one, state in self.flow_runs.items() if state.type in wanted}
+        return [SimpleNamespace(id=UUID(one), state=state) for one, state in found.items()]
+
+    def read_task_runs(self, task_run_filter, flow_run_filter=None):
+        if flow_run_filter is not None:
+            (self.filtered,) = flow_run_filter.id.any_
         self.task_states = task_run_filter.state.type.any_
         return self.task_runs
 
@@ -116,3 +122,43 @@ def test_a_flow_run_that_no_server_knows_is_passed_over(prefect, killed, flow_ru
     close_crashed_invocations()
     assert killed == [died]
     assert prefect.states == {}
+
+
+def ended(prefect, state, **outcomes):
+    """The flow run of an invocation that ended, which Prefect still shows as running."""
+    identifier = str(uuid4())
+    prefect.flow_runs[identifier] = Running()
+    for name in [*outcomes, "without a record"]:
+        task = SimpleNamespace(id=name, name=name, flow_run_id=UUID(identifier), state=Running())
+        prefect.task_runs.append(task)
+    log = InvocationLog("smoke", {}, [])
+    log.note(flow_run_id=identifier)
+    for name, outcome in outcomes.items():
+        log.task(name, outcome=outcome)
+    log.end(state, "its disk is full")
+    return identifier
+
+
+def test_what_prefect_was_not_told_is_ended_at_the_next_start(prefect):
+    identifier = ended(prefect, "FAILED", data="done", train="failed", report="skipped")
+    close_forgotten_runs()
+    assert prefect.states == {
+        identifier: ("Failed", "its disk is full", True),
+        "data": ("Completed", None, True),
+        "train": ("Failed", None, True),
+        "report": ("Cancelled", None, True),
+        "without a record": ("Cancelled", None, True),
+    }
+
+
+def test_what_runs_is_not_ended(prefect):
+    retried = ended(prefect, "FAILED")
+    again = InvocationLog("smoke", {}, [])
+    again.note(flow_run_id=retried)
+    scheduled = ended(prefect, "CANCELLED")
+    prefect.flow_runs[scheduled] = Pending()  # set after the invocation ended: a retry is due
+    prefect.task_runs.clear()
+    prefect.flow_runs |= {str(uuid4()): Running(), OWN_FLOW_RUN: Running()}
+    close_forgotten_runs()
+    assert prefect.states == {}
+    again.end("COMPLETED", "")
