@@ -1,21 +1,23 @@
 """What is known about a dataset before it is prepared: its classes, its size, its fingerprint."""
 
 import hashlib
-import math
 from collections import Counter
 from functools import partial
 from typing import NamedTuple
 
 from tasks.datasets.config import OWN_IMAGES, DatasetConfig
-from tasks.datasets.dataset import TEST_SHARE, DatasetError
+from tasks.datasets.dataset import DatasetError
 from tasks.datasets.found_files import counted, describe_ignored, in_natural_order, listed
 from tasks.datasets.image_file import MOST_BYTES
 from tasks.datasets.own_images import (
+    FEWEST_IN_CLASS,
     check_size,
     classes_in,
     count_by_class,
     count_images,
     files_of,
+    rare_classes,
+    split_sizes,
 )
 from tasks.datasets.raw_files import (
     IMAGE_COUNTS,
@@ -33,7 +35,6 @@ CLASS_NAMES = {  # as torchvision names them, in the order of their labels
     "kmnist": ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"],
 }
 DIGITS_COUNTS = (1_437, 360)  # of training and test images
-FEWEST_IN_CLASS = 5  # images of a class that is split
 
 
 class Inventory(NamedTuple):
@@ -72,7 +73,7 @@ def take_inventory(config: DatasetConfig) -> Inventory:
     classes = classes_in(counts)
     tested = [i for i, name in enumerate(classes) if all(one[name] for one in counts.values())]
     if "all" in sizes:
-        n_train, n_test = _split_sizes(sizes["all"], classes, counts["all"])
+        n_train, n_test = split_sizes(sizes["all"], counts["all"])
     else:
         n_train, n_test = sizes["train"], sizes["test"]
     inventory = Inventory(classes, tested, *_limited(config, n_train, n_test), [])
@@ -88,25 +89,6 @@ def take_inventory(config: DatasetConfig) -> Inventory:
     if found.is_idx and classes:
         notes += _describe_labels(classes, sum(counts.values(), Counter()))
     return inventory._replace(notes=notes)
-
-
-def _split_sizes(n: int, classes: list[str], counts: Counter[str]) -> tuple[int, int]:
-    """The numbers of training and test images of a dataset that is split.
-
-    Raises DatasetError if a class has too few images to be split.
-    """
-    n_test = math.ceil(TEST_SHARE * n)
-    if min(counts.values(), default=2) < 2 or n_test < len(classes):
-        raise DatasetError(
-            f"dataset.path: {n} images in {len(classes)} classes are too few to set a fifth aside; "
-            f"every class needs at least {FEWEST_IN_CLASS}, unlike {listed(_rare(classes, counts))}"
-        )
-    return n - n_test, n_test
-
-
-def _rare(classes: list[str], counts: Counter[str]) -> list[str]:
-    """The classes of few images, with the number of their images."""
-    return [f"{name} ({counts[name]})" for name in classes if counts[name] < FEWEST_IN_CLASS]
 
 
 def _compare_parts(counts: dict[str, Counter[str]], sizes: dict[str, int]) -> list[str]:
@@ -152,7 +134,7 @@ def _describe_labels(classes: list[str], counts: Counter[str]) -> list[str]:
     notes = []
     if classes != [str(label) for label in range(len(classes))]:
         notes.append(f"{len(classes):,} different labels from {classes[0]} to {classes[-1]}")
-    if rare := _rare(classes, counts):
+    if rare := rare_classes(counts):
         notes.append(f"labels of fewer than {FEWEST_IN_CLASS} images: {listed(rare)}")
     return notes
 

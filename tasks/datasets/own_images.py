@@ -4,6 +4,7 @@ IDX files are named like MNIST's: ``train-images*``, and optionally ``train-labe
 ``t10k-images*`` or ``test-images*``, ``t10k-labels*`` or ``test-labels*``.
 """
 
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.datasets.config import Conversion, DatasetConfig
-from tasks.datasets.dataset import DatasetError, Reading
+from tasks.datasets.dataset import TEST_SHARE, DatasetError, Reading
 from tasks.datasets.found_files import FoundFiles, PartFiles, in_natural_order, listed
 from tasks.datasets.idx import idx_length, read_idx
 from tasks.datasets.image_file import BadImageError, convert
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 IDX_PARTS = {"train": ("train",), "test": ("t10k", "test")}  # how the names of files begin
 MINIMUM_IMAGES = 10  # in each part of a dataset
+FEWEST_IN_CLASS = 5  # images of a class that is split
 SHOWN_BAD_FILES = 10
 
 
@@ -140,8 +142,12 @@ def read_parts(config: DatasetConfig) -> "tuple[Parts, Reading]":
     classes = classes_in(count_by_class(found))
     read = _read_idx if config.name == "idx" else _read_images
     parts, reading = read(config, found, classes)
-    for name, (images, _) in parts.items():
-        check_size(config, name, len(images), reading.notes if reading.skipped else ())
+    for name, (images, labels) in parts.items():
+        why = reading.notes[-1:] if reading.skipped else ()  # what was skipped
+        check_size(config, name, len(images), why)
+        if name == "all" and labels is not None:
+            counts = Counter(classes[label] for label in labels.tolist())
+            split_sizes(len(images), counts, why)
     return parts, reading
 
 
@@ -153,6 +159,27 @@ def check_size(config: DatasetConfig, part: str, n: int, notes: Sequence[str] = 
             f"dataset.path: {n} images in {where} are too few; at least {MINIMUM_IMAGES} are needed"
             + "".join(f"; {note}" for note in notes)
         )
+
+
+def split_sizes(n: int, counts: Counter[str], notes: Sequence[str] = ()) -> tuple[int, int]:
+    """The numbers of training and test images if n images, of these classes, are split.
+
+    Raises DatasetError if a class has too few images to be split; ``notes`` may say why.
+    """
+    n_test = math.ceil(TEST_SHARE * n)
+    if min(counts.values(), default=2) < 2 or n_test < len(counts):
+        raise DatasetError(
+            f"dataset.path: {n} images in {len(counts)} classes are too few to set a fifth aside; "
+            f"every class needs at least {FEWEST_IN_CLASS}, unlike {listed(rare_classes(counts))}"
+            + "".join(f"; {note}" for note in notes)
+        )
+    return n - n_test, n_test
+
+
+def rare_classes(counts: Counter[str]) -> list[str]:
+    """The classes of few images, with the number of their images."""
+    rare = [name for name in in_natural_order(counts) if counts[name] < FEWEST_IN_CLASS]
+    return [f"{name} ({counts[name]})" for name in rare]
 
 
 def _read_images(
@@ -180,7 +207,7 @@ def _read_images(
             if lost := set(part.classes) - set(kept):
                 raise DatasetError(
                     f"dataset.path: no image of {listed(in_natural_order(lost))} can be read; "
-                    "replace or remove these"
+                    f"replace or remove these; {notes[-1]}"
                 )
             labels = torch.tensor([label_of[one] for one in kept])
         parts[name] = (images, labels)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tasks.datasets.config import OWN_IMAGES, DatasetConfig
-from tasks.datasets.dataset import SIDE, TEST_SHARE, Dataset, DatasetError, Reading
+from tasks.datasets.dataset import SIDE, TEST_SHARE, Dataset, Reading
 from tasks.datasets.downloads import ensure_raw_files
 from tasks.datasets.own_images import read_parts
 
@@ -25,27 +25,16 @@ def read_dataset(config: DatasetConfig) -> tuple[Dataset, Reading]:
 
 
 def _split(images: "Tensor", labels: "Tensor | None") -> Dataset:
-    """A fixed split, stratified by label, shuffled so that the first n images have all classes.
-
-    Raises DatasetError if a class has too few images to be split.
-    """
+    """A fixed split, stratified by label, shuffled so that the first n images have all classes."""
     import torch
     from sklearn.model_selection import train_test_split
 
-    try:
-        train, test = train_test_split(
-            torch.arange(len(images)).numpy(),
-            test_size=TEST_SHARE,
-            random_state=SPLIT_SEED,
-            stratify=None if labels is None else labels.numpy(),
-        )
-    except ValueError as error:
-        raise DatasetError(
-            f"dataset.path: {len(images)} images in {len(labels.unique())} classes are too few; "
-            f"every class needs at least 5 ({error})"
-            if labels is not None
-            else f"dataset.path: {error}"
-        ) from None
+    train, test = train_test_split(
+        torch.arange(len(images)).numpy(),
+        test_size=TEST_SHARE,
+        random_state=SPLIT_SEED,
+        stratify=None if labels is None else labels.numpy(),
+    )
     if labels is None:
         return Dataset(images[train], images[test])
     return Dataset(images[train], images[test], labels[train], labels[test])

@@ -133,6 +133,23 @@ def test_classes_that_are_too_small_to_split_are_refused(tmp_path):
         prepared(tmp_path / "a", of_folder(tmp_path / "images"))
 
 
+@pytest.mark.parametrize("n_bad", [11, 12])
+def test_a_class_that_bad_files_leave_too_small_is_named_with_what_was_skipped(tmp_path, n_bad):
+    for name, first in {"cat": 0, "dog": 50, "emu": 100}.items():
+        pictures(tmp_path / "images" / name, first, n=12)
+    damage(tmp_path / "images", n_bad)
+    said = (
+        "25 images in 3 classes are too few to set a fifth aside; every class needs at least 5, "
+        "unlike cat (1)"
+        if n_bad == 11
+        else "no image of cat can be read; replace or remove these"
+    )
+    with pytest.raises(DatasetError) as error:
+        prepared(tmp_path / "a", of_folder(tmp_path / "images", on_bad_image="skip"))
+    skipped = f"; skipped {n_bad} of 36 images that cannot be read (cat/000.png: its content is"
+    assert str(error.value).startswith(f"dataset.path: {said}{skipped}")
+
+
 def test_folders_without_images_are_explained(tmp_path):
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(DatasetError, match=r"no images in .*<path>/<class>/<image>\.png, or"):
