@@ -46,6 +46,8 @@ def find_images(path: Path) -> FoundFiles:
     if top is not root:
         notes.append(f"the images are those in {_name(root, top)}")
     folders = _parts(top, notes)
+    if "all" in folders:
+        notes += _describe_classes_named_like_parts(folders["all"], top)
     parts = {name: _part(folder, root, notes) for name, folder in folders.items()}
     if not any(part.images for part in parts.values()):
         raise DatasetError(
@@ -201,6 +203,23 @@ def _check_classes_named_like_parts(top: Folder, roles: dict[str, list[str]]) ->
                 f"dataset.path: {top.path} has {name} beside {listed(like)}; if these are parts of "
                 "a dataset, name them train and test; if they are classes, give them other names"
             )
+
+
+def _describe_classes_named_like_parts(folder: Folder, top: Folder) -> list[str]:
+    """What to say about classes such as ``test``, which may be parts without a counterpart."""
+    how = "put the other folders into a folder train"
+    if folder is not top:
+        how = f"move it beside {folder.path.name}"
+    advice = {
+        "train": "if it is the training set, move the other folders out",
+        "test": f"if it is a test set, {how}",
+        "validation": f"if it is a validation set, {how}",
+    }
+    names = folder.with_images()
+    roles = {name: role for name in names if (role := _role(name)) and not role.others}
+    if len(roles) == len(names):
+        return []
+    return [f"{name} is taken as a class; {advice[role.part]}" for name, role in roles.items()]
 
 
 def _is_like(name: str, role: Role) -> bool:

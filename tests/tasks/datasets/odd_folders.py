@@ -90,6 +90,7 @@ UNDERSTOOD = {
     "a class named train": (
         {"bus/*.png": 12, "train/*.png": 12},
         "2 classes (bus, train), 19 training and 5 test images",
+        "train is taken as a class; if it is the training set, move the other folders out",
     ),
     "parts with a name before": (renamed("seg_train", "seg_test"), SAID_OF_PARTS),
     "parts with numbers": (renamed("1_train", "2_test"), SAID_OF_PARTS),
@@ -111,6 +112,19 @@ UNDERSTOOD = {
     "a class named test": (
         {"control/*.png": 12, "test/*.png": 12},
         "2 classes (control, test), 19 training and 5 test images",
+        "test is taken as a class; if it is a test set, put the other folders into a folder train",
+    ),
+    "a class named as a test set": (
+        CAT_AND_DOG | {"Test_Set/*.png": 12},
+        "3 classes (Test_Set, cat, dog), 28 training and 8 test images",
+        "Test_Set is taken as a class; if it is a test set, put the other folders into a folder "
+        "train",
+    ),
+    "a class named val in the only part": (
+        below("train", CAT_AND_DOG | {"val/*.png": 12}),
+        "3 classes (cat, dog, val), 28 training and 8 test images",
+        "train is split, because there is no test set",
+        "val is taken as a class; if it is a validation set, move it beside train",
     ),
     "images beside classes": (
         CAT_AND_DOG | {"*.png": 3},
