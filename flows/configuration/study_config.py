@@ -1,5 +1,6 @@
 """The configuration of a study: one typed, validated value."""
 
+import unicodedata
 from collections.abc import Sequence
 from itertools import islice, pairwise
 from typing import Annotated, Literal, Self, get_args
@@ -90,7 +91,8 @@ class InterpolationConfig(Value):
 
 def _label(name: int | str, classes: Sequence[str], tested: Sequence[int]) -> int:
     """The label of a class. Raises ConfigError if there is none, or no image to test it on."""
-    by_name = [label for label, one in enumerate(classes) if one == str(name)]
+    as_text = unicodedata.normalize("NFC", str(name))  # as names of classes are
+    by_name = [label for label, one in enumerate(classes) if one == as_text]
     numbers = {label: int(one) for label, one in enumerate(classes) if one.isdecimal()}
     by_number = [label for label, number in numbers.items() if number == name]
     by_place = [name] if isinstance(name, int) and not numbers and name < len(classes) else []

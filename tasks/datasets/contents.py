@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Set
 from functools import partial
 from typing import NamedTuple
 
@@ -97,6 +98,7 @@ def _compare_parts(counts: dict[str, Counter[str]], sizes: dict[str, int]) -> li
     Raises DatasetError if only one part has classes, or if they have none in common.
     """
     notes = []
+    cases = _differ_in_case(*(counts.get(part, {}).keys() for part in ("train", "test")))
     for name, other in (("train", "test"), ("test", "train")):
         mine, theirs = (counts.get(part, Counter[str]()) for part in (name, other))
         if mine and other in counts and not theirs:
@@ -106,15 +108,30 @@ def _compare_parts(counts: dict[str, Counter[str]], sizes: dict[str, int]) -> li
                 f"{sizes[other]:,} images of {other} have none; sort these into classes{more}"
             )
         if mine and theirs and not mine.keys() & theirs.keys():
+            differ = f"; they differ only in case: {listed(cases)}" if cases else ""
             raise DatasetError(
                 f"dataset.path: no class is in both parts: {name} has "
                 f"{listed(in_natural_order(mine))}, and {other} has "
-                f"{listed(in_natural_order(theirs))}"
+                f"{listed(in_natural_order(theirs))}{differ}"
             )
         alone = [f"{one} ({mine[one]:,})" for one in in_natural_order(mine.keys() - theirs)]
         if alone and theirs:
             notes.append(f"classes only in {name}: {listed(alone)}")
+    if cases:
+        notes.append(
+            f"names that differ only in case are several classes: {listed(cases)}; rename the "
+            "folders if they mean one"
+        )
     return notes
+
+
+def _differ_in_case(train: Set[str], test: Set[str]) -> list[str]:
+    """Classes that one part lacks and that are alike but for their case: ``Cat and cat``."""
+    alike: dict[str, list[str]] = {}
+    for name in in_natural_order(train | test):
+        alike.setdefault(name.lower(), []).append(name)
+    found = [names for names in alike.values() if len(names) > 1 and not train & test >= {*names}]
+    return [" and ".join(names) for names in found]
 
 
 def _limited(config: DatasetConfig, n_train: int, n_test: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.found_files import FoundFiles, PartFiles, counted, in_natural_order, listed
 from tasks.datasets.image_file import FORMATS
-from tasks.datasets.scanned_folder import Folder, scan
+from tasks.datasets.scanned_folder import Folder, scan, shown_name
 
 PART_WORDS = {  # in small letters
     **dict.fromkeys(("train", "training", "trn", "trainset", "trainingset"), "train"),
@@ -165,7 +165,7 @@ def _parts(top: Folder, notes: list[str]) -> dict[str, Folder]:
 
 
 def _check_others(top: Folder, parts: dict[str, Folder]) -> None:
-    used = {folder.path.name for folder in parts.values()}
+    used = {shown_name(folder.path.name) for folder in parts.values()}
     others = [name for name in top.with_images() if name not in used]
     if others:
         raise DatasetError(
@@ -239,7 +239,7 @@ def _part(folder: Folder, root: Folder, notes: list[str]) -> PartFiles:
     if not folder.images and len(classes) == 1:
         ((name, only),) = classes.items()
         inside, below = only, only.with_images()
-        own, inner = _role(folder.path.name), _role(name)
+        own, inner = _role(shown_name(folder.path.name)), _role(name)
         if below and own is not None and own == inner:
             return _part(only, root, notes)  # train/train/<class>
         while not inside.images and len(below) == 1:

@@ -1,6 +1,7 @@
 """A folder of images as it lies on the disk, without hidden files and those of the system."""
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -83,7 +84,7 @@ def scan(path: Path) -> Folder:
                         if name in folder.folders:
                             raise DatasetError(
                                 f"dataset.path: two folders in {folder.path} are shown as {name}; "
-                                "rename one"
+                                "rename one, or put its images into the other"
                             )
                         inner = folder.folders[name] = Folder(path)
                         waiting.append((inner, above))
@@ -103,8 +104,11 @@ def scan(path: Path) -> Folder:
 
 
 def shown_name(name: str) -> str:
-    """A file's name as text; bytes that are not UTF-8 become ``\\xff`` and the like."""
-    return os.fsencode(name).decode(errors="backslashreplace")
+    """A file's name as text; bytes that are not UTF-8 become ``\\xff`` and the like.
+
+    Letters with accents are one character each: names from macOS hold letter and accent apart.
+    """
+    return unicodedata.normalize("NFC", os.fsencode(name).decode(errors="backslashreplace"))
 
 
 def _is_folder(entry: "os.DirEntry[str]", above: frozenset[tuple[int, int]]) -> bool:

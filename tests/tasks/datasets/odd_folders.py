@@ -151,6 +151,22 @@ UNDERSTOOD = {
         "classes only in train: emu (3)",
         "classes only in test: fox (2)",
     ),
+    "classes that differ in case": (
+        PARTS | {"train/emu/*.png": 3, "test/Emu/*.png": 2, "test/emu/*.png": 1},
+        "4 classes (Emu, cat, dog, emu), 27 training and 23 test images",
+        "classes only in test: Emu (2)",
+        "names that differ only in case are several classes: Emu and emu; rename the folders if "
+        "they mean one",
+    ),
+    "letters with accents in one character and in two": (
+        PARTS | {"train/caf\xe9/*.png": 3, "test/cafe\u0301/*.png": 2},
+        "3 classes (caf\xe9, cat, dog), 27 training and 22 test images",
+    ),
+    "parts with accents in characters of their own": (
+        below("e\u0301te\u0301_train/e\u0301te\u0301_train", CAT_AND_DOG)
+        | below("\xe9t\xe9_test", CAT_AND_DOG),
+        "2 classes (cat, dog), 24 training and 24 test images",
+    ),
     "folders of systems": (
         CAT_AND_DOG
         | {"@eaDir/*.png": 9, "cat/@eaDir/small/*.jpg": 9, "Thumbs.db": 1, "$RECYCLE.BIN/*.png": 3}
@@ -266,9 +282,15 @@ REFUSED = {
         {"train/*.png": 12, "test/cat/*.png": 10},
         "test has classes (cat), and the 12 images of train have none; sort these into classes",
     ),
+    "two classes that look the same": (
+        PARTS | {"train/caf\xe9/*.png": 3, "train/cafe\u0301/*.png": 2},
+        "two folders in ",
+        "/train are shown as caf\xe9; rename one, or put its images into the other",
+    ),
     "no class in common": (
         {"train/cat/*.png": 12, "test/Cat/*.png": 12},
-        "no class is in both parts: train has cat, and test has Cat",
+        "no class is in both parts: train has cat, and test has Cat; they differ only in case: Cat "
+        "and cat",
     ),
     "a class that is too small": (
         {"cat/*.png": 20, "dog/*.png": 1},
