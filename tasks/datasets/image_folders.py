@@ -5,7 +5,6 @@ possible below folders named like the parts of a dataset, such as ``train`` and 
 that may mean two things is refused; whatever is left out is counted.
 """
 
-import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -35,12 +34,7 @@ def find_images(path: Path) -> FoundFiles:
 
     Raises DatasetError if there are no images, or if the folder may mean two things.
     """
-    try:
-        root = scan(path)
-    except DatasetError:
-        if os.path.isdir(path):
-            raise
-        root = Folder(path)  # a path that leads nowhere has no images
+    root = scan(path)
     notes: list[str] = []
     top = _unwrap(root)
     if top is not root:

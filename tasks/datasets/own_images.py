@@ -5,7 +5,6 @@ IDX files are named like MNIST's: ``train-images*``, and optionally ``train-labe
 """
 
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from tasks.datasets.image_file import BadImageError, convert
 from tasks.datasets.image_folders import find_images
 from tasks.datasets.images import read_images
 from tasks.datasets.levels import BYTE, Levels, describe_levels, extremes_of, to_bytes, together
+from tasks.datasets.scanned_folder import check_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +38,7 @@ def files_of(config: DatasetConfig) -> FoundFiles:
     Raises DatasetError if there are no images, or if the files may mean two things.
     """
     path = Path(str(config.path))
+    check_folder(path)
     found = _find_idx_files(path) if config.name == "idx" else find_images(path)
     for name, part in found.parts.items():
         if not part.images:
@@ -48,7 +49,7 @@ def files_of(config: DatasetConfig) -> FoundFiles:
 
 
 def _find_idx_files(path: Path) -> FoundFiles:
-    files = sorted(path.iterdir()) if os.path.isdir(path) else []
+    files = sorted(path.iterdir())
     parts = {}
     for part, names in IDX_PARTS.items():
         images, labels = (_idx_file(files, names, kind) for kind in ("images-idx3", "labels-idx1"))

@@ -1,6 +1,7 @@
 """A folder of images as it lies on the disk, without hidden files and those of the system."""
 
 import os
+import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -101,6 +102,28 @@ def scan(path: Path) -> Folder:
             many = f"more than {MOST_FILES:,} files" if left < 0 else f"{DEEPEST} folders in depth"
             raise DatasetError(f"dataset.path: {found.path} has {many}; name the folder of images")
     return found
+
+
+def check_folder(path: Path) -> None:
+    """Raise DatasetError if a path leads to no folder."""
+    path = path.absolute()
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise DatasetError(
+            f"dataset.path: {path} does not exist; name the folder of images (a path in a study "
+            "file starts at that file, one of --set at the current folder)"
+        ) from None
+    except OSError as error:
+        raise DatasetError(
+            f"dataset.path: cannot read {path}: {error.strerror}; name another folder"
+        ) from None
+    if not stat.S_ISDIR(mode):
+        kind = "a file" if stat.S_ISREG(mode) else "no folder"
+        raise DatasetError(
+            f"dataset.path: {path} is {kind}; name the folder of images (of an archive: unpack it "
+            "first)"
+        )
 
 
 def shown_name(name: str) -> str:

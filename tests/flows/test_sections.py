@@ -136,7 +136,7 @@ def test_what_a_dataset_lacks_is_said_before_anything_runs():
         check_dataset(config, SECTIONS)
     assert check_dataset(config, ("latent_sweep", "transfer")) == []
     missing = ["dataset={name: folder, path: /nowhere/at/all}"]
-    with pytest.raises(ConfigError, match=r"^dataset\.path: no images in /nowhere/at/all"):
+    with pytest.raises(ConfigError, match=r"^dataset\.path: /nowhere/at/all does not exist"):
         check_dataset(load_config("mnist", missing), SECTIONS)
     assert check_dataset(load_config("mnist", missing), ("theory",)) == []
 

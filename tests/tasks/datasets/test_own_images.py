@@ -151,11 +151,10 @@ def test_a_class_that_bad_files_leave_too_small_is_named_with_what_was_skipped(t
 
 
 def test_folders_without_images_are_explained(tmp_path):
-    for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(DatasetError, match=r"no images in .*<path>/<class>/<image>\.png, or"):
-            source_fingerprint(of_folder(path))
-        with pytest.raises(DatasetError, match=r"no images in .*<path>/train-images-idx3-ubyte"):
-            take_inventory(of_idx(path))
+    with pytest.raises(DatasetError, match=r"no images in .*<path>/<class>/<image>\.png, or"):
+        source_fingerprint(of_folder(tmp_path))
+    with pytest.raises(DatasetError, match=r"no images in .*<path>/train-images-idx3-ubyte"):
+        take_inventory(of_idx(tmp_path))
     pictures(tmp_path / "train" / "cat", 0)
     (tmp_path / "test").mkdir()
     with pytest.raises(DatasetError, match=r"dataset\.path: no test images in "):
@@ -163,6 +162,23 @@ def test_folders_without_images_are_explained(tmp_path):
     write(tmp_path / "test-images-idx3-ubyte", flat(0))
     with pytest.raises(DatasetError, match=r"dataset\.path: no train images in "):
         read_parts(of_idx(tmp_path))
+
+
+@pytest.mark.parametrize("of", [of_folder, of_idx])
+def test_a_path_that_leads_to_no_folder_is_named_with_the_reason(tmp_path, of):
+    (tmp_path / "a.zip").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe")
+    said = {
+        "missing": "does not exist; name the folder of images (a path in a study file starts at",
+        "a.zip/images": "does not exist; name the folder",
+        "a.zip": "is a file; name the folder of images (of an archive: unpack it first)",
+        "pipe": "is no folder; name the folder of images",
+    }
+    for name, words in said.items():
+        for check in (take_inventory, source_fingerprint):
+            with pytest.raises(DatasetError) as error:
+                check(of(tmp_path / name))
+            assert str(error.value).startswith(f"dataset.path: {tmp_path / name} {words}")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
