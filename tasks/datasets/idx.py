@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from models.messages import cut
 from tasks.datasets.dataset import DatasetError
+from tasks.datasets.found_files import counted
 from tasks.datasets.image_file import MOST_BYTES
 from tasks.system.files import open_regular_file
 
@@ -43,9 +44,15 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _read_header(file: "IO[bytes] | gzip.GzipFile") -> tuple[int, int, tuple[int, ...]]:
-    """The two bytes that are zero, the type and the shape."""
-    zeros, kind, axes = struct.unpack(">HBB", file.read(4))
-    return zeros, kind, struct.unpack(f">{axes}I", file.read(4 * axes))
+    """The two bytes that are zero, the type and the shape. Raises EOFError if they are not all."""
+    start = file.read(4)
+    if len(start) < 4:
+        raise EOFError(f"it has only {counted(len(start), 'byte')}" if start else "it is empty")
+    zeros, kind, axes = struct.unpack(">HBB", start)
+    sizes = file.read(4 * axes)
+    if len(sizes) < 4 * axes:
+        raise EOFError(f"its header promises {counted(axes, 'axis', 'axes')} and ends before these")
+    return zeros, kind, struct.unpack(f">{axes}I", sizes)
 
 
 def idx_length(path: Path) -> int:

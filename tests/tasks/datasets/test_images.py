@@ -8,7 +8,7 @@ from PIL import EpsImagePlugin, Image
 
 from tasks.datasets.config import Conversion
 from tasks.datasets.dataset import DatasetError
-from tasks.datasets.idx import read_idx
+from tasks.datasets.idx import idx_length, read_idx
 from tasks.datasets.image_file import FORMATS, convert, readable_formats, readable_suffixes
 from tasks.datasets.images import read_folder, read_images
 from tests.special_files import replace_file
@@ -245,6 +245,23 @@ def test_a_file_that_is_not_idx_is_named(tmp_path, name):
     (tmp_path / name).write_bytes(DAMAGED[name])
     with pytest.raises(DatasetError, match=rf"dataset\.path: .*/{name} is not an IDX file"):
         read_idx(tmp_path / name)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (0, "it is empty"),
+        (1, "it has only 1 byte"),
+        (3, "it has only 3 bytes"),
+        (7, "its header promises 2 axes and ends before these"),
+    ],
+)
+def test_an_idx_file_without_a_whole_header_is_said(tmp_path, pack, length, said):
+    (tmp_path / "short").write_bytes(pack(IDX[:length]))
+    for read in (read_idx, idx_length):
+        with pytest.raises(DatasetError, match=f"/short is not an IDX file: {said}; replace it"):
+            read(tmp_path / "short")
 
 
 def test_the_error_gives_the_declared_shape_and_the_size(tmp_path):
