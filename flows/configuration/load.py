@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -17,6 +18,11 @@ from tasks.system.yaml_files import parse_yaml, read_yaml
 SHIPPED = Path(__file__).parent / "studies"
 STUDY_FILES = {".yaml", ".yml"}
 SHOWN_MISTAKES = 20
+CLASS_KEY = re.compile(r"interpolation\.pairs\.[0-9]+\.[0-9]+")
+A_CLASS = (
+    "should be a class: a whole number from 0 to 999,999, or a name in quotes, like '1.5', of at "
+    "most 255 characters"
+)
 EXAMPLE = "like [1, 2]"  # of a list, in errors; better ones for keys with other values:
 EXAMPLES = {
     "transfer.scenarios": "like [head_only, fine_tune]",
@@ -195,6 +201,8 @@ def _explain(error: ErrorDetails) -> str:
     message = message[0].lower() + message[1:]
     if key.startswith("interpolation.pairs.") and error["type"] == "tuple_type":
         message = f"should be a pair; write pairs {EXAMPLES['interpolation.pairs']}"
+    if CLASS_KEY.fullmatch(key):
+        message = A_CLASS
     message = message.replace(EXAMPLE, EXAMPLES.get(key, EXAMPLE))
     if key.startswith("transfer.label_budgets."):
         message += ", or 'all'"

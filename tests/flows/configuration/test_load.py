@@ -40,6 +40,12 @@ MISTAKES = {
     "interpolation.pairs=[3]": ["pairs.0: 3", "should be a pair; write pairs like [[3, 5], [4"],
     "interpolation.pairs=[[]]": ["interpolation.pairs.0: []", "should be a pair, like [3, 5]"],
     "interpolation.pairs=[[1,2,3]]": ["pairs.0: [1, 2, 3]", "should be a pair, like [3, 5]"],
+    "interpolation.pairs=[[1.5,no]]": [
+        "interpolation.pairs.0.0: 1.5 is not allowed: should be a class: a whole number from 0 to "
+        "999,999, or a name in quotes, like '1.5', of at most 255 characters"
+    ],
+    "interpolation.pairs=[[yes,null]]": ["pairs.0.1: None", "whole number", "a name in quotes"],
+    "interpolation.pairs=[[-1,2]]": ["pairs.0.0: -1", "a whole number from 0", "a name in quotes"],
     "seeds=[0,0]": ["seeds", "0", "twice"],
     "runner.kind=dask": ["runner.kind: 'dask' with runner.address: None", "scheduler"],
     "runner.address=tcp://host": ["runner.address", "tcp://host"],
