@@ -1,5 +1,6 @@
 """Reads many image files: their common range of levels, those that are bad, what else to say."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -52,7 +53,14 @@ def read_images(
 
     Raises DatasetError if the levels of the files do not allow this.
     """
-    asked = None if levels == "auto" else Levels(*levels)
+    from PIL import Image
+
+    # Pillow warns of images from half the size that it refuses, without naming the file
+    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+        return _read_all(paths, conversion, None if levels == "auto" else Levels(*levels))
+
+
+def _read_all(paths: Sequence[Path], conversion: Conversion, asked: Levels | None) -> ReadImages:
     images: dict[int, Tensor] = {}
     bad: list[BadImageError] = []
     narrow: list[Extremes] = []

@@ -185,6 +185,17 @@ def test_an_image_that_would_fill_the_memory_is_named(tmp_path):
     assert read_image(tmp_path / "large.png", Conversion()).shape == (28, 28)
 
 
+def test_a_large_image_is_read_without_a_warning_of_pillow_and_a_larger_one_is_named(
+    tmp_path, monkeypatch
+):
+    Image.new("L", (30, 30), 9).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 899)  # warnings are errors in tests
+    assert (read_image(tmp_path / "large.png", Conversion()) == 9).all()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 449)
+    with pytest.raises(DatasetError, match=r"cannot read .*large\.png: .*900 pixels"):
+        read_image(tmp_path / "large.png", Conversion())
+
+
 def test_any_error_of_a_decoder_names_the_file(tmp_path, monkeypatch):
     def fail(*_):
         raise struct.error("unpack requires more bytes")
