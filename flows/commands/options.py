@@ -25,6 +25,11 @@ Sections = Annotated[
 ]
 
 
+def never_ran(study: str) -> ConfigError:
+    """The error for the name of a study of which there is no record."""
+    return ConfigError(f"no study {study!r} has run here; list those that have with: study status")
+
+
 def chosen_sections(names: list[str] | None) -> tuple[Section, ...]:
     """The sections with these names, in the order of the diagram; without names, all sections.
 

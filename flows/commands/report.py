@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.options import RAN_STUDY
+from flows.commands.options import RAN_STUDY, never_ran
 from flows.configuration.load import (
     name_of_study,
     recorded_config,
@@ -53,9 +53,7 @@ def _report_of(study: str) -> Path:
 
     name = name_of_study(study)
     if name == study and name not in shipped_studies() and next(records(name), None) is None:
-        raise ConfigError(
-            f"no study {name!r} has run here; list those that have with: study status"
-        )
+        raise never_ran(name)
     return report_path(name)
 
 

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.options import RAN_STUDY, TABLE_WIDTH
+from flows.commands.options import RAN_STUDY, TABLE_WIDTH, never_ran
 from flows.configuration.load import name_of_study
-from models.specs import ConfigError
 from tasks.execution.invocations import DIED, Invocation, invocations
 from tasks.system.user_warnings import one_line
 
@@ -38,9 +37,7 @@ def print_status(study: str | None = None) -> None:
     # as wide as the table: other commands take a run's name, so it is never cut
     console = Console(highlight=False, soft_wrap=True, width=TABLE_WIDTH)
     if study and not found:
-        raise ConfigError(
-            f"no study {study!r} has run here; list those that have with: study status"
-        )
+        raise never_ran(study)
     if not found:
         console.print("no study has run here yet; start one with: study run")
         return

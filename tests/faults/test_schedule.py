@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from flows.configuration.load import load_config
+from tasks.system.polling import wait_until
 from tasks.tracking.client import KIND_TAG, connect, search_everywhere
 from tests.faults.conftest import PYTHON, SHORT_TRAINING
 from tests.servers import asked, fetched
@@ -36,10 +37,7 @@ def runs(server):
 
 
 def wait_for(question):
-    deadline = time.monotonic() + PATIENCE
-    while not question():
-        assert time.monotonic() < deadline, inspect.getsource(question)
-        time.sleep(0.2)
+    assert wait_until(question, PATIENCE, every=0.2), inspect.getsource(question)
 
 
 @pytest.fixture
