@@ -15,6 +15,7 @@ from models.networks.autoencoder import Autoencoder, Encoder
 from models.networks.classifier import Classifier
 from models.networks.initialization import initialize
 from models.objectives.cross_entropy import CrossEntropy
+from models.random_streams import random_stream
 from models.specs import LabelBudget, ModelSpec, TrainingRecipe, TransferSpec
 from models.training.loop import DivergedError, Epoch, Member, OnEpoch, Training
 from models.training.optimizers import make_optimizer, make_schedule
@@ -27,13 +28,15 @@ GRADIENT_IMAGES = 2_000  # images for the gradient norm of a classifier
 class TrainedModel(NamedTuple):
     """An autoencoder in evaluation mode, its epochs, and the error if it diverged.
 
-    ``samples`` are reconstructions (n, 28, 28) uint8 of chosen test images, by epoch.
+    ``initial_test_loss`` is that of the initial weights. ``samples`` are reconstructions
+    (n, 28, 28) uint8 of chosen test images, by epoch.
     """
 
     model: Autoencoder
     history: list[Epoch]
     samples: dict[int, Tensor]
     diverged: DivergedError | None
+    initial_test_loss: float
 
 
 def train_stack(
@@ -49,17 +52,17 @@ def train_stack(
 ) -> list[TrainedModel]:
     """Train one autoencoder per seed, side by side; the recipe's own seed is not used.
 
-    Images are (n, 28, 28) uint8. Every model gets its own order of images and the same weights as
-    if it were trained alone, up to rounding. With checkpoints a killed training continues after its
-    last kept epoch. ``samples`` are the indices of the test images whose reconstructions are kept
-    after some epochs. A model that diverges is returned with its error.
+    Images are (n, 28, 28) uint8. Every model gets the order of images of its seed, which is the
+    same for every architecture, and the same weights as if it were trained alone, up to rounding.
+    With checkpoints a killed training continues after its last kept epoch. ``samples`` are the
+    indices of the test images whose reconstructions are kept after some epochs. A model that
+    diverges is returned with its error.
     """
     members, models = [], []
     for index, seed in enumerate(seeds):
-        generator = torch.Generator().manual_seed(seed)
         models.append(Autoencoder(spec))
-        initialize(models[-1], generator, recipe.latent_bias)
-        members.append(Member(generator))
+        initialize(models[-1], seed, recipe.latent_bias)
+        members.append(Member(random_stream(seed, "order")))
         if on_epochs is not None:
             members[-1].on_epoch = on_epochs[index]
         if checkpoints is not None:
@@ -75,6 +78,7 @@ def train_stack(
     def sample() -> Tensor:
         return inference(sampled_images).squeeze(2).mul(255).round().to(torch.uint8).cpu()
 
+    initial_losses = reconstruction_losses(inference, test_images)
     make_step = partial(FastTrainingStep, parameters, models[0])
     training = Training(
         parameters, members, optimizer, make_step, schedule, sample if samples else None
@@ -89,7 +93,7 @@ def train_stack(
     trained = []
     for index, (model, member) in enumerate(zip(models, members, strict=True)):
         model.load_state_dict(parameters.state_dict(index))
-        results = member.history, member.samples, member.diverged
+        results = member.history, member.samples, member.diverged, initial_losses[index]
         trained.append(TrainedModel(model.eval(), *results))
     return trained
 
@@ -179,14 +183,13 @@ def train_classifier(
     softmax, then a cross entropy that applies softmax again. Raises DivergedError when a loss is
     NaN or infinite.
     """
-    generator = torch.Generator().manual_seed(spec.seed)
     if n_classes is None:
         n_classes = int(torch.cat([train[1], test[1]]).max()) + 1
     classifier = Classifier(model_spec, n_classes)
-    initialize(classifier, generator)
+    initialize(classifier, spec.seed)
     if encoder is not None:
         classifier.encoder.load_state_dict(encoder.state_dict())
-    chosen = labelled_subset(train[1], spec.label_budget, generator)
+    chosen = labelled_subset(train[1], spec.label_budget, random_stream(spec.seed, "labels"))
     inputs, labels, test_inputs = train[0][chosen], train[1][chosen].long(), test[0]
     criterion = CrossEntropy(softmax_first=spec.output == "softmax")
     gradient_data = inputs[:GRADIENT_IMAGES], labels[:GRADIENT_IMAGES]
@@ -198,7 +201,7 @@ def train_classifier(
 
     parameters = StackedParameters([module], device)
     optimizer = make_optimizer(spec.optimizer, parameters.values, spec.learning_rate)
-    member = Member(generator, on_epoch, checkpoint)
+    member = Member(random_stream(spec.seed, "order"), on_epoch, checkpoint)
     make_step = partial(FastTrainingStep, parameters, module, objective=criterion)
     training = Training(parameters, [member], optimizer, make_step)
     updates_per_epoch = math.ceil(len(labels) / spec.batch_size)

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = [
     "models.messages",
     "models.specs",
+    "models.random_streams",
     "models.exported",
     "models.networks",
     "models.objectives",

@@ -86,8 +86,9 @@ class ModelSize(TypedDict):
 
 @exactly
 class TrainMetrics(TypedDict):
-    """MSE per pixel after the last epoch."""
+    """MSE per pixel with the initial weights and after the last epoch."""
 
+    initial_test_loss: Number
     final_train_loss: Number
     final_test_loss: Number
 

@@ -87,7 +87,11 @@ def _write_model(
         **described,
         "history": [epoch._asdict() for epoch in trained.history],
         "parameters": {"n_parameters": count_parameters(trained.model)},
-        "metrics": {"final_train_loss": last.train_loss, "final_test_loss": last.test_loss},
+        "metrics": {
+            "initial_test_loss": trained.initial_test_loss,
+            "final_train_loss": last.train_loss,
+            "final_test_loss": last.test_loss,
+        },
     }
 
 

@@ -73,7 +73,7 @@ def test_samples_are_reconstructions_by_each_model_of_a_stack():
 @pytest.mark.parametrize("choices", [{"scenario": "head_only"}, REPORTED])
 def test_a_frozen_encoder_does_not_change(choices):
     model = Autoencoder(SPEC)
-    initialize(model, torch.Generator().manual_seed(5))
+    initialize(model, 5)
     before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
     spec = TransferSpec(**choices, trained="head", epochs=3, minimum_updates=0)
     after = train_classifier(SPEC, spec, model.encoder, DATA, DATA).classifier.encoder.state_dict()
@@ -104,7 +104,7 @@ def test_a_single_update_follows_the_spec(output):
     once = {"epochs": 1, "minimum_updates": 0, "batch_size": 60}
     spec = TransferSpec(scenario="ablation", trained="head", seed=3, **choices, **once)
     start = Classifier(SPEC, 3)
-    initialize(start, torch.Generator().manual_seed(3))
+    initialize(start, 3)
     by_sgd = train_classifier(SPEC, spec, None, DATA, DATA)
     change = (by_sgd.classifier.head[-1].weight - start.head[-1].weight).norm().item()
     assert change == pytest.approx(0.5 * by_sgd.first_gradient_norm, rel=1e-4)
@@ -123,7 +123,7 @@ def test_a_single_update_follows_the_spec(output):
 @pytest.mark.parametrize("softmax_first", [False, True])
 def test_the_gradient_of_the_last_layer_is_the_one_by_autograd(softmax_first):
     classifier = Classifier(SPEC, 3)
-    initialize(classifier, torch.Generator().manual_seed(1))
+    initialize(classifier, 1)
     images = IMAGES.unsqueeze(1) / 255
     classifier(images)  # changes the running statistics
     norm = last_layer_gradient(classifier, IMAGES, LABELS, CrossEntropy(softmax_first))

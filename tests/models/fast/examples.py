@@ -17,5 +17,5 @@ def make_stack(network, spec, models=MODELS):
     """Modules with different weights, and their stacked parameters."""
     modules = [network(spec).double() for _ in range(models)]
     for seed, module in enumerate(modules):
-        initialize(module, torch.Generator().manual_seed(seed), 1.0)
+        initialize(module, seed, 1.0)
     return modules, StackedParameters(modules)

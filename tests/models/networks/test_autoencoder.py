@@ -37,12 +37,12 @@ def test_shapes_and_ranges_of_latents_and_images(depth, activation):
     assert 0 < output.min() <= output.max() < 1
 
 
-def test_initial_weights_come_from_the_generator_alone():
+def test_initial_weights_come_from_the_seed_alone():
     models = []
     for global_seed in (1, 2):
         torch.manual_seed(global_seed)
         models.append(Autoencoder(ModelSpec()))
-        initialize(models[-1], torch.Generator().manual_seed(3), latent_bias=1.0)
+        initialize(models[-1], 3, latent_bias=1.0)
     first, second = (model.state_dict() for model in models)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert torch.equal(first["encoder.latent.bias"], torch.ones(20))
@@ -50,7 +50,17 @@ def test_initial_weights_come_from_the_generator_alone():
 
 def test_initial_weights_have_the_standard_deviation_of_torchs():
     ours, torchs = Autoencoder(ModelSpec(depth=2)), Autoencoder(ModelSpec(depth=2))
-    initialize(ours, torch.Generator().manual_seed(0))
+    initialize(ours, 0)
     for (name, weight), expected in zip(ours.named_parameters(), torchs.parameters(), strict=True):
         if weight.numel() > 300:
             assert weight.std().item() == pytest.approx(expected.std().item(), rel=0.15), name
+
+
+def test_layers_of_equal_shape_start_equal_at_every_latent_size():
+    small, large = (Autoencoder(ModelSpec(depth=2, latent_dim=d)) for d in (5, 50))
+    for model in (small, large):
+        initialize(model, 0)
+    pairs = zip(small.named_parameters(), large.named_parameters(), strict=True)
+    shared = [name for (name, a), (_, b) in pairs if a.shape == b.shape and torch.equal(a, b)]
+    assert "encoder.features.0.0.weight" in shared
+    assert "decoder.image.5.bias" in shared  # it comes after a layer whose shape depends on d

@@ -32,7 +32,7 @@ RESULT = {
     "recipe": TrainingRecipe().model_dump(),
     "history": [EPOCH],
     "parameters": {"n_parameters": 12},
-    "metrics": {"final_train_loss": 0.5, "final_test_loss": 0.5},
+    "metrics": {"initial_test_loss": 0.6, "final_train_loss": 0.5, "final_test_loss": 0.5},
 }
 
 
@@ -149,7 +149,7 @@ def test_an_entry_names_no_folder_outside_its_store(field, value):
         {"provenance": dict(provenance()) | {"commit": ["a"]}},
         {"result": {}},
         {"result": RESULT | {"metrics": {}}},
-        {"result": RESULT | {"metrics": {"final_train_loss": "<b>", "final_test_loss": 0.5}}},
+        {"result": RESULT | {"metrics": RESULT["metrics"] | {"final_train_loss": "<b>"}}},
         {"result": RESULT | {"history": []}},
         {"result": RESULT | {"history": [EPOCH | {"test_loss": None}]}},
         {"result": RESULT | {"spec": {"depth": 2}}},
@@ -159,7 +159,7 @@ def test_an_entry_names_no_folder_outside_its_store(field, value):
         {"result": RESULT | {"parameters": {"n_parameters": 10**400}}},
         {"result": RESULT | {"history": [EPOCH | {"epoch": 10**400}]}},
         {"result": RESULT | {"history": [EPOCH] * 10_001}},
-        {"result": RESULT | {"metrics": {"final_train_loss": 1e999, "final_test_loss": 0.5}}},
+        {"result": RESULT | {"metrics": RESULT["metrics"] | {"final_train_loss": 1e999}}},
         {"seconds": 1e300},
         {"seconds": -1},
     ],
