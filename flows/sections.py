@@ -31,6 +31,7 @@ from tasks.steps.interpolate import interpolate
 from tasks.steps.interpolation_grid import interpolation_grid
 from tasks.steps.package import package
 from tasks.steps.pca import pca
+from tasks.steps.reach import reach
 from tasks.steps.report import report
 from tasks.steps.theory import theory
 from tasks.steps.train import train
@@ -117,14 +118,20 @@ def submit_experiments(
     wanted = classifiers(config, sections, found.n_train)
     models = submit_trainings(graph, config, sections, dataset, wanted)
     linear = graph.submit(pca, of_dataset, dataset=dataset)
+    reached = graph.submit(reach, of_dataset, dataset=dataset, pca=linear, depths=config.all_depths)
     transfers = submit_transfers(graph, dataset, models, wanted)
 
     for training, model in models.items():
+        if training.as_reported:  # it is trained for its learning curve and for classifiers
+            continue
         graph.submit(package, training.identity, model=model)
-        graph.submit(evaluate, training.identity, dataset=dataset, model=model, pca=linear)
-        is_swept = training.spec in config.latent_sweep and not training.as_reported
-        if "decorrelation" in sections and is_swept:
-            graph.submit(correlate, training.identity, dataset=dataset, model=model)
+        evaluated = graph.submit(
+            evaluate, training.identity, dataset=dataset, model=model, pca=linear, reach=reached
+        )
+        if "decorrelation" in sections and training.spec in config.latent_sweep:
+            graph.submit(
+                correlate, training.identity, dataset=dataset, model=model, evaluated=evaluated
+            )
 
     for one, classifier in transfers.items():
         if one.spec.scenario in PACKAGED:

@@ -18,6 +18,18 @@ def reconstruction_loss(model: nn.Module, images: Tensor) -> float:
     return reconstruction_losses(StackedInference(StackedParameters([model]), model), images)[0]
 
 
+def squared_error_by_pixel(model: nn.Module, images: Tensor) -> Tensor:
+    """Mean squared error of each pixel over images (n, height, width) uint8, in evaluation mode.
+
+    Returns (height, width) in double precision. Its mean is the reconstruction loss.
+    """
+    inference = StackedInference(StackedParameters([model]), model)
+    total = torch.zeros(images[0].numel(), dtype=torch.double)
+    for x, reconstructed in inference.batches(images):
+        total += (reconstructed.flatten(2) - x)[0].square().sum(0).double()
+    return (total / len(images)).reshape(images.shape[1:])
+
+
 def reconstruction_losses(inference: StackedInference, images: Tensor) -> list[float]:
     """Mean squared error per pixel of every network of a stack over images (n, 28, 28) uint8."""
     total = torch.zeros((), dtype=torch.double, device=images.device)

@@ -67,17 +67,30 @@ class ClassifierTask(NamedTuple):
 def autoencoders(
     config: StudyConfig, sections: tuple[Section, ...], classifiers: list[ClassifierTask]
 ) -> list[AutoencoderTask]:
-    """The autoencoders that these sections and classifiers need, each once."""
+    """The autoencoders that these sections and classifiers need, each once.
+
+    Depths are also compared at the constant learning rate of the reported recipe: how fast a
+    network converges under a schedule says more about the schedule.
+    """
     specs: list[ModelSpec] = []
+    wanted: list[AutoencoderTask] = []
     if {"latent_sweep", "decorrelation"} & set(sections):
         specs += config.latent_sweep
     if "depth_sweep" in sections:
         specs += config.depth_sweep
+        wanted += [
+            _as_reported(config, spec, seed) for seed in config.seeds for spec in config.depth_sweep
+        ]
     if "interpolation" in sections:
         specs += config.interpolation_models
-    wanted = [AutoencoderTask(spec, seed) for seed in config.seeds for spec in specs]
+    wanted += [AutoencoderTask(spec, seed) for seed in config.seeds for spec in specs]
     wanted += [one.encoder for one in classifiers if one.encoder is not None]
     return list(dict.fromkeys(wanted))
+
+
+def _as_reported(config: StudyConfig, spec: ModelSpec, seed: int) -> AutoencoderTask:
+    """An autoencoder with the reported recipe, which may be that of the study."""
+    return AutoencoderTask(spec, seed, config.reported_recipe(seed) != config.recipe(seed))
 
 
 def classifiers(
@@ -144,8 +157,7 @@ def _classifier(config: StudyConfig, seed: int, **choices: object) -> Classifier
     scenario, encoder = choices["scenario"], AutoencoderTask(config.transfer_model, seed)
     if scenario in {"as_reported", "ablation"}:
         options["epochs"] = config.transfer.reported_epochs
-        differs = config.reported_recipe(seed) != config.recipe(seed)
-        encoder = encoder._replace(as_reported=differs)
+        encoder = _as_reported(config, encoder.spec, seed)
     if scenario == "as_reported":
         choices |= published_results.CLASSIFIER
     spec = TransferSpec(**options | {"seed": seed} | choices)

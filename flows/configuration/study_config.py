@@ -305,6 +305,11 @@ class StudyConfig(Value):
         return [self._spec(depth, self.depth_latent_dim) for depth in self.depths]
 
     @property
+    def all_depths(self) -> tuple[int, ...]:
+        """The depths of all autoencoders of the study."""
+        return tuple(sorted({published_results.SWEEP_DEPTH, self.transfer.depth, *self.depths}))
+
+    @property
     def interpolation_models(self) -> list[ModelSpec]:
         """Depth 2 at the latent sizes of the interpolation; none if the list of pairs is empty."""
         sizes = () if self.interpolation.pairs == () else self.interpolation.latent_dims

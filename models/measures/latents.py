@@ -3,12 +3,26 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
+
+SMALLEST_SHARE, FEWEST_IMAGES = 1e-3, 3  # of images on which a live unit fires
+
+
+def images_fired_on(latents: Tensor) -> Tensor:
+    """On how many of the images each unit of latents (n, d) fires: (d,).
+
+    A unit fires where it is above its smallest value, which for ReLU is 0.
+    """
+    return (latents > latents.amin(0)).sum(0)
 
 
 def dead_units(latents: Tensor) -> Tensor:
-    """Mask (d,) of the coordinates of latents (n, d) that are the same for all images."""
-    return latents.amax(0) == latents.amin(0)
+    """Mask (d,) of the units of latents (n, d) that fire on too few images to carry anything.
+
+    A unit is dead if it fires on fewer than 0.1 % of the images, or on fewer than 3. One that
+    fires on a single image of thousands is not constant, but it carries no more.
+    """
+    return images_fired_on(latents) < max(FEWEST_IMAGES, SMALLEST_SHARE * len(latents))
 
 
 def principal_plane(latents: Tensor) -> Tensor:
@@ -23,31 +37,60 @@ def principal_plane(latents: Tensor) -> Tensor:
 
 
 class Correlation(NamedTuple):
-    """Pearson matrix (d, d) with NaN in dead rows, and its means off the diagonal."""
+    """Pearson matrix (d, d) with NaN in the rows of dead units, and means off the diagonal.
+
+    ``mean_abs_shuffled`` is that of live units whose values were shuffled over the images: what a
+    mean of absolute values is for units that have nothing in common.
+    """
 
     matrix: Tensor
     mean_abs_live: float
     mean_abs_nan_as_zero: float
-    dead_units: int
+    mean_abs_shuffled: float
 
 
-def latent_correlation(latents: Tensor) -> Correlation:
-    """Mean |Pearson correlation| over all pairs of latent coordinates, latents (n, d).
+def latent_correlation(latents: Tensor, dead: Tensor, generator: Generator) -> Correlation:
+    """Mean |Pearson correlation| over all pairs of units of latents (n, d); ``dead`` is (d,).
 
-    A dead coordinate has no correlation. The written study set it to 0, which makes a model with
+    A constant unit has no correlation. The written study set it to 0, which makes a model with
     dead units look decorrelated (``mean_abs_nan_as_zero``); ``mean_abs_live`` averages over pairs
-    of live coordinates only. A mean over no pairs is NaN.
+    of units that are neither dead nor constant. A mean over no pairs is NaN. All of them depend on
+    the basis: a rotation of the latent space changes them.
     """
     latents = latents.double()
-    dead = dead_units(latents)
-    centered = latents - latents.mean(0)
-    norm = centered.norm(dim=0)
-    matrix = (centered.T @ centered) / torch.outer(norm, norm)
-    matrix[dead] = torch.nan
-    matrix[:, dead] = torch.nan
+    matrix = _pearson(latents)
+    constant = matrix.diagonal().isnan()
     upper = torch.triu(torch.ones_like(matrix, dtype=torch.bool), diagonal=1)
-    pairs = matrix[upper].abs()
-    live = pairs[~pairs.isnan()]
-    return Correlation(
-        matrix.clamp(-1, 1), live.mean().item(), pairs.nan_to_num(0).mean().item(), int(dead.sum())
-    )
+    live = ~(dead | constant)
+    pairs_live = upper & live & live.unsqueeze(1)
+    orders = torch.rand(latents.shape, generator=generator).argsort(0)
+    shuffled = _pearson(latents.gather(0, orders))
+    means = [
+        matrix[pairs_live].abs().mean().item(),
+        matrix[upper].abs().nan_to_num(0).mean().item(),
+        shuffled[pairs_live].abs().mean().item(),
+    ]
+    matrix[~live] = torch.nan
+    matrix[:, ~live] = torch.nan
+    return Correlation(matrix.clamp(-1, 1), *means)
+
+
+def _pearson(latents: Tensor) -> Tensor:
+    """Correlations (d, d) of latents (n, d); those of a constant unit are NaN."""
+    centered = latents - latents.mean(0)
+    constant = latents.amax(0) == latents.amin(0)
+    norm = centered.norm(dim=0).masked_fill(constant, torch.nan)
+    return (centered.T @ centered) / torch.outer(norm, norm)
+
+
+def effective_rank(latents: Tensor) -> float:
+    """How many dimensions latents (n, d) fill, from 1 to d; 0 if they are all equal.
+
+    The exponential of the entropy of the singular values, which are scaled to a sum of 1 (Roy and
+    Vetterli 2007). A rotation of the latent space does not change it.
+    """
+    centered = latents.double() - latents.double().mean(0)
+    values = torch.linalg.svdvals(centered)
+    if not values.any():
+        return 0.0
+    return float(torch.distributions.Categorical(values).entropy().exp())

@@ -1,15 +1,33 @@
-"""Measures of losses by epoch."""
+"""Measures of losses by epoch.
+
+``losses`` holds one value per epoch, the first with the initial weights, before epoch 1.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 
-def epochs_to_converge(losses: list[float], share: float = 0.1) -> float:
-    """Epochs until the loss is at most (1 + share) times its last value and stays there.
+def epochs_to_loss(losses: Sequence[float], goal: float) -> float:
+    """Epochs until the loss is first at most ``goal``; NaN if it never is.
 
-    ``losses`` holds one value per epoch, the first after epoch 1. Between epochs the loss is
-    interpolated linearly.
+    Between epochs the logarithm of the loss is interpolated linearly. The goal must be the same for
+    all models that are compared: how soon a model comes close to its own last loss says little,
+    because a bad plateau is reached early.
     """
-    goal = (1 + share) * losses[-1]
-    last = max((epoch for epoch, loss in enumerate(losses) if loss > goal), default=None)
-    if last is None:
-        return 1.0
-    before, after = losses[last], losses[last + 1]
-    return last + 1 + (before - goal) / (before - after)
+    if losses[0] <= goal:
+        return 0.0
+    for epoch, (before, after) in enumerate(pairwise(losses)):
+        if after <= goal:
+            return epoch + math.log(before / goal) / math.log(before / after)
+    return math.nan
+
+
+def area_under_log_loss(losses: Sequence[float]) -> float:
+    """Mean natural logarithm of the loss over the whole training, by the trapezoidal rule.
+
+    Lower is better: the loss falls sooner, or further. It needs no goal.
+    """
+    logarithms = [math.log(loss) for loss in losses]
+    inner = sum(logarithms[1:-1])
+    return (inner + (logarithms[0] + logarithms[-1]) / 2) / (len(losses) - 1)

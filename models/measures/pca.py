@@ -12,12 +12,15 @@ PART = 2_000  # images that are in double precision at once
 class PCA(NamedTuple):
     """Principal components in the rows of (pixels, pixels), by falling variance.
 
-    ``mean`` is (pixels,), ``test_loss`` (pixels + 1,) by the number of components.
+    ``mean`` is (pixels,), ``test_loss`` (pixels + 1,) by the number of components. ``rank`` is that
+    of the centered training images: components after it have no variance there, so their
+    directions are arbitrary, and ``test_loss`` no longer changes.
     """
 
     mean: Tensor
     components: Tensor
     test_loss: Tensor
+    rank: int
 
 
 def fit_pca(train: Tensor, test: Tensor) -> PCA:
@@ -29,11 +32,15 @@ def fit_pca(train: Tensor, test: Tensor) -> PCA:
     """
     mean = train.sum(0, dtype=torch.double) / 255 / len(train)
     scatter = sum((x.T @ x for x in _centered(train, mean)), torch.zeros(()))
-    components = torch.linalg.eigh(scatter / len(train)).eigenvectors.flip(1).T
+    variances, vectors = torch.linalg.eigh(scatter / len(train))
+    components = vectors.flip(1).T
+    smallest = variances.amax() * len(variances) * torch.finfo(torch.double).eps
+    rank = min(int((variances > smallest).sum()), len(train) - 1)
     energy = sum(((x @ components.T).square().sum(0) for x in _centered(test, mean)), mean * 0)
     total = sum((x.square().sum() for x in _centered(test, mean)), torch.zeros(()))
+    energy[rank:] = 0
     explained = torch.cat([torch.zeros(1, dtype=torch.double), energy.cumsum(0)])
-    return PCA(mean, components, (total - explained).clamp_min(0) / test.numel())
+    return PCA(mean, components, (total - explained).clamp_min(0) / test.numel(), rank)
 
 
 def _centered(images: Tensor, mean: Tensor) -> Iterator[Tensor]:

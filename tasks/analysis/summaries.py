@@ -4,17 +4,31 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.analysis.intervals import estimate
-from tasks.analysis.tables import Row, Tables
+from tasks.analysis.tables import CONVERGENCE_COLUMNS, Row, Tables
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 LOSSES = ["final_train_loss", "final_test_loss", "reported_train_loss", "reported_test_loss"]
-MODEL_COLUMNS = [*LOSSES, "pca_test_loss", "dead_units", "epochs_to_converge"]
+MODEL_COLUMNS = [
+    *LOSSES,
+    "evaluated_train_loss",
+    "reachable_train_loss",
+    "reachable_test_loss",
+    "unreachable_test_loss",
+    "pca_test_loss",
+    "reachable_pca_test_loss",
+    "dead_units",
+    "constant_units",
+]
 CORRELATION_COLUMNS = [
     "dead_units",
+    "constant_units",
     "mean_abs_correlation_nan_as_zero",
     "mean_abs_correlation_live",
+    "mean_abs_correlation_shuffled",
+    "effective_rank",
+    "effective_rank_share",
 ]
 CLASSIFIER_COLUMNS = [*LOSSES, "test_accuracy", "first_gradient_norm", "last_gradient_norm"]
 INTERPOLATION_COLUMNS = [
@@ -22,6 +36,16 @@ INTERPOLATION_COLUMNS = [
     for images in ("", "pixel_", "real_")
     for measure in ("sharpness", "confidence", "nearest_distance")
 ]
+
+
+_MODEL_NAME = "depth_{}/latent_{:03d}"
+MODEL_METRICS = {  # their names in MLflow, and their columns
+    "train_loss": "final_train_loss",
+    "test_loss": "final_test_loss",
+    "reachable_train_loss": "reachable_train_loss",
+    "reachable_test_loss": "reachable_test_loss",
+    "unreachable_test_loss": "unreachable_test_loss",
+}
 
 
 def means_over_seeds(rows: "DataFrame", by: Sequence[str], columns: Sequence[str]) -> list[Row]:
@@ -51,9 +75,11 @@ def headline_metrics(tables: Tables) -> dict[str, float]:
     found: dict[str, float] = {}
     models, scenarios = tables.models, tables.scenarios
     for choice, rows in models.groupby(["depth", "latent_dim"], sort=False):
-        for part in ("train", "test"):
-            name = f"{part}_loss/depth_{{}}/latent_{{:03d}}".format(*choice)
-            found |= _metrics_over_seeds(name, rows, f"final_{part}_loss")
+        place = _MODEL_NAME.format(*choice)
+        for name, column in MODEL_METRICS.items():
+            measured = rows.dropna(subset=[column]) if column in rows else rows[:0]
+            if len(measured):
+                found |= _metrics_over_seeds(f"{name}/{place}", measured, column)
     for choice, rows in scenarios.groupby(["scenario", "trained", "label_budget"], sort=False):
         name = "test_accuracy/{}/{}/{}".format(*choice)
         found |= _metrics_over_seeds(name, rows, "test_accuracy")
@@ -82,6 +108,7 @@ def summaries(tables: Tables) -> dict[str, list[Row]]:
     return {
         "latent": means_over_seeds(tables.latent_sweep, shape, MODEL_COLUMNS),
         "depth": means_over_seeds(tables.depth_sweep, shape, MODEL_COLUMNS),
+        "convergence": means_over_seeds(tables.convergence, ["depth"], CONVERGENCE_COLUMNS[2:]),
         "interpolation": means_over_seeds(tables.interpolation, size, INTERPOLATION_COLUMNS),
         "correlation": means_over_seeds(tables.latent_sweep, size, CORRELATION_COLUMNS),
         "transfer": means_over_seeds(tables.scenarios, scenario, CLASSIFIER_COLUMNS),

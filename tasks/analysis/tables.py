@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from models.specs import LabelBudget, distinct_budgets, largest_budget, too_large_budgets
 from tasks.analysis import published_results
+from tasks.analysis.convergence import convergence_rows, curve_of
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 
@@ -17,6 +18,14 @@ Config = JsonObject  # a study's configuration
 Row = JsonObject
 # the columns that say which model a row is about, besides its seed
 MODEL_CHOICES = ["depth", "latent_dim"]
+CONVERGENCE_COLUMNS = [
+    "depth",
+    "seed",
+    "common_loss",
+    "updates_to_common_loss",
+    "flops_to_common_loss",
+    "area_under_log_loss",
+]
 CLASSIFIER_CHOICES = [
     "scenario",
     "trained",
@@ -39,13 +48,15 @@ class Tables(NamedTuple):
     """The results of one invocation.
 
     ``models`` has one row per autoencoder, ``transfer`` one per classifier, ``interpolation`` one
-    per autoencoder whose interpolations were measured. ``n_train`` is the number of training
+    per autoencoder whose interpolations were measured, ``convergence`` one per autoencoder of the
+    depth sweep that was trained at a constant learning rate. ``n_train`` is the number of training
     images, 0 if the dataset could not be prepared.
     """
 
     models: "DataFrame"
     transfer: "DataFrame"
     interpolation: "DataFrame"
+    convergence: "DataFrame"
     config: Config
     n_train: int
 
@@ -124,6 +135,7 @@ def make_tables(groups: Groups, config: Config) -> Tables:
         DataFrame(models, columns=None if models else [*MODEL_CHOICES, "seed"]),
         DataFrame(transfer, columns=None if transfer else [*CLASSIFIER_CHOICES, "seed"]),
         means_over_pairs(interpolation_rows(groups.get("interpolate", []))),
+        DataFrame(convergence_of(groups, config, n_train), columns=CONVERGENCE_COLUMNS),
         config,
         n_train,
     )
@@ -133,6 +145,19 @@ def model_identity(entry: Entry) -> ModelIdentity:
     """Depth, latent size and seed of an entry of the step ``train``."""
     spec = entry.result["spec"]
     return ModelIdentity(spec["depth"], spec["latent_dim"], entry.result["recipe"]["seed"])
+
+
+def convergence_of(groups: Groups, config: Config, n_train: int) -> list[Row]:
+    """Rows of the depth sweep at a constant learning rate, whichever recipe it was trained with."""
+    found = [*groups.get("train", []), *groups.get("reported_encoder", [])]
+    curves = [
+        curve_of(entry, n_train)
+        for entry in found
+        if entry.result["recipe"].get("schedule") == "constant"
+        and entry.result["spec"]["depth"] in config["depths"]
+        and entry.result["spec"]["latent_dim"] == config["depth_latent_dim"]
+    ]
+    return convergence_rows(curves)
 
 
 def dataset_name(groups: Groups) -> str:

@@ -75,13 +75,40 @@ class PcaResult(TypedDict):
     """``test_loss`` is PCA's test loss for each number of components, from 0."""
 
     test_loss: Annotated[list[Number], Field(min_length=1)]
+    rank: Count
+
+
+@exactly
+class DepthReach(TypedDict):
+    """The pixels that networks of one depth do not see or cannot change; ``floor`` is a loss."""
+
+    depth: Count
+    unseen_pixels: Count
+    unreachable_pixels: Count
+    place: str
+    constants: Count
+    floor: Number
+    variance_share: Number
+
+
+@exactly
+class ReachResult(TypedDict):
+    """Of each depth, and PCA's test loss on the pixels that all depths reach."""
+
+    depths: list[DepthReach]
+    reached_pixels: Count
+    pca_test_loss: Annotated[list[Number], Field(min_length=1)]
 
 
 @exactly
 class ModelSize(TypedDict):
-    """MLflow parameters of a trained model besides its spec and recipe."""
+    """MLflow parameters of a trained model besides its spec and recipe.
+
+    ``flops_per_image`` is the arithmetic of a training step for one image.
+    """
 
     n_parameters: Count
+    flops_per_image: Count
 
 
 @exactly
@@ -106,18 +133,24 @@ class TrainResult(TypedDict):
 
 @exactly
 class EvaluateMetrics(TypedDict):
-    """Losses are MSE per pixel; ``epochs_to_converge`` may lie between two epochs."""
+    """Losses are MSE per pixel, or the part of it in some pixels."""
 
     final_test_loss: Number
+    reachable_test_loss: Number
+    unreachable_test_loss: Number
+    evaluated_train_loss: Number
+    reachable_train_loss: Number
     pca_test_loss: Number
+    reachable_pca_test_loss: Number
     dead_units: Count
-    epochs_to_converge: Number
+    constant_units: Count
 
 
 @exactly
 class EvaluateResult(TypedDict):
-    """How well an autoencoder reconstructs."""
+    """How well an autoencoder reconstructs; ``dead`` are the numbers of its dead units."""
 
+    dead: list[Count]
     metrics: EvaluateMetrics
 
 
@@ -127,7 +160,9 @@ class CorrelateMetrics(TypedDict):
 
     mean_abs_correlation_live: Number | None
     mean_abs_correlation_nan_as_zero: Number | None
-    dead_units: Count
+    mean_abs_correlation_shuffled: Number | None
+    effective_rank: Number
+    effective_rank_share: Number
 
 
 @exactly
@@ -209,6 +244,7 @@ class TheoryResult(TypedDict):
 RESULTS: dict[str, Any] = {
     "data": DataResult,
     "pca": PcaResult,
+    "reach": ReachResult,
     "train": TrainResult,
     "evaluate": EvaluateResult,
     "correlate": CorrelateResult,

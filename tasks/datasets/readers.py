@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 SPLIT_SEED = 0
+DIGIT_BOX = 20  # pixels; LeCun et al. 1998 scaled MNIST's digits to it
 
 
 def read_dataset(config: DatasetConfig) -> tuple[Dataset, Reading]:
@@ -41,14 +42,18 @@ def _split(images: "Tensor", labels: "Tensor | None") -> Dataset:
 
 
 def _read_digits() -> Dataset:
-    """scikit-learn's 1,797 digits, 8x8 pixels with 17 grey levels, enlarged to 28x28."""
+    """scikit-learn's 1,797 digits, 8x8 pixels with 17 grey levels.
+
+    They are enlarged to the box of 20x20 pixels in the middle of 28x28, as MNIST's digits are.
+    """
     import torch
     from sklearn.datasets import load_digits
-    from torch.nn.functional import interpolate
+    from torch.nn.functional import interpolate, pad
 
     bunch = load_digits()
     small = torch.from_numpy(bunch.images).float().unsqueeze(1) / 16
-    images = interpolate(small, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+    boxes = interpolate(small, size=(DIGIT_BOX, DIGIT_BOX), mode="bilinear", align_corners=False)
+    images = pad(boxes, [(SIDE - DIGIT_BOX) // 2] * 4)
     images = (images.squeeze(1) * 255).round().to(torch.uint8)
     return _split(images, torch.from_numpy(bunch.target).long())
 

@@ -9,7 +9,8 @@ from tasks.analysis.summaries import means_over_seeds
 from tasks.analysis.tables import Groups, Tables, model_identity
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.dataset import load_dataset
-from tasks.cache.entry import Entry
+from tasks.artifacts.reach import ERRORS_FILE
+from tasks.cache.entry import Entry, loading
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -28,6 +29,10 @@ def draw_figures(folder: Path, groups: Groups, tables: Tables) -> None:
     for name, (rows, label) in sweeps.items():
         if len(rows):
             _draw_sweep(folder, name, groups, rows, label)
+    if len(tables.depth_sweep):
+        figure = pixel_error_figure(groups, tables.depth_sweep)
+        if figure is not None:
+            save(figure, folder / "pixel-errors.png")
     charts: dict[str, Callable[[Tables], Figure | None]] = {
         "rate": rate_figure,
         "correlation": correlation_figure,
@@ -80,6 +85,23 @@ def reconstructions(dataset: Entry, models: dict[str, Entry]) -> "Figure":
     originals = images.test_images[images.examples()]
     rebuilt = {name: apply(load_autoencoder(entry), originals) for name, entry in models.items()}
     return reconstruction_figure(originals, rebuilt)
+
+
+def pixel_error_figure(groups: Groups, rows: "DataFrame") -> "Figure | None":
+    """The error of each pixel over the test images, for the first seed of every depth."""
+    from safetensors.torch import load_file
+
+    from tasks.reporting.plots import heat_maps
+
+    evaluated = {entry.inputs["model"]: entry for entry in groups.get("evaluate", [])}
+    maps = {}
+    for entry in sorted(groups["train"], key=model_identity):
+        name = f"depth {model_identity(entry).depth}"
+        measured = evaluated.get(entry.fingerprint)
+        if entry.key in set(rows.key) and name not in maps and measured is not None:
+            with loading(measured):
+                maps[name] = load_file(measured.path(ERRORS_FILE))["test"]
+    return heat_maps(maps) if maps else None
 
 
 def points(rows: "DataFrame", x: str, y: str) -> "list[Point]":

@@ -7,6 +7,7 @@ from warnings import catch_warnings, filterwarnings
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -74,6 +75,25 @@ def correlation_heat_map(matrix: "Tensor") -> Figure:
         axis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("latent coordinate")
     axes.set_ylabel("latent coordinate")
+    return figure
+
+
+def heat_maps(maps: Mapping[str, "Tensor"]) -> Figure:
+    """Maps (height, width) of values of at least 0 side by side, on one scale, each with its name.
+
+    The scale is that of square roots, so that small values can be seen beside large ones.
+    """
+    figure = Figure(figsize=(2.4 * len(maps) + 0.6, 2.6), layout="constrained")
+    grid = figure.subplots(1, len(maps), squeeze=False)[0]
+    largest = max(float(values.max()) for values in maps.values()) or 1.0
+    for axes, (name, values) in zip(grid, maps.items(), strict=True):
+        shown = axes.imshow(
+            values.numpy(), cmap="magma", norm=PowerNorm(0.5, 0, largest), interpolation="nearest"
+        )
+        axes.set_title(name, fontsize=9)
+        axes.set_xticks([0, values.shape[1] - 1])
+        axes.set_yticks([0, values.shape[0] - 1])
+    figure.colorbar(shown, ax=list(grid), label="mean squared error")
     return figure
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.analysis.blind_edge import edge_losses, edge_warning
 from tasks.analysis.claims import judge_claims
+from tasks.analysis.linear_limit import linear_limit_sentences
 from tasks.analysis.summaries import headline_metrics, summaries
 from tasks.analysis.tables import Config, Groups, interpolation_rows, make_tables
 from tasks.cache.canonical import JsonObject
@@ -45,6 +47,7 @@ def write_report(
         table.drop(columns="key", errors="ignore").to_csv(folder / f"{name}.csv", index=False)
     verdicts = judge_claims(tables)
     draw_figures(folder, groups, tables)
+    rows = summaries(tables)
     page = render(
         "report.html.j2",
         config=config,
@@ -54,7 +57,10 @@ def write_report(
         command=command,
         **reference_losses(groups),
         groups=groups,
-        tables=summaries(tables),
+        tables=rows,
+        linear_limit=linear_limit_sentences(rows["latent"]),
+        edge_warning=edge_warning(tables.models),
+        edge_losses=edge_losses(tables.depth_sweep),
         too_large_budgets=tables.too_large_budgets,
         seeds=config["seeds"],
         pictured_seed=pictured_seed(groups, config["seeds"]),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.dataset import load_dataset
+from tasks.artifacts.reach import ERRORS_FILE, load_reached
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, Step
 from tasks.reporting.image_grids import save_image_grid
@@ -12,14 +13,17 @@ LATENT_MAP, RECONSTRUCTIONS = "latent-map.png", "reconstructions.png"
 THUMBNAIL = "thumbnail.png"
 
 
-def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> Result:
-    """Test loss, PCA's test loss at the same latent size, dead units, epochs to converge.
+def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach: Entry) -> Result:
+    """Losses over all pixels and over those that all networks of the study reach; dead units.
 
-    Also writes figures: reconstructed examples, and the latent vectors in two dimensions.
+    A loss over some pixels is their part of the loss: the sum over these pixels divided by the
+    number of all pixels, so the parts add up to the whole. ``evaluated_train_loss`` is that of the
+    training images with the final weights. Also writes figures, and the error of each pixel.
     """
-    from models.inference import apply, reconstruction_loss
-    from models.measures.latents import dead_units, principal_plane
-    from models.measures.learning_curves import epochs_to_converge
+    from safetensors.torch import save_file
+
+    from models.inference import apply, squared_error_by_pixel
+    from models.measures.latents import dead_units, images_fired_on, principal_plane
     from tasks.reporting.plots import latent_map, reconstruction_figure, save
 
     images = load_dataset(dataset)
@@ -29,19 +33,33 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry) -> Re
     save(reconstruction_figure(originals, {"reconstruction": rebuilt}), folder / RECONSTRUCTIONS)
     pixels = rebuilt.squeeze(1).mul(255).round().byte()
     save_image_grid([originals, pixels], folder / THUMBNAIL, scale=1)
-    latents = apply(autoencoder.encoder, images.test_images)
-    plane, classes = principal_plane(latents), dataset.result["classes"]
-    save(latent_map(plane, images.test_labels, classes), folder / LATENT_MAP)
-    losses = [epoch["test_loss"] for epoch in model.result["history"]]
-    latent_dim = model.result["spec"]["latent_dim"]
+    plane = principal_plane(apply(autoencoder.encoder, images.test_images))
+    save(latent_map(plane, images.test_labels, dataset.result["classes"]), folder / LATENT_MAP)
+    latents = apply(autoencoder.encoder, images.train_images)
+    dead = dead_units(latents)
+    test = squared_error_by_pixel(autoencoder, images.test_images)
+    train = squared_error_by_pixel(autoencoder, images.train_images)
+    save_file({"test": test, "train": train}, folder / ERRORS_FILE)
+    reached, latent_dim = load_reached(reach), model.result["spec"]["latent_dim"]
     return {
+        "dead": dead.nonzero().flatten().tolist(),
         "metrics": {
-            "final_test_loss": reconstruction_loss(autoencoder, images.test_images),
+            "final_test_loss": float(test.mean()),
+            "reachable_test_loss": float((test * reached).mean()),
+            "unreachable_test_loss": float((test * ~reached).mean()),
+            "evaluated_train_loss": float(train.mean()),
+            "reachable_train_loss": float((train * reached).mean()),
             "pca_test_loss": pca.result["test_loss"][latent_dim],
-            "dead_units": int(dead_units(latents).sum()),
-            "epochs_to_converge": epochs_to_converge(losses),
-        }
+            "reachable_pca_test_loss": _cut(reach.result["pca_test_loss"], latent_dim),
+            "dead_units": int(dead.sum()),
+            "constant_units": int((images_fired_on(latents) == 0).sum()),
+        },
     }
+
+
+def _cut(losses: list[float], latent_dim: int) -> float:
+    """The loss with so many components, or with all if there are fewer."""
+    return losses[min(latent_dim, len(losses) - 1)]
 
 
 evaluate = Step(evaluate_model, "evaluate", logs_to="model")

@@ -8,12 +8,16 @@ from tasks.cache.step import Result, Step
 
 
 def fit_linear_limit(folder: Path, dataset: Entry) -> Result:
-    """Fit PCA to the training images; ``test_loss[k]`` is the test MSE with k components."""
+    """Fit PCA to the training images; ``test_loss[k]`` is the test MSE with k components.
+
+    Components after the ``rank`` of the training images change nothing.
+    """
     from models.measures.pca import fit_pca
 
     tensors = load_dataset(dataset)
     train, test = (images.flatten(1) for images in (tensors.train_images, tensors.test_images))
-    return {"test_loss": fit_pca(train, test).test_loss.tolist()}
+    found = fit_pca(train, test)
+    return {"test_loss": found.test_loss.tolist(), "rank": found.rank}
 
 
 pca = Step(fit_linear_limit, "pca")

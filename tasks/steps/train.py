@@ -12,6 +12,7 @@ from tasks.artifacts.worker import send_event, training_device
 from tasks.cache.checkpoints import CheckpointFolder
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, SeedStackStep
+from tasks.datasets.dataset import SIDE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,6 +72,7 @@ def _write_model(
     """Write the files of one trained model and return its result."""
     from safetensors.torch import save_file
 
+    from models.measures.flops import training_flops
     from models.networks.autoencoder import count_parameters
     from tasks.reporting.image_grids import save_image_grid
 
@@ -86,7 +88,10 @@ def _write_model(
     return {
         **described,
         "history": [epoch._asdict() for epoch in trained.history],
-        "parameters": {"n_parameters": count_parameters(trained.model)},
+        "parameters": {
+            "n_parameters": count_parameters(trained.model),
+            "flops_per_image": training_flops(trained.model, (1, SIDE, SIDE)),
+        },
         "metrics": {
             "initial_test_loss": trained.initial_test_loss,
             "final_train_loss": last.train_loss,

@@ -1,23 +1,38 @@
+"""Learning curves whose measures are known."""
+
+import math
+
 import pytest
 
-from models.measures.learning_curves import epochs_to_converge
+from models.measures.learning_curves import area_under_log_loss, epochs_to_loss
+
+HALVING = [0.8, 0.4, 0.2, 0.1]
 
 
 @pytest.mark.parametrize(
-    ("losses", "epochs"),
-    [
-        ([1.0, 0.5, 0.2, 0.1], 3.9),  # 0.11 is nine tenths of the way from 0.2 to 0.1
-        ([1.0, 0.1, 0.5, 0.1], 3.975),  # the loss rises again after it was below 0.11
-        ([0.5, 0.3, 0.1, 0.2], 2.4),
-        ([0.7], 1),
-        ([0.109, 0.1, 0.1], 1),
-        ([0.1, 0.2, 0.3], 1),
-        ([0.2, 0.0, 0.0], 2),
-    ],
+    ("goal", "epochs"),
+    [(0.8, 0), (0.9, 0), (0.4, 1), (0.1, 3), (0.2 * 2**0.5, 1.5), (0.2 / 2**0.25, 2.25)],
 )
-def test_convergence_is_when_the_loss_stays_near_its_last_value(losses, epochs):
-    assert epochs_to_converge(losses) == pytest.approx(epochs)
+def test_between_epochs_the_logarithm_is_interpolated(goal, epochs):
+    assert epochs_to_loss(HALVING, goal) == pytest.approx(epochs)
 
 
-def test_convergence_to_another_share():
-    assert epochs_to_converge([1.0, 0.5, 0.2, 0.1], share=0.5) == pytest.approx(3.5)
+def test_a_goal_that_is_never_reached_is_nan():
+    assert math.isnan(epochs_to_loss(HALVING, 0.09))
+
+
+def test_the_first_time_counts():
+    assert epochs_to_loss([0.8, 0.2, 0.8, 0.1], 0.2) == 1
+
+
+def test_a_bad_plateau_that_is_reached_early_is_not_faster():
+    early_plateau, slower_but_better = [0.8, 0.41, 0.4, 0.4], [0.8, 0.4, 0.2, 0.1]
+    common = max(early_plateau[-1], slower_but_better[-1])
+    assert epochs_to_loss(slower_but_better, common) < epochs_to_loss(early_plateau, common)
+    assert area_under_log_loss(slower_but_better) < area_under_log_loss(early_plateau)
+
+
+def test_the_area_is_the_mean_of_the_logarithm():
+    assert area_under_log_loss([0.5, 0.5, 0.5]) == pytest.approx(math.log(0.5))
+    assert area_under_log_loss(HALVING) == pytest.approx(math.log((0.8 * 0.1) ** 0.5))
+    assert area_under_log_loss([math.e, 1, 1]) == pytest.approx(0.25)

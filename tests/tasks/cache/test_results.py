@@ -29,29 +29,41 @@ def test_of_other_tasks_there_are_none(task):
 
 LOSSES = {
     "final_test_loss": 0.5,
+    "reachable_test_loss": 0.375,
+    "unreachable_test_loss": 0.125,
+    "evaluated_train_loss": 0.5,
+    "reachable_train_loss": 0.375,
     "pca_test_loss": 0.25,
-    "dead_units": 0,
-    "epochs_to_converge": 1.75,
+    "reachable_pca_test_loss": 0.25,
+    "dead_units": 1,
+    "constant_units": 0,
 }
-MEANS = {"mean_abs_correlation_live": None, "mean_abs_correlation_nan_as_zero": 0.5}
+MEANS = {
+    "mean_abs_correlation_live": None,
+    "mean_abs_correlation_nan_as_zero": 0.5,
+    "mean_abs_correlation_shuffled": None,
+    "effective_rank": 1.5,
+    "effective_rank_share": 0.75,
+}
+DEPTH = {
+    "depth": 1,
+    "unseen_pixels": 2,
+    "unreachable_pixels": 2,
+    "place": "row 3",
+    "constants": 1,
+    "floor": 0.125,
+    "variance_share": 0.25,
+}
 WALK = {"pair": [3, 5], "parameters": {"from": 3}, "metrics": {"sharpness": 1.5}}
 
 
 @pytest.mark.parametrize(
     ("task", "result"),
     [
-        ("pca", {"test_loss": [0.5, 0.25]}),
-        ("evaluate", {"metrics": LOSSES}),
-        (
-            "correlate",
-            {
-                "metrics": {
-                    "mean_abs_correlation_live": None,
-                    "mean_abs_correlation_nan_as_zero": 0.5,
-                    "dead_units": 0,
-                }
-            },
-        ),
+        ("pca", {"test_loss": [0.5, 0.25], "rank": 1}),
+        ("reach", {"depths": [DEPTH], "reached_pixels": 5, "pca_test_loss": [0.5, 0.25]}),
+        ("evaluate", {"dead": [3], "metrics": LOSSES}),
+        ("correlate", {"metrics": MEANS}),
         (
             "interpolate",
             {"pair": [3, 5], "parameters": {"from": 3}, "metrics": {"sharpness": 1.5}},

@@ -9,6 +9,7 @@ from models.networks.autoencoder import Autoencoder
 from models.specs import ModelSpec
 from tasks.artifacts.autoencoder import WEIGHTS
 from tasks.artifacts.dataset import DATASET_FILE
+from tasks.artifacts.reach import ERRORS_FILE
 from tasks.cache import store
 from tasks.cache.entry import Entry, files_in
 from tasks.cache.identity import task_name
@@ -21,6 +22,7 @@ CONFIG = {
     "latent_dims": [2, 3],
     "depths": [1, 2],
     "depth_latent_dim": 2,
+    "training": {"latent_activation": "relu"},
     "interpolation": {"latent_dims": [2, 3]},
     "transfer": {
         "scenarios": ["head_only", "fine_tune"],
@@ -34,6 +36,20 @@ CONFIG = {
 }
 SHAPES = [(1, 2), (2, 2), (2, 3)]  # depth and latent size of the autoencoders
 N_TRAIN, N_TEST = 8, 4
+EDGE = {
+    "unseen_pixels": 159,
+    "unreachable_pixels": 159,
+    "place": "rows 25 to 27 and columns 25 to 27",
+    "variance_share": 0.2,
+}
+REACH = {
+    "depths": [
+        {"depth": 1, **EDGE, "constants": 1, "floor": 0.0125},
+        {"depth": 2, **EDGE, "constants": 29, "floor": 0.0075},
+    ],
+    "reached_pixels": 625,
+    "pca_test_loss": [0.25, 0.2],
+}
 PROVENANCE = {
     "processor": "a processor",
     "system": "a system",
@@ -102,21 +118,35 @@ def add_model(publish, groups, depth, latent_dim, seed):
     weights = Autoencoder(spec).state_dict()
     result = {
         "spec": spec.model_dump(),
-        "recipe": {"seed": seed},
+        "recipe": {"seed": seed, "schedule": "constant", "batch_size": 4},
         "history": epochs,
-        "parameters": {"n_parameters": 100 * latent_dim - depth},
-        "metrics": {"final_train_loss": loss, "final_test_loss": loss},
+        "parameters": {"n_parameters": 100 * latent_dim - depth, "flops_per_image": 1_000},
+        "metrics": {
+            "initial_test_loss": 4 * loss,
+            "final_train_loss": loss,
+            "final_test_loss": loss,
+        },
     }
     model = publish("train", identity, result, lambda folder: save_file(weights, folder / WEIGHTS))
     groups["train"].append(model)
-    measured = {"pca_test_loss": loss * 2, "dead_units": 0, "epochs_to_converge": 2 + seed}
-    evaluated = publish(
-        "evaluate",
-        identity,
-        {"metrics": measured},
-        write_picture("latent-map.png"),
-        model=model.fingerprint,
-    )
+    out_of_reach = loss / 10 if depth < 3 else 0.0
+    measured = {
+        "reachable_test_loss": loss - out_of_reach,
+        "unreachable_test_loss": out_of_reach,
+        "evaluated_train_loss": loss,
+        "reachable_train_loss": loss - out_of_reach,
+        "pca_test_loss": loss * 2,
+        "reachable_pca_test_loss": loss * 2,
+        "dead_units": 0,
+        "constant_units": 0,
+    }
+
+    def write(folder):
+        write_picture("latent-map.png")(folder)
+        errors = torch.full((28, 28), loss, dtype=torch.double)
+        save_file({"test": errors, "train": errors.clone()}, folder / ERRORS_FILE)
+
+    evaluated = publish("evaluate", identity, {"metrics": measured}, write, model=model.fingerprint)
     groups["evaluate"].append(evaluated)
 
 
@@ -139,7 +169,7 @@ def add_classifier(publish, groups, scenario, budget, seed):
 def groups(home):
     """The entries of a study by their step; STUDY_HOME holds their files."""
     publish = Publisher()
-    found = {"data": [], "pca": [], "train": [], "evaluate": [], "transfer": []}
+    found = {"data": [], "pca": [], "reach": [], "train": [], "evaluate": [], "transfer": []}
     dataset = {
         "name": "made",
         "sha256": "ab" * 32,
@@ -153,6 +183,7 @@ def groups(home):
     }
     found["data"].append(publish("data", {"dataset": "made"}, dataset, write_dataset))
     found["pca"].append(publish("pca", {"dataset": "made"}, {"test_loss": [0.25, 0.2]}))
+    found["reach"].append(publish("reach", {"dataset": "made"}, REACH))
     for depth, latent_dim in SHAPES:
         for seed in CONFIG["seeds"]:
             add_model(publish, found, depth, latent_dim, seed)

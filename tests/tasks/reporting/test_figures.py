@@ -15,6 +15,7 @@ def test_what_was_measured_is_drawn_and_nothing_else(tmp_path, groups):
         "latent-reconstructions.png",
         "depth-curves.svg",
         "depth-reconstructions.png",
+        "pixel-errors.png",
         "rate.svg",
         "accuracy.svg",
         "frozen.svg",  # without correlation.svg: no model was correlated

@@ -1,0 +1,93 @@
+"""The pixels that networks cannot see or change, and how much of a loss they hold, in words."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasks.analysis.intervals import Estimate, estimate
+from tasks.cache.canonical import JsonObject
+from tasks.cache.entry import Entry
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+LARGEST_SHARE = 0.05  # of a test loss in pixels that a network cannot change, without a warning
+PIXELS = 784
+WANTED = {"unreachable_test_loss", "final_test_loss"}
+
+
+def reach_sentences(found: Iterable[JsonObject], places: bool = True) -> list[str]:
+    """One sentence for each depth of the result of step ``reach``."""
+    return [_sentence(one, places) for one in found]
+
+
+def _sentence(one: JsonObject, places: bool) -> str:
+    depth, pixels = one["depth"], one["unreachable_pixels"]
+    if not pixels and not one["unseen_pixels"]:
+        return f"Depth {depth} sees and can change every pixel."
+    place = f" ({one['place']})" if places else ""
+    return (
+        f"Depth {depth} does not see {one['unseen_pixels']} and cannot change {pixels} of {PIXELS} "
+        f"pixels{place}. It gives them {_counted(one['constants'], 'constant')}, so on this "
+        f"dataset they cost a test loss of at least {one['floor']:.4f}; they hold "
+        f"{100 * one['variance_share']:.1f} % of the variance of the test images."
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+class EdgeLoss(NamedTuple):
+    """The test loss in the pixels out of reach, and its share of the whole, over seeds."""
+
+    loss: Estimate
+    share: Estimate
+
+
+def edge_losses(models: "DataFrame") -> dict[int, EdgeLoss]:
+    """What was measured in the pixels out of reach, by depth; ``models`` are of one latent size."""
+    if not set(models.columns) >= WANTED:
+        return {}
+    known = models.dropna(subset=[*WANTED])
+    known = known[known.final_test_loss > 0]
+    found = {}
+    for depth in sorted(set(known.depth)):
+        rows = known[known.depth == depth]
+        share = rows.unreachable_test_loss / rows.final_test_loss
+        found[int(depth)] = EdgeLoss(estimate(rows.unreachable_test_loss), estimate(share))
+    return found
+
+
+def edge_warning(models: "DataFrame") -> str:
+    """One line if pixels that a network cannot change hold too much of its test loss, else empty.
+
+    ``models`` has one row per autoencoder.
+    """
+    if not set(models.columns) >= WANTED:
+        return ""
+    measured = models[models.final_test_loss > 0]
+    measured = measured.assign(share=measured.unreachable_test_loss / measured.final_test_loss)
+    above = measured[measured.share > LARGEST_SHARE].sort_values("share", ascending=False)
+    if not len(above):
+        return ""
+    named = " and ".join(map(str, sorted(above.depth.unique())))
+    worst = above.iloc[0]
+    return (
+        f"pixels that networks of depth {named} cannot change hold up to {100 * worst.share:.0f} % "
+        f"of a test loss (depth {worst.depth:.0f}, d = {worst.latent_dim:.0f}); compare models by "
+        "the loss over reachable pixels, or choose a depth that reaches all"
+    )
+
+
+def warning_of_entries(evaluated: Iterable[Entry], trained: Iterable[Entry]) -> str:
+    """``edge_warning`` from entries of the steps ``evaluate`` and ``train``."""
+    from pandas import DataFrame
+
+    specs = {entry.fingerprint: entry.result["spec"] for entry in trained}
+    rows = [
+        {**specs[entry.inputs["model"]], **entry.result["metrics"]}
+        for entry in evaluated
+        if entry.inputs["model"] in specs
+    ]
+    return edge_warning(DataFrame(rows)) if rows else ""

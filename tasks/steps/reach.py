@@ -1,0 +1,115 @@
+"""Step ``reach``: the pixels that a study's networks cannot see or change, and their cost."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.specs import ModelSpec
+from tasks.artifacts.dataset import load_dataset
+from tasks.artifacts.reach import MASKS, REACHED
+from tasks.cache.entry import Entry
+from tasks.cache.step import Result, Step
+from tasks.datasets.dataset import SIDE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+SEED = 0  # of the random weights and inputs; a pixel is reached if one of them reaches it
+
+
+def measure_reach(folder: Path, dataset: Entry, pca: Entry, depths: tuple[int, ...]) -> Result:
+    """The pixels that each depth leaves out, and the loss of PCA on those that all depths reach.
+
+    ``floor`` is the least test loss that the constant pixels of a depth cause on this dataset, per
+    pixel of the whole image: that of the best constants that its decoder can give them.
+    ``variance_share`` is their share of the variance of the test images.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    from models.measures.pca import fit_pca
+
+    images = load_dataset(dataset)
+    masks, found = {}, []
+    for depth in depths:
+        unseen, unreachable, groups = left_out(ModelSpec(depth=depth))
+        masks[f"depth_{depth}"] = unseen | unreachable
+        train, test = (
+            part[:, unreachable].float() / 255 for part in (images.train_images, images.test_images)
+        )
+        found.append(
+            {
+                "depth": depth,
+                "unseen_pixels": int(unseen.sum()),
+                "unreachable_pixels": int(unreachable.sum()),
+                "place": describe_pixels(unseen | unreachable),
+                "constants": len(groups.unique()),
+                "floor": _floor(train, test, groups),
+                "variance_share": _variance_share(test, images.test_images),
+            }
+        )
+    reached = ~torch.stack(list(masks.values())).any(0)
+    save_file({name: mask for name, mask in masks.items()} | {REACHED: reached}, folder / MASKS)
+    losses = pca.result["test_loss"]
+    if not reached.all():
+        parts = (images.train_images[:, reached], images.test_images[:, reached])
+        share = float(reached.double().mean())
+        losses = [loss * share for loss in fit_pca(*parts).test_loss.tolist()]
+    return {"depths": found, "reached_pixels": int(reached.sum()), "pca_test_loss": losses}
+
+
+def left_out(spec: ModelSpec) -> "tuple[Tensor, Tensor, Tensor]":
+    """Masks (28, 28) of the pixels that a network does not see and cannot change.
+
+    The third value groups the pixels that it cannot change by the constant that they share.
+    """
+    import torch
+
+    from models.measures.reach import tied_outputs, unreachable_outputs, unseen_inputs
+    from models.networks.autoencoder import Autoencoder
+
+    model, generator = Autoencoder(spec), torch.Generator().manual_seed(SEED)
+    unseen = unseen_inputs(model.encoder, (1, SIDE, SIDE), generator)
+    latent = (spec.latent_dim,)
+    unreachable = unreachable_outputs(model.decoder, latent, generator)
+    groups = tied_outputs(model.decoder, latent, unreachable, generator)
+    return unseen[0], unreachable[0], groups
+
+
+def _floor(train: "Tensor", test: "Tensor", groups: "Tensor") -> float:
+    """The floor per pixel of the whole image."""
+    from models.measures.reach import constant_floor
+
+    return constant_floor(train, test, groups) / SIDE**2 if len(groups) else 0.0
+
+
+def _variance_share(part: "Tensor", images: "Tensor") -> float:
+    """The share of the variance of images (n, 28, 28) uint8 in some pixels (n, k), in [0, 1]."""
+    parts = (part, images.flatten(1).float() / 255)
+    inside, whole = ((x.double() - x.double().mean(0)).square().sum() for x in parts)
+    return float(inside / whole) if whole else 0.0
+
+
+def describe_pixels(mask: "Tensor") -> str:
+    """Where the pixels of a mask (height, width) are, as rows and columns counted from 0."""
+    if not mask.any():
+        return "none"
+    rows, columns = mask.all(1), mask.all(0)
+    if not (mask == rows.unsqueeze(1) | columns).all():
+        return f"{int(mask.sum())} single pixels"
+    named = [("row", rows), ("column", columns)]
+    return " and ".join(
+        _lines(kind, lines.nonzero().flatten().tolist()) for kind, lines in named if lines.any()
+    )
+
+
+def _lines(kind: str, numbers: list[int]) -> str:
+    """``rows 25 to 27``, or a list of them if they are not one block."""
+    if len(numbers) == 1:
+        return f"{kind} {numbers[0]}"
+    if numbers[-1] - numbers[0] == len(numbers) - 1:
+        return f"{kind}s {numbers[0]} to {numbers[-1]}"
+    return f"{kind}s {', '.join(map(str, numbers))}"
+
+
+reach = Step(measure_reach, "reach", settings={"depths": "depths"})

@@ -1,0 +1,53 @@
+"""What is said of pixels that networks cannot change, on made numbers."""
+
+from pandas import DataFrame
+
+from tasks.analysis.blind_edge import edge_warning, reach_sentences
+
+DEPTHS = [
+    {
+        "depth": 1,
+        "unseen_pixels": 159,
+        "unreachable_pixels": 159,
+        "place": "rows 25 to 27 and columns 25 to 27",
+        "constants": 1,
+        "floor": 0.00123,
+        "variance_share": 0.0123,
+    },
+    {
+        "depth": 3,
+        "unseen_pixels": 0,
+        "unreachable_pixels": 0,
+        "place": "none",
+        "constants": 0,
+        "floor": 0.0,
+        "variance_share": 0.0,
+    },
+]
+
+
+def test_each_depth_is_one_sentence_with_its_floor():
+    first, second = reach_sentences(DEPTHS)
+    assert first == (
+        "Depth 1 does not see 159 and cannot change 159 of 784 pixels (rows 25 to 27 and columns "
+        "25 to 27). It gives them 1 constant, so on this dataset they cost a test loss of at least "
+        "0.0012; they hold 1.2 % of the variance of the test images."
+    )
+    assert second == "Depth 3 sees and can change every pixel."
+
+
+def models(*rows):
+    columns = ["depth", "latent_dim", "final_test_loss", "unreachable_test_loss"]
+    return DataFrame(rows, columns=columns)
+
+
+def test_a_large_share_is_one_warning_that_names_the_worst_model():
+    found = edge_warning(models((2, 10, 0.02, 0.0012), (2, 100, 0.003, 0.0018), (3, 20, 0.01, 0)))
+    assert found.startswith("pixels that networks of depth 2 cannot change hold up to 60 %")
+    assert "(depth 2, d = 100)" in found
+
+
+def test_small_shares_and_what_was_not_measured_are_no_warning():
+    assert edge_warning(models((2, 10, 0.02, 0.0009))) == ""
+    assert edge_warning(models()) == ""
+    assert edge_warning(DataFrame({"depth": [1], "final_test_loss": [0.1]})) == ""
