@@ -1,9 +1,24 @@
-"""A loss for predicting an angle in degrees, for which 0 and 360 are the same angle."""
+"""Losses for predicting an angle in degrees: the written study's, and one that respects 0 = 360."""
 
 import torch
 from torch import Tensor
 
 FULL_TURN = 360.0  # degrees
+RADIANS_PER_DEGREE = 2 * torch.pi / FULL_TURN
+WRITTEN_RADIANS_PER_DEGREE = 2 * torch.pi / 180  # twice the right factor
+
+
+def written_angle_loss(
+    predicted: Tensor, target: Tensor, radians_per_degree: float = WRITTEN_RADIANS_PER_DEGREE
+) -> Tensor:
+    """The written study's loss min(diff, 2 pi - diff), for each angle; shapes broadcast.
+
+    diff is the absolute difference of two angles in degrees, times ``radians_per_degree``: then the
+    order of the two angles does not matter. With the right factor, 2 pi / 360, this is the shorter
+    arc in radians if the angles are at most 360 degrees apart. It is negative where diff > 2 pi.
+    """
+    difference = (predicted - target).abs() * radians_per_degree
+    return torch.minimum(difference, 2 * torch.pi - difference)
 
 
 def angle_difference(predicted: Tensor, target: Tensor) -> Tensor:
@@ -29,5 +44,5 @@ def angle_loss(predicted: Tensor, target: Tensor) -> Tensor:
     if predicted.numel() == 0:
         raise ValueError("no angles are given; the mean loss needs at least one angle")
     # 2 sin^2(x / 2) equals 1 - cos(x), without the cancellation that rounds small errors to 0.
-    half = angle_difference(predicted, target) * (torch.pi / FULL_TURN)
+    half = angle_difference(predicted, target) * (RADIANS_PER_DEGREE / 2)
     return 2 * torch.sin(half).square().mean()

@@ -34,8 +34,9 @@ def gradient_descent(
 
     Stops as soon as |f(theta_k) - f(theta_{k-1})| < eps, or after ``maximum_steps`` updates. With
     eps = 0, or where f overflows, this rule never stops it. A theta where the rule stops need not
-    be a minimum: with a small enough alpha the rule stops anywhere. Raises ValueError for
-    alpha <= 0, and for eps or maximum_steps < 0.
+    be near a minimum: with a small enough alpha the rule stops anywhere, at a saddle with any
+    alpha, and also where theta jumped to another point of about the same value. Raises ValueError
+    for alpha <= 0, and for eps or maximum_steps < 0.
     """
     if not (alpha > 0 and eps >= 0 and maximum_steps >= 0):
         given = f"alpha = {alpha}, eps = {eps}, maximum_steps = {maximum_steps}"
@@ -68,7 +69,10 @@ def taylor_terms(f: Scalar, x: Tensor, step: Tensor) -> TaylorTerms:
 
 
 def taylor2(f: Scalar, x: Tensor, step: Tensor) -> Tensor:
-    """Second-order expansion f(x) + grad f(x) . step + step . H step / 2 for x and step (n,)."""
+    """Second-order expansion f(x) + grad f(x) . step + step . H step / 2 for x and step (n,).
+
+    Its remainder is O(|step|^3) where f has continuous third derivatives.
+    """
     terms = taylor_terms(f, x, step)
     return terms.constant + terms.linear + terms.quadratic / 2
 

@@ -1,4 +1,8 @@
-"""Four ways to compose functions, and their derivatives written out by the chain rule."""
+"""Four ways to compose functions of vectors, and their Jacobians written out by the chain rule.
+
+A Jacobian (outputs, inputs) has one row for each output. Products of Jacobians are matrix products,
+so the order of their factors matters.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +13,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class SmoothFunction:
-    """f(u) = w . u + sum_j a_j sin(b_j . u + c_j) of k variables: w (k,), a (m,), b (m, k), c (m,).
+    """f(u) = W u + A sin(B u + c) from k to n numbers: w (n, k), a (n, m), b (m, k), c (m,).
 
-    It is called with k tensors of shape ().
+    It is called with one or more vectors that have k numbers together.
     """
 
     w: Tensor
@@ -20,41 +24,43 @@ class SmoothFunction:
     c: Tensor
 
     def __call__(self, *u: Tensor) -> Tensor:
-        """The value, of shape ()."""
-        point = torch.stack(u)
+        """The value (n,)."""
+        point = torch.cat(u)
         return self.w @ point + self.a @ torch.sin(self.b @ point + self.c)
 
-    def gradient(self, *u: Tensor) -> Tensor:
-        """The partial derivatives (k,)."""
-        return self.w + (self.a * torch.cos(self.b @ torch.stack(u) + self.c)) @ self.b
+    def jacobian(self, *u: Tensor) -> Tensor:
+        """The partial derivatives (n, k): W + A diag(cos(B u + c)) B."""
+        return self.w + (self.a * torch.cos(self.b @ torch.cat(u) + self.c)) @ self.b
 
 
 def shared_input(f: SmoothFunction, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """f(x + y, 2x, z), for x, y and z of shape ()."""
+    """f(x + y, 2x, z), for x, y and z (n,)."""
     return f(x + y, 2 * x, z)
 
 
 def shared_input_by_x(f: SmoothFunction, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """Its derivative by x: D1 f + 2 D2 f at (x + y, 2x, z), with Dk the k-th partial derivative."""
-    first, second, _ = f.gradient(x + y, 2 * x, z).unbind()
+    """Its Jacobian by x: D1 f + 2 D2 f at (x + y, 2x, z), with Dk by the k-th argument."""
+    first, second, _ = f.jacobian(x + y, 2 * x, z).chunk(3, dim=1)
     return first + 2 * second
 
 
 def nested(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
-    """f1(f2(... fn(x))) of one or more functions of one variable, for x of shape ()."""
+    """f1(f2(... fn(x))) of one or more functions, for a vector x."""
     for f in reversed(functions):
         x = f(x)
     return x
 
 
 def nested_by_x(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
-    """Its derivative: the product over i of fi' at f_{i+1}(... fn(x))."""
-    slopes = [f.gradient(nested(functions[i:], x)) for i, f in enumerate(functions, start=1)]
-    return torch.cat(slopes).prod()
+    """Its Jacobian: the product Df1 Df2 ... Dfn in this order, Dfi at f_{i+1}(... fn(x))."""
+    product = torch.eye(len(x), dtype=x.dtype)
+    for i, f in enumerate(functions, start=1):
+        product = product @ f.jacobian(nested(functions[i:], x))
+    return product
 
 
 def nested_with_input(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
-    """f1(x, f2(x, ... f_{n-1}(x, fn(x)))): the last function has one variable, the others two."""
+    """f1(x, f2(x, ... f_{n-1}(x, fn(x)))): the last function has one argument, the others two."""
     *outer, last = functions
     inner = last(x)
     for f in reversed(outer):
@@ -63,27 +69,27 @@ def nested_with_input(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
 
 
 def nested_with_input_by_x(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
-    """Its derivative: the sum over i of D1 fi times the product of D2 fj over j < i; D1 fn is fn'.
+    """Its Jacobian: the sum over i of D2 f1 ... D2 f_{i-1} D1 fi; D1 fn is Dfn.
 
-    Every place where x is an argument gives one summand: the derivative by that argument, times
-    the derivatives of the functions outside by their second argument.
+    Every place where x is an argument gives one summand: the Jacobian by that argument, after the
+    Jacobians of the functions outside by their second argument, the outermost first.
     """
     *outer, last = functions
-    total, outer_slopes = torch.zeros_like(x), torch.ones_like(x)
+    total = torch.zeros(len(x), len(x), dtype=x.dtype)
+    outside = torch.eye(len(x), dtype=x.dtype)
     for i, f in enumerate(outer, start=1):
-        by_x, by_inner = f.gradient(x, nested_with_input(functions[i:], x))
-        total = total + outer_slopes * by_x
-        outer_slopes = outer_slopes * by_inner
-    return total + outer_slopes * last.gradient(x).squeeze()
+        by_x, by_inner = f.jacobian(x, nested_with_input(functions[i:], x)).chunk(2, dim=1)
+        total = total + outside @ by_x
+        outside = outside @ by_inner
+    return total + outside @ last.jacobian(x)
 
 
 def nested_sums(f: SmoothFunction, g: SmoothFunction, h: SmoothFunction, x: Tensor) -> Tensor:
-    """f(x + g(x + h(x))) of functions of one variable, for x of shape ()."""
+    """f(x + g(x + h(x))) of functions from n to n numbers, for x (n,)."""
     return f(x + g(x + h(x)))
 
 
 def nested_sums_by_x(f: SmoothFunction, g: SmoothFunction, h: SmoothFunction, x: Tensor) -> Tensor:
-    """Its derivative: f'(x + g(v)) (1 + g'(v) (1 + h'(x))) with v = x + h(x)."""
-    v = x + h(x)
-    slope = f.gradient(x + g(v)) * (1 + g.gradient(v) * (1 + h.gradient(x)))
-    return slope.squeeze()
+    """Its Jacobian: Df(x + g(v)) (I + Dg(v) (I + Dh(x))) with v = x + h(x) and the identity I."""
+    identity, v = torch.eye(len(x), dtype=x.dtype), x + h(x)
+    return f.jacobian(x + g(v)) @ (identity + g.jacobian(v) @ (identity + h.jacobian(x)))

@@ -14,6 +14,7 @@ from models.theory.chain_rules import SmoothFunction
 
 Errors = Callable[[Generator, int], Iterator[Tensor]]
 Layer = tuple[Tensor, Tensor]  # weight (outputs, inputs), bias (outputs,)
+VARIABLES = 3  # of the functions in chain rules: with 1, products in any order are equal
 
 
 class Exercise(NamedTuple):
@@ -101,14 +102,29 @@ class Quadratic:
 
 def quadratic(generator: Generator) -> Quadratic:
     """A positive definite quadratic function of 1 to 5 variables, with eigenvalues from 1 to 2."""
-    n = integer(generator, 1, 5)
-    eigenvalues = uniform(generator, 1, 2, n)
+    return _with_eigenvalues(generator, uniform(generator, 1, 2, integer(generator, 1, 5)))
+
+
+def ill_conditioned(generator: Generator) -> Quadratic:
+    """A quadratic function of 4 variables with the eigenvalues 1, two from 5000 to 1e4, and 1e4."""
+    between = uniform(generator, 5e3, 1e4, 2)
+    ends = torch.tensor([1, 1e4], dtype=torch.double)
+    return _with_eigenvalues(generator, torch.cat([ends[:1], between, ends[1:]]))
+
+
+def _with_eigenvalues(generator: Generator, eigenvalues: Tensor) -> Quadratic:
+    n = len(eigenvalues)
     center, level = normal(generator, n), normal(generator)
     return Quadratic(eigenvalues, orthogonal(generator, n), center, level)
 
 
-def smooth(generator: Generator, variables: int) -> SmoothFunction:
-    """A function with partial derivatives from 0.3 to 1.7; long products of them stay near 1."""
-    w = uniform(generator, 0.8, 1.2, variables)
-    a, c = uniform(generator, -0.25, 0.25, 2), normal(generator, 2)
-    return SmoothFunction(w, a, uniform(generator, -1, 1, 2, variables), c)
+def smooth(generator: Generator, arguments: int) -> SmoothFunction:
+    """A function of some vectors of VARIABLES numbers, with values of the same size.
+
+    Its Jacobian by each argument is about orthogonal, so that long products stay near 1.
+    """
+    w = [uniform(generator, 0.8, 1.2) * orthogonal(generator, VARIABLES) for _ in range(arguments)]
+    a, c = uniform(generator, -0.2, 0.2, VARIABLES, 2), normal(generator, 2)
+    return SmoothFunction(
+        torch.cat(w, dim=1), a, uniform(generator, -1, 1, 2, arguments * VARIABLES), c
+    )

@@ -8,9 +8,15 @@ from torch import Generator, Tensor
 from torch.autograd.functional import jacobian, vjp
 
 from models.theory import chain_rules
-from models.theory.angles import angle_loss
+from models.theory.angles import (
+    RADIANS_PER_DEGREE,
+    angle_difference,
+    angle_loss,
+    written_angle_loss,
+)
 from models.theory.chain_rules import SmoothFunction
 from models.theory.exercises import (
+    VARIABLES,
     Layer,
     difference,
     exercise,
@@ -23,8 +29,9 @@ from models.theory.exercises import (
 )
 
 LARGE_DEPTH = 40  # functions in the deepest composition
-ZERO = torch.zeros((), dtype=torch.double)
-CONSTANT = SmoothFunction(w=ZERO[None], a=ZERO[None], b=ZERO[None, None], c=ZERO[None])
+ZERO = torch.zeros(VARIABLES, dtype=torch.double)
+NO_SLOPE = torch.zeros(VARIABLES, VARIABLES, dtype=torch.double)
+CONSTANT = SmoothFunction(w=NO_SLOPE, a=NO_SLOPE, b=NO_SLOPE, c=ZERO)
 
 
 def layers(first: Layer, second: Layer, x: Tensor) -> Tensor:
@@ -116,28 +123,48 @@ def angle_loss_shorter_way(generator: Generator, cases: int) -> Iterator[Tensor]
         yield wrong(bool((pull.sign() != shorter.sign())[decided].any()))
 
 
+@exercise(
+    "The study's loss min(d, 2 pi - d) with d = 2 pi |predicted - target| / 360 is the shorter arc "
+    "in radians if the angles are at most 360 degrees apart; further apart it is negative.",
+    1e-12,
+)
+def written_angle_loss_range(generator: Generator, cases: int) -> Iterator[Tensor]:
+    for predicted, target in angle_pairs(generator, cases):
+        found = written_angle_loss(predicted, target, RADIANS_PER_DEGREE)
+        shorter = angle_difference(predicted, target).abs() * RADIANS_PER_DEGREE
+        near = (predicted - target).abs() <= 360
+        yield difference(found * near, shorter * near)
+        yield wrong(bool((found[~near] >= 0).any()))
+
+
 def chains(
-    generator: Generator, cases: int, variables: int
+    generator: Generator, cases: int, arguments: int
 ) -> Iterator[tuple[list[SmoothFunction], Tensor]]:
-    """Functions to nest, of which the last has one variable, and an x of shape ()."""
+    """Functions to nest, of which the last has one argument, and an x (VARIABLES,)."""
     for depth in (1, LARGE_DEPTH, *(integer(generator, 1, 6) for _ in range(cases))):
-        functions = [smooth(generator, variables) for _ in range(depth - 1)]
+        functions = [smooth(generator, arguments) for _ in range(depth - 1)]
         functions.append(smooth(generator, 1))
-        yield functions, normal(generator)
+        yield functions, normal(generator, VARIABLES)
     yield functions, ZERO
-    yield [*functions[:-1], CONSTANT], normal(generator)
+    yield [*functions[:-1], CONSTANT], normal(generator, VARIABLES)
 
 
-@exercise("The derivative of f(x + y, 2x, z) by x is D1 f + 2 D2 f.", 1e-12)
+@exercise(
+    "The Jacobian of f(x + y, 2x, z) by x is D1 f + 2 D2 f, for vectors x, y, z and f of 3 numbers "
+    "each.",
+    1e-12,
+)
 def chain_rule_shared_input(generator: Generator, cases: int) -> Iterator[Tensor]:
-    for x, y, z in (ZERO.expand(3), *(normal(generator, 3) for _ in range(cases))):
+    for x, y, z in (ZERO.expand(3, -1), *(normal(generator, 3, VARIABLES) for _ in range(cases))):
         f = smooth(generator, 3)
         found = jacobian(partial(chain_rules.shared_input, f, y=y, z=z), x)
         yield difference(found, chain_rules.shared_input_by_x(f, x, y, z))
 
 
 @exercise(
-    "The derivative of f1(f2(... fn(x))) is the product of the fi', each at its argument.", 1e-12
+    "The Jacobian of f1(f2(... fn(x))) is the matrix product Df1 Df2 ... Dfn in this order, each "
+    "at its argument, for fi: R^3 -> R^3.",
+    1e-12,
 )
 def chain_rule_nested(generator: Generator, cases: int) -> Iterator[Tensor]:
     for functions, x in chains(generator, cases, 1):
@@ -146,8 +173,8 @@ def chain_rule_nested(generator: Generator, cases: int) -> Iterator[Tensor]:
 
 
 @exercise(
-    "The derivative of f1(x, f2(x, ... f_{n-1}(x, fn(x)))) is the sum over i of D1 fi times the "
-    "product of D2 fj over j < i, with fn' as D1 fn.",
+    "The Jacobian of f1(x, f2(x, ... f_{n-1}(x, fn(x)))) is the sum over i of "
+    "D2 f1 ... D2 f_{i-1} D1 fi in this order, with Dfn as D1 fn, for vectors of 3 numbers.",
     1e-12,
 )
 def chain_rule_nested_with_input(generator: Generator, cases: int) -> Iterator[Tensor]:
@@ -157,8 +184,8 @@ def chain_rule_nested_with_input(generator: Generator, cases: int) -> Iterator[T
 
 
 @exercise(
-    "The derivative of f(x + g(x + h(x))) is f'(x + g(v)) (1 + g'(v) (1 + h'(x))) with "
-    "v = x + h(x).",
+    "The Jacobian of f(x + g(x + h(x))) is Df(x + g(v)) (I + Dg(v) (I + Dh(x))) in this order, "
+    "with v = x + h(x), for f, g, h: R^3 -> R^3.",
     1e-12,
 )
 def chain_rule_nested_sums(generator: Generator, cases: int) -> Iterator[Tensor]:
@@ -167,7 +194,7 @@ def chain_rule_nested_sums(generator: Generator, cases: int) -> Iterator[Tensor]
         if case < 3:  # each function is constant once
             functions[case] = CONSTANT
         f, g, h = functions
-        for x in (normal(generator), ZERO):
+        for x in (normal(generator, VARIABLES), ZERO):
             found = jacobian(partial(chain_rules.nested_sums, f, g, h), x)
             yield difference(found, chain_rules.nested_sums_by_x(f, g, h, x))
 
@@ -179,6 +206,7 @@ EXERCISES = (
     angle_loss_gradient,
     angle_loss_turns,
     angle_loss_shorter_way,
+    written_angle_loss_range,
     chain_rule_shared_input,
     chain_rule_nested,
     chain_rule_nested_with_input,

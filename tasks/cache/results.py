@@ -223,7 +223,7 @@ class CheckResult(TypedDict):
 
 @exactly
 class CounterexampleResult(TypedDict):
-    """As ``models.theory.checks.Counterexample``."""
+    """As ``models.theory.counterexamples.Counterexample``."""
 
     name: str
     claim: str

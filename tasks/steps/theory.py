@@ -12,7 +12,8 @@ def check_exercises(folder: Path) -> Result:
     """The largest error of each exercise, and a counterexample to each mistake of the study."""
     import torch
 
-    from models.theory.checks import check_theory, counterexamples
+    from models.theory.checks import check_theory
+    from models.theory.counterexamples import counterexamples
 
     checks = check_theory(torch.Generator().manual_seed(SEED), CASES)
     examples = counterexamples()

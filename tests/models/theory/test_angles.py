@@ -3,7 +3,12 @@ import math
 import pytest
 import torch
 
-from models.theory.angles import angle_difference, angle_loss
+from models.theory.angles import (
+    RADIANS_PER_DEGREE,
+    angle_difference,
+    angle_loss,
+    written_angle_loss,
+)
 from models.theory.calculus import gradient_descent
 from tests.models.conftest import double, seeded
 
@@ -68,3 +73,24 @@ def test_angle_difference_goes_the_shorter_way():
     predicted, target = double([359, 1, 0, 725, 90]), double([1, 359, 360, 0, 180])
     assert angle_difference(predicted, target).tolist() == [-2, 2, 0, 5, -90]
     assert angle_difference(double([190]), double([0, 10])).abs().tolist() == [170, 180]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    ("predicted", "target", "as_written", "with_right_factor"),
+    [
+        (2, 360, -6.2134, 0.0349),
+        (0, 2, 0.0698, 0.0349),
+        (0, 360, -6.2832, 0),
+        (0, 90, 3.1416, 1.5708),
+        (0, 180, 0, 3.1416),
+        (725, 5, -18.8496, -6.2832),
+    ],
+)
+def test_the_loss_as_written_in_any_order_of_the_angles(
+    swapped, predicted, target, as_written, with_right_factor
+):
+    angles = (double([predicted]), double([target]))[:: -1 if swapped else 1]
+    assert written_angle_loss(*angles).item() == pytest.approx(as_written, abs=5e-5)
+    found = written_angle_loss(*angles, RADIANS_PER_DEGREE)
+    assert found.item() == pytest.approx(with_right_factor, abs=5e-5)
