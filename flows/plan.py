@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.sections import check_dataset, submit_report, submit_sections
 from models.specs import ConfigError
+from tasks.analysis.blind_edge import warning_of_entries
 from tasks.cache import checkpoints, code_digest, store
 from tasks.cache.canonical import differences
 from tasks.cache.code_digest import part_file
@@ -240,6 +241,10 @@ def _shown(part: str) -> str:
     return part_file(part).relative_to(ROOT).as_posix()
 
 
+def _entries(graph: PlanGraph, group: str) -> list[Entry]:
+    return [node.entry for node in graph.groups.get(group, []) if node.entry is not None]
+
+
 def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> Plan:
     """What these sections would run, in the order of the diagram.
 
@@ -253,5 +258,6 @@ def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> Plan:
         raise ConfigError(str(error)) from None
     submit_report(graph, config, sections, dict(graph.groups), [])
     plan = graph.plan()
-    plan.notes = [*notes, *plan.notes]
+    warning = warning_of_entries(*(_entries(graph, name) for name in ("evaluate", "train")))
+    plan.notes = [*notes, *plan.notes, *([f"warning: {warning}"] if warning else [])]
     return plan

@@ -17,7 +17,7 @@ from flows.configuration.grid import (
 )
 from flows.configuration.load import command_of
 from flows.configuration.study_config import Section, StudyConfig
-from flows.configuration.training_cost import training_cost, transfer_cost
+from flows.configuration.training_cost import more_seeds_note, training_cost, transfer_cost
 from models.specs import ConfigError, too_large_budgets
 from tasks.cache.identity import Identity
 from tasks.cache.provenance import releases_in_keys
@@ -67,7 +67,9 @@ class GraphWithVersions(Generic[Node]):
 
 
 def check_dataset(config: StudyConfig, sections: tuple[Section, ...]) -> list[str]:
-    """What to say about the files of the dataset of these sections. No image is read.
+    """What to say before these sections run: of the dataset's files, and of a single seed.
+
+    No image is read.
 
     Raises ConfigError if they cannot be used, or lack a class that is asked for.
     """
@@ -82,7 +84,12 @@ def check_dataset(config: StudyConfig, sections: tuple[Section, ...]) -> list[st
     budgets = config.transfer.label_budgets if "transfer" in sections else ()
     means = f"means all {found.n_train:,} training images"
     too_large = too_large_budgets(budgets, found.n_train)
-    return [*found.notes, *(f"transfer.label_budgets: {one} {means}" for one in too_large)]
+    more_seeds = more_seeds_note(config, sections, found.n_train)
+    return [
+        *found.notes,
+        *(f"transfer.label_budgets: {one} {means}" for one in too_large),
+        *([more_seeds] if more_seeds else []),
+    ]
 
 
 def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section, str]:
@@ -109,7 +116,10 @@ def submit_sections(graph: Graph[Node], config: StudyConfig, sections: tuple[Sec
 def submit_experiments(
     graph: Graph[Node], config: StudyConfig, sections: tuple[Section, ...]
 ) -> None:
-    """Submit data -> train -> evaluate -> interpolate -> correlate -> transfer."""
+    """Submit data -> train -> evaluate -> interpolate -> correlate -> transfer.
+
+    Models of the first seed are packaged: that takes longer than a small training.
+    """
     source = source_fingerprint(config.dataset)
     of_dataset = {"dataset": config.dataset.name}
     dataset = graph.submit(data, of_dataset, config=config.dataset, source=source)
@@ -124,7 +134,8 @@ def submit_experiments(
     for training, model in models.items():
         if training.as_reported:  # it is trained for its learning curve and for classifiers
             continue
-        graph.submit(package, training.identity, model=model)
+        if training.seed == config.seeds[0]:
+            graph.submit(package, training.identity, model=model)
         evaluated = graph.submit(
             evaluate, training.identity, dataset=dataset, model=model, pca=linear, reach=reached
         )
@@ -134,7 +145,7 @@ def submit_experiments(
             )
 
     for one, classifier in transfers.items():
-        if one.spec.scenario in PACKAGED:
+        if one.spec.scenario in PACKAGED and one.spec.seed == config.seeds[0]:
             graph.submit(package, one.identity, model=classifier)
 
     if "interpolation" in sections and config.interpolation_models:

@@ -18,6 +18,7 @@ from flows.lifecycle.run_page import Log, end_skipped_tasks, run_log, show_resul
 from flows.lifecycle.task_runners import open_runners
 from flows.prefect_graph import PrefectGraph, reason
 from flows.sections import check_dataset, study_parameters, submit_report, submit_sections
+from tasks.analysis.blind_edge import warning_of_entries
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.execution.invocations import InvocationLog
@@ -111,6 +112,9 @@ def _submit(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, .
 def _report(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, ...]) -> list[str]:
     """Wait for every task, write and publish the report. Returns what failed and why."""
     groups, failures = graph.wait_for_entries()
+    warning = warning_of_entries(groups.get("evaluate", []), groups.get("train", []))
+    if warning:
+        graph.session.display.print_line(f"warning: {warning}")
     page = submit_report(graph, config, sections, groups, failures)
     graph.wait_until_recorded()
     verdicts = []

@@ -56,7 +56,7 @@ def own_images(study, tmp_path):
     return run
 
 
-UNLABELLED = {"data", "train", "pca", "package", "evaluate", "correlate", "report"}
+UNLABELLED = {"data", "train", "pca", "reach", "package", "evaluate", "correlate", "report"}
 
 
 @pytest.mark.slow

@@ -73,17 +73,14 @@ def autoencoders(
     network converges under a schedule says more about the schedule.
     """
     specs: list[ModelSpec] = []
-    wanted: list[AutoencoderTask] = []
+    compared = config.depth_sweep if "depth_sweep" in sections else []
     if {"latent_sweep", "decorrelation"} & set(sections):
         specs += config.latent_sweep
-    if "depth_sweep" in sections:
-        specs += config.depth_sweep
-        wanted += [
-            _as_reported(config, spec, seed) for seed in config.seeds for spec in config.depth_sweep
-        ]
+    specs += compared
     if "interpolation" in sections:
         specs += config.interpolation_models
-    wanted += [AutoencoderTask(spec, seed) for seed in config.seeds for spec in specs]
+    wanted = [AutoencoderTask(spec, seed) for seed in config.seeds for spec in specs]
+    wanted += [_as_reported(config, spec, seed) for seed in config.seeds for spec in compared]
     wanted += [one.encoder for one in classifiers if one.encoder is not None]
     return list(dict.fromkeys(wanted))
 

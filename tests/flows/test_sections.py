@@ -38,8 +38,8 @@ def test_the_encoder_of_transfer_is_trained_first_then_the_longest():
         "train[depth=3, latent_dim=20, seed=0, recipe=as_reported]",
         "train[depth=2, latent_dim=100, seed=0]",
     ]
-    assert trainings[-1] == "train[depth=1, latent_dim=20, seed=0]"
-    assert len(trainings) == 9
+    assert trainings[-1].startswith("train[depth=1, latent_dim=20, seed=0")
+    assert len(trainings) == 8 + 3
 
 
 def test_every_task_comes_after_what_it_needs():
@@ -82,7 +82,8 @@ def test_only_as_reported_trains_no_other_encoder():
 def test_a_section_trains_only_what_it_needs(name):
     inputs = submitted(sections=(name,))
     trained = sum(task.startswith("train[") for task in inputs)
-    expected = {"latent_sweep": 6, "depth_sweep": 3, "interpolation": 2, "decorrelation": 6}
+    # each depth is trained with two recipes
+    expected = {"latent_sweep": 6, "depth_sweep": 6, "interpolation": 2, "decorrelation": 6}
     assert trained == expected[name]
     assert any(task.startswith("correlate[") for task in inputs) is (name == "decorrelation")
 
@@ -96,10 +97,12 @@ def test_interpolations_are_made_for_every_seed_and_shown_for_the_first():
     assert used == {name for name in inputs if name.startswith("transfer[")}
 
 
-def test_models_that_can_be_used_are_packaged():
-    inputs = submitted()
+def test_models_of_the_first_seed_that_can_be_used_are_packaged():
+    inputs = submitted("seeds=[4,1]")
     packaged = {given["model"] for name, given in inputs.items() if name.startswith("package[")}
-    assert {name for name in inputs if name.startswith("train[")} <= packaged
+    assert all("seed=4" in name for name in packaged)
+    of_first_seed = {name for name in inputs if name.startswith("train[") and "seed=4" in name}
+    assert of_first_seed - packaged == {name for name in of_first_seed if "as_reported" in name}
     transfers = {name for name in packaged if name.startswith("transfer[")}
     assert not any("as_reported" in name or "ablation" in name for name in transfers)
     assert len(transfers) == 15
@@ -116,7 +119,8 @@ def test_sections_that_need_labels_are_left_out_without_them(tmp_path):
     config = load_config("mnist", own)
     assert set(left_out(config, SECTIONS)) == {"interpolation", "transfer"}
     kinds = {name.partition("[")[0] for name in submitted(*own)}
-    assert kinds == {"data", "train", "pca", "package", "evaluate", "correlate", "theory"}
+    without_labels = {"data", "train", "pca", "reach", "package", "evaluate", "correlate"}
+    assert kinds == without_labels | {"theory"}
 
 
 def test_a_study_may_have_the_release_of_torch_in_every_key():
@@ -127,11 +131,12 @@ def test_a_study_may_have_the_release_of_torch_in_every_key():
 
 
 def test_what_a_dataset_lacks_is_said_before_anything_runs():
-    config = load_config("mnist", ["transfer.label_budgets=[100, 60000, 70000]"])
+    two = "seeds=[0,1]"
+    config = load_config("mnist", [two, "transfer.label_budgets=[100, 60000, 70000]"])
     said = ["transfer.label_budgets: 70000 means all 60,000 training images"]
     assert check_dataset(config, SECTIONS) == said
     assert check_dataset(config, ("latent_sweep",)) == []
-    config = load_config("mnist", ["interpolation.pairs=[[3, 10]]"])
+    config = load_config("mnist", [two, "interpolation.pairs=[[3, 10]]"])
     with pytest.raises(ConfigError, match=r"no class 10; choose from 0, 1, 2, 3, 4 and 5 more"):
         check_dataset(config, SECTIONS)
     assert check_dataset(config, ("latent_sweep", "transfer")) == []
@@ -139,6 +144,17 @@ def test_what_a_dataset_lacks_is_said_before_anything_runs():
     with pytest.raises(ConfigError, match=r"^dataset\.path: /nowhere/at/all does not exist"):
         check_dataset(load_config("mnist", missing), SECTIONS)
     assert check_dataset(load_config("mnist", missing), ("theory",)) == []
+
+
+def test_a_single_seed_is_told_what_more_would_cost():
+    (note,) = check_dataset(load_config("mnist", ["seeds=[7]"]), SECTIONS)
+    assert note.startswith("one seed decides no claim; 5 seeds (--set seeds=[7,8,9,10,11]) take")
+    longer = load_config("mnist", ["seeds=[7]", "training.epochs=50"])
+    minutes = [
+        int(said.split("about ")[1].split()[0]) for said in (note, *check_dataset(longer, SECTIONS))
+    ]
+    assert 2 < minutes[0] < minutes[1] / 3
+    assert check_dataset(load_config("mnist", ["seeds=[7]"]), ("theory",)) == []
 
 
 def test_walks_are_named_by_their_classes(tmp_path):
