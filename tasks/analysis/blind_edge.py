@@ -16,16 +16,26 @@ PIXELS = 784
 WANTED = {"unreachable_test_loss", "final_test_loss"}
 
 
-def reach_sentences(found: Iterable[JsonObject], places: bool = True) -> list[str]:
+def reach_metrics(found: Iterable[JsonObject]) -> dict[str, float]:
+    """The numbers of each depth of the result of step ``reach``, by their names in MLflow."""
+    names = {"unreachable_pixels": "unreachable_pixels", "floor": "unreachable_loss_floor"}
+    return {
+        f"{name}/depth_{one['depth']}": float(one[key])
+        for one in found
+        for key, name in names.items()
+    }
+
+
+def reach_sentences(found: Iterable[JsonObject]) -> list[str]:
     """One sentence for each depth of the result of step ``reach``."""
-    return [_sentence(one, places) for one in found]
+    return [_sentence(one) for one in found]
 
 
-def _sentence(one: JsonObject, places: bool) -> str:
+def _sentence(one: JsonObject) -> str:
     depth, pixels = one["depth"], one["unreachable_pixels"]
     if not pixels and not one["unseen_pixels"]:
         return f"Depth {depth} sees and can change every pixel."
-    place = f" ({one['place']})" if places else ""
+    place = f" ({one['place']})"
     return (
         f"Depth {depth} does not see {one['unseen_pixels']} and cannot change {pixels} of {PIXELS} "
         f"pixels{place}. It gives them {_counted(one['constants'], 'constant')}, so on this "

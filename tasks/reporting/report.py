@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.analysis.blind_edge import edge_losses, edge_warning
+from tasks.analysis.blind_edge import edge_losses, edge_warning, reach_metrics, reach_sentences
 from tasks.analysis.claims import judge_claims
 from tasks.analysis.linear_limit import linear_limit_sentences
 from tasks.analysis.summaries import headline_metrics, summaries
@@ -34,7 +34,8 @@ def write_report(
 
     ``groups`` holds the finished entries by the name of their step. The page lists ``failures``,
     and the reason for each section that the dataset does not allow, by name in ``left_out``.
-    ``command`` repeats the study. Returns the headline metrics and the verdicts as JSON data.
+    ``command`` repeats the study. Returns the headline metrics, the verdicts, and sentences on
+    pixels out of reach and on PCA, as JSON data.
     """
     from tasks.reporting.figures import draw_figures
 
@@ -48,6 +49,10 @@ def write_report(
     verdicts = judge_claims(tables)
     draw_figures(folder, groups, tables)
     rows = summaries(tables)
+    findings = [
+        *reach_sentences(reached_by_depth(groups)),
+        *linear_limit_sentences(rows["latent"]),
+    ]
     page = render(
         "report.html.j2",
         config=config,
@@ -75,7 +80,13 @@ def write_report(
     (folder / PAGE).write_text(page, encoding="utf-8")
     found = [verdict.model_dump(mode="json") for verdict in verdicts]
     (folder / "verdicts.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    return {"metrics": headline_metrics(tables), "verdicts": found}
+    metrics = headline_metrics(tables) | reach_metrics(reached_by_depth(groups))
+    return {"metrics": metrics, "verdicts": found, "findings": findings}
+
+
+def reached_by_depth(groups: Groups) -> list[JsonObject]:
+    """What the step ``reach`` found for each depth."""
+    return [one for entry in groups.get("reach", []) for one in entry.result["depths"]]
 
 
 def walk_rows(groups: Groups) -> "DataFrame":

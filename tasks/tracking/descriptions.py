@@ -68,9 +68,11 @@ DESCRIPTIONS = {"model": model_description, "transfer": classifier_description} 
 
 
 def study_description(
-    verdicts: Sequence[JsonObject], models: Iterable[tuple[Entry, str | None]]
+    verdicts: Sequence[JsonObject],
+    findings: Sequence[str],
+    models: Iterable[tuple[Entry, str | None]],
 ) -> str:
-    """The verdicts, and every model with its test loss and its reconstructions.
+    """The verdicts, other findings, and every model with its test loss and its reconstructions.
 
     ``models`` pairs each entry with the id of its run, None if it has no run.
     """
@@ -79,6 +81,7 @@ def study_description(
         f"| {as_text(verdict['claim'])} | **{as_text(verdict['outcome'])}** |"
         for verdict in verdicts
     ]
+    lines += ["", *(f"- {as_text(finding)}" for finding in findings)]
     lines += ["", "| model | test MSE | originals above reconstructions |", "|---|---|---|"]
     for entry, run_id in models:
         loss = entry.result["metrics"]["final_test_loss"]

@@ -119,8 +119,9 @@ VIEWS = {
         kind="model",
         columns=[
             *_parameter_columns("depth", "latent_dim", "seed", "n_parameters"),
-            *_metric_columns("final_train_loss", "final_test_loss", "pca_test_loss", "dead_units"),
-            *_metric_columns("mean_abs_correlation_live"),
+            *_metric_columns("final_train_loss", "final_test_loss", "pca_test_loss"),
+            *_metric_columns("reachable_test_loss", "reachable_pca_test_loss", "dead_units"),
+            *_metric_columns("mean_abs_correlation_live", "effective_rank"),
             *_parameter_columns("dataset", "epochs", "learning_rate", "schedule"),
             "attributes.`Version`",
         ],

@@ -164,7 +164,9 @@ class Writer:
         ids = [run.info.run_id if run else None for run in runs]
         self._log_models(parent, models, ids)
         tags = {f"verdict.{one['name']}": one["outcome"] for one in verdicts}
-        tags[DESCRIPTION_TAG] = study_description(verdicts, zip(models, ids, strict=True))
+        tags[DESCRIPTION_TAG] = study_description(
+            verdicts, page.result["findings"], zip(models, ids, strict=True)
+        )
         self.client.log_batch(parent, tags=[RunTag(k, v) for k, v in tags.items()])
         datasets = filter(None, map(self.find_entry, groups.get("data", [])))
         log_datasets(self.client, parent, [describe_dataset(entry) for entry in datasets])

@@ -54,7 +54,9 @@ def test_a_study_lists_verdicts_and_models_with_and_without_a_run():
         provenance={},
     )
     verdicts = [{"claim": "Larger is better.", "outcome": "refuted"}]
-    lines = study_description(verdicts, [(made, "id"), (made, None)]).splitlines()
+    lines = study_description(
+        verdicts, ["Depth 1 is <blind>."], [(made, "id"), (made, None)]
+    ).splitlines()
     assert "| Larger is better. | **refuted** |" in lines
     with_run, without = lines[-2:]
     assert with_run.startswith("| d=5 | 0.50000 | ![reconstructions](")
@@ -67,7 +69,7 @@ def test_texts_of_results_are_no_markup():
     assert not set("<>[]!`|*\n") & set(shown)
     assert html.unescape(shown) == text
     verdicts = [{"claim": text, "outcome": text}]
-    line = study_description(verdicts, []).splitlines()[2]
+    line = study_description(verdicts, [], []).splitlines()[2]
     assert line == f"| {shown} | **{shown}** |"
     parameters = {"scenario": text, "trained": "head", "label_budget": "all"}
     found = classifier_description("id", parameters, {"test_accuracy": 1.0})

@@ -26,7 +26,7 @@ def logged(home):
             experiment, run_name=text, tags={"study.kind": "model", "study.failure": text}
         )
         verdicts = [{"claim": text, "outcome": text}]
-        client.set_tag(run.info.run_id, DESCRIPTION_TAG, study_description(verdicts, []))
+        client.set_tag(run.info.run_id, DESCRIPTION_TAG, study_description(verdicts, [], []))
         client.log_param(run.info.run_id, "dataset.path", text)
         yield experiment, run.info.run_id, text, asked
 

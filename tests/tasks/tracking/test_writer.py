@@ -113,7 +113,11 @@ def test_an_entry_with_another_content_is_not_logged(client, writer, model):
 def test_the_summary_is_on_the_parent_run_with_links_to_its_models(client, writer, model):
     writer.apply(START)
     log_model(writer, model)
-    result = {"metrics": {"test_loss/x": 0.2}, "verdicts": [VERDICT]}
+    result = {
+        "metrics": {"test_loss/x": 0.2},
+        "verdicts": [VERDICT],
+        "findings": ["All is <well>."],
+    }
     page = '<!-- invocation --><a href="run:0a">0</a>'
     publish("report", "0b", result, models_csv="depth\n2\n", index_html=page)
     summary = {
