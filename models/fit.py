@@ -151,6 +151,11 @@ def labelled_subset(labels: Tensor, budget: LabelBudget, generator: torch.Genera
     return order[torch.argsort(rank[order], stable=True)[:budget]]
 
 
+def shuffled_labels(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """The labels (n,) in random order: they no longer belong to their images."""
+    return labels[torch.randperm(len(labels), generator=generator)]
+
+
 def last_layer_gradient(
     classifier: Classifier, images: Tensor, labels: Tensor, loss: CrossEntropy
 ) -> float:
@@ -180,8 +185,9 @@ def train_classifier(
     ``train`` and ``test`` are images (n, 28, 28) uint8 and labels (n,) below ``n_classes``, which
     is by default one more than the largest label. Without an encoder the classifier's own encoder
     keeps its new weights at the start. The output ``softmax`` repeats the written study's mistake:
-    softmax, then a cross entropy that applies softmax again. Raises DivergedError when a loss is
-    NaN or infinite.
+    softmax, then a cross entropy that applies softmax again. Shuffled labels are those of the
+    training images; the test images keep theirs. Raises DivergedError when a loss is NaN or
+    infinite.
     """
     if n_classes is None:
         n_classes = int(torch.cat([train[1], test[1]]).max()) + 1
@@ -191,6 +197,8 @@ def train_classifier(
         classifier.encoder.load_state_dict(encoder.state_dict())
     chosen = labelled_subset(train[1], spec.label_budget, random_stream(spec.seed, "labels"))
     inputs, labels, test_inputs = train[0][chosen], train[1][chosen].long(), test[0]
+    if spec.labels == "shuffled":
+        labels = shuffled_labels(labels, random_stream(spec.seed, "shuffled_labels"))
     criterion = CrossEntropy(softmax_first=spec.output == "softmax")
     gradient_data = inputs[:GRADIENT_IMAGES], labels[:GRADIENT_IMAGES]
     first_gradient_norm = last_layer_gradient(classifier, *gradient_data, criterion)

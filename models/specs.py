@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 LatentActivation = Literal["relu", "linear"]
+LearningRate = Annotated[float, Field(gt=0, le=1e9)]
 Depth = Annotated[int, Field(ge=1, le=3)]
 LatentDim = Annotated[int, Field(ge=1, le=784)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -15,6 +16,7 @@ LabelBudget = Annotated[int, Field(ge=1)] | Literal["all"]
 Trained = Literal["head", "head_and_encoder"]
 Output = Literal["logits", "softmax"]
 UpdateRule = Literal["adam", "sgd"]
+Labels = Literal["aligned", "shuffled"]
 
 
 def largest_budget(budgets: Sequence[LabelBudget]) -> LabelBudget:
@@ -64,8 +66,8 @@ class TrainingOptions(Value):
     epochs: int = Field(5, ge=1, le=10_000, description="Passes over the training images.")
     batch_size: int = Field(128, ge=1, le=65_536, description="Images per update.")
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="Update rule.")
-    learning_rate: float = Field(
-        0.01, gt=0, le=1e9, description="Step size; the peak of a one-cycle schedule."
+    learning_rate: LearningRate = Field(
+        0.01, description="Step size; the peak of a one-cycle schedule."
     )
     schedule: Literal["constant", "cosine", "one_cycle"] = Field(
         "one_cycle", description="How the learning rate moves, once per update."
@@ -103,6 +105,9 @@ class TransferSpec(TransferOptions):
         "logits", description="What the head gives to cross entropy, which applies softmax itself."
     )
     optimizer: UpdateRule = Field("adam", description="Update rule.")
-    learning_rate: float = Field(1e-3, gt=0, le=1e9, description="Constant step size.")
+    learning_rate: LearningRate = Field(1e-3, description="Constant step size.")
     label_budget: LabelBudget = Field("all", description="Labelled images to train on.")
+    labels: Labels = Field(
+        "aligned", description="Whether each training image keeps its label or gets another's."
+    )
     seed: Seed = Field(0, description="Seed of the new weights, the labels drawn, the shuffling.")

@@ -59,7 +59,7 @@ class ClassifierTask(NamedTuple):
         shape, spec = self.architecture, self.spec
         parts = ["scenario", "trained", "label_budget", "seed"]
         if spec.scenario == "ablation":
-            parts += ["output", "optimizer"]
+            parts += ["output", "optimizer", "learning_rate", "labels"]
         found = {part: getattr(spec, part) for part in parts}
         return found | {"depth": shape.depth, "latent_dim": shape.latent_dim}
 
@@ -136,19 +136,38 @@ def _transfer_classifiers(
             for spec in config.frozen_encoder_models
         ]
     if "ablation" in chosen.scenarios:
-        for part, output, optimizer in product(*map(get_args, (Trained, Output, UpdateRule))):
-            choice = {"output": output, "optimizer": optimizer}
-            scenario = "as_reported" if choice == published_results.CLASSIFIER else "ablation"
-            case = {"scenario": scenario, "trained": part, **choice, **largest}
-            wanted.append(_classifier(config, seed, **case))
+        wanted += [
+            _classifier(config, seed, **choice, **largest) for choice in _ablation_choices(config)
+        ]
     return wanted
+
+
+def _ablation_choices(config: StudyConfig) -> list[dict[str, object]]:
+    """Every output, optimizer, learning rate and trained part with aligned labels.
+
+    Shuffled labels have only the head and the reported rate. Those of the written study are the
+    scenario ``as_reported``.
+    """
+    outputs, optimizers, parts = map(get_args, (Output, UpdateRule, Trained))
+    rates = config.transfer.ablation_learning_rates
+    reported_rate = published_results.CLASSIFIER["learning_rate"]
+    cells = [
+        *product(outputs, optimizers, rates, ["aligned"], parts),
+        *product(outputs, optimizers, [reported_rate], ["shuffled"], ["head"]),
+    ]
+    found = []
+    for *values, part in cells:
+        choice = dict(zip(published_results.CLASSIFIER, values, strict=True))
+        scenario = "as_reported" if choice == published_results.CLASSIFIER else "ablation"
+        found.append({"scenario": scenario, "trained": part, **choice})
+    return found
 
 
 def _classifier(config: StudyConfig, seed: int, **choices: object) -> ClassifierTask:
     """One classifier with the encoder of the study.
 
-    For ``as_reported`` and ``ablation`` it is the encoder of the written study: trained from
-    torch's initial values with Adam 1e-3.
+    For ``as_reported`` and ``ablation`` it is the encoder as the written study may have trained it:
+    from torch's initial values with Adam 1e-3. It names neither optimizer nor learning rate.
     """
     options = config.transfer.model_dump(include=set(TransferOptions.model_fields))
     scenario, encoder = choices["scenario"], AutoencoderTask(config.transfer_model, seed)

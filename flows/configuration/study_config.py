@@ -13,6 +13,7 @@ from models.specs import (
     LabelBudget,
     LatentActivation,
     LatentDim,
+    LearningRate,
     ModelSpec,
     Scenario,
     Seed,
@@ -32,7 +33,7 @@ Section = Literal[
 ]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 GPU_STACK = 64  # so many small models fill a GPU
-LARGEST_STUDY = 50_000  # models, classifiers and walks; the plan of more takes minutes
+LARGEST_STUDY = 100_000  # models, classifiers and walks; the plan of more takes minutes
 
 
 class TrainingConfig(TrainingOptions):
@@ -122,7 +123,8 @@ class TransferConfig(TransferOptions):
         strict=False,
         description="`head_only` trains the head on a frozen encoder; `fine_tune` trains both; "
         "`from_scratch` trains both from new weights; `as_reported` trains as the written study "
-        "did; `ablation` varies its mistake. An empty list leaves the section out.",
+        "may have, which names no optimizer, learning rate, batch size or epochs; `ablation` "
+        "varies its mistake and the inferred choices. An empty list leaves the section out.",
     )
     label_budgets: tuple[LabelBudget, ...] = Field(
         (100, 1000, "all"),
@@ -136,6 +138,13 @@ class TransferConfig(TransferOptions):
         le=10_000,
         description="Epochs of `as_reported` and `ablation`, or more to reach `minimum_updates`; "
         "longer training slowly gets better than chance.",
+    )
+    ablation_learning_rates: tuple[LearningRate, ...] = Field(
+        (1e-4, 1e-3, 1e-2, 1e-1),
+        strict=False,
+        min_length=1,
+        description="Learning rates of `ablation`, each with every output, optimizer and trained "
+        "part; shuffled labels have the rate of `as_reported` only.",
     )
     depth: Depth = Field(3, description="Number of convolution layers in the encoder.")
     latent_dim: LatentDim = Field(20, description="Latent size of the encoder.")
@@ -257,6 +266,7 @@ class StudyConfig(Value):
             "transfer.scenarios": self.transfer.scenarios,
             "transfer.label_budgets": self.transfer.label_budgets,
             "transfer.latent_dims": self.transfer.latent_dims or (),
+            "transfer.ablation_learning_rates": self.transfer.ablation_learning_rates,
         }
         for key, values in lists.items():
             for index, value in enumerate(values):
@@ -271,7 +281,10 @@ class StudyConfig(Value):
         parts = {
             "models": len(models),
             "classifiers": len(self.transfer.scenarios) * len(self.transfer.label_budgets)
-            + len(self.frozen_encoder_models) * ("head_only" in self.transfer.scenarios),
+            + len(self.frozen_encoder_models) * ("head_only" in self.transfer.scenarios)
+            + 8  # outputs, optimizers and trained parts
+            * len(self.transfer.ablation_learning_rates)
+            * ("ablation" in self.transfer.scenarios),
             "walks between images": len(pairs) * len(self.interpolation_models),
         }
         if len(self.seeds) * sum(parts.values()) > LARGEST_STUDY:
@@ -287,7 +300,10 @@ class StudyConfig(Value):
         return TrainingRecipe(**self.training.model_dump(exclude={"latent_activation"}), seed=seed)
 
     def reported_recipe(self, seed: int) -> TrainingRecipe:
-        """How the written study trained the encoder whose transfer failed."""
+        """How the written study may have trained the encoder whose transfer failed.
+
+        It names no optimizer, learning rate, batch size or epochs.
+        """
         return self.recipe(seed).model_copy(update=published_results.TRAINING)
 
     def _spec(self, depth: int, latent_dim: int) -> ModelSpec:

@@ -8,6 +8,12 @@ class CrossEntropy:
 
     ``softmax_first`` repeats the written study's mistake: it applies softmax to the logits, and
     cross entropy applies softmax again.
+
+    With K classes and logits that are all equal, the mistake multiplies the gradient with respect
+    to the logits by 1/K. The Jacobian of softmax is diag(p) - p p^T (Bridle 1990), at uniform
+    p = 1/K it is (I - 1 1^T / K) / K. The gradient g of cross entropy with respect to its scores,
+    softmax(scores) minus the one-hot label, sums to zero. At equal logits it is the same g with
+    and without the first softmax, so the Jacobian turns g into g / K.
     """
 
     def __init__(self, softmax_first: bool = False):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.analysis.intervals import estimate
+from tasks.analysis.reproduction import reproduction
 from tasks.analysis.tables import CONVERGENCE_COLUMNS, Row, Tables
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ CORRELATION_COLUMNS = [
     "effective_rank",
     "effective_rank_share",
 ]
-CLASSIFIER_COLUMNS = [*LOSSES, "test_accuracy", "first_gradient_norm", "last_gradient_norm"]
+CLASSIFIER_COLUMNS = [*LOSSES, "test_accuracy"]
 INTERPOLATION_COLUMNS = [
     f"{images}{measure}"
     for images in ("", "pixel_", "real_")
@@ -52,6 +53,7 @@ def means_over_seeds(rows: "DataFrame", by: Sequence[str], columns: Sequence[str
     """One row per combination of values in ``by``: the Estimate of each column over seeds.
 
     A column that was not measured is None. ``runs`` holds pairs of a seed and its entry's key.
+    ``train_reproduction`` and ``test_reproduction`` say whether a published loss is reproduced.
     """
     found: list[Row] = []
     if not len(rows):
@@ -61,6 +63,11 @@ def means_over_seeds(rows: "DataFrame", by: Sequence[str], columns: Sequence[str
         for column in columns:
             known = chosen[column].dropna() if column in chosen else chosen.seed[:0]
             row[column] = estimate(known) if len(known) else None
+        for part in ("train", "test"):
+            if f"reported_{part}_loss" in columns:
+                reported = row[f"reported_{part}_loss"]
+                losses = chosen[f"final_{part}_loss"].dropna() if reported else ()
+                row[f"{part}_reproduction"] = reported and reproduction(losses, reported.mean)
         if "key" in chosen:
             row["runs"] = list(zip(chosen.seed, chosen.key, strict=True))
         found.append(row)
@@ -103,7 +110,6 @@ def summaries(tables: Tables) -> dict[str, list[Row]]:
     """The rows of each table of the report, as means over seeds."""
     shape = ["depth", "latent_dim", "n_parameters"]
     scenario = ["scenario", "trained", "label_budget"]
-    ablation = ["output", "optimizer", "trained"]
     size = ["latent_dim"]
     return {
         "latent": means_over_seeds(tables.latent_sweep, shape, MODEL_COLUMNS),
@@ -113,5 +119,4 @@ def summaries(tables: Tables) -> dict[str, list[Row]]:
         "correlation": means_over_seeds(tables.latent_sweep, size, CORRELATION_COLUMNS),
         "transfer": means_over_seeds(tables.scenarios, scenario, CLASSIFIER_COLUMNS),
         "frozen": means_over_seeds(tables.frozen, size, CLASSIFIER_COLUMNS),
-        "ablation": means_over_seeds(tables.ablation, ablation, CLASSIFIER_COLUMNS),
     }

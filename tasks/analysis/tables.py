@@ -31,6 +31,8 @@ CLASSIFIER_CHOICES = [
     "trained",
     "output",
     "optimizer",
+    "learning_rate",
+    "labels",
     "label_budget",
     *MODEL_CHOICES,
 ]
@@ -190,7 +192,7 @@ def model_rows(groups: Groups) -> list[Row]:
 
 
 def transfer_rows(entries: Iterable[Entry], n_train: int = 0) -> list[Row]:
-    """One row per classifier; those that repeat the written study have its published losses.
+    """One row per classifier; those of ``as_reported`` and ``ablation`` have the published losses.
 
     A label budget of all ``n_train`` images or more is "all". Classifiers that differ in nothing
     else are equal, so one row stands for them.
@@ -200,8 +202,8 @@ def transfer_rows(entries: Iterable[Entry], n_train: int = 0) -> list[Row]:
         row = entry.result["architecture"] | entry.result["spec"]
         row = {name: row[name] for name in [*CLASSIFIER_CHOICES, "seed"]}
         (row["label_budget"],) = distinct_budgets([row["label_budget"]], n_train)
-        as_reported = (row["scenario"], row["label_budget"]) == ("as_reported", "all")
-        if as_reported and entry.result["dataset"] == "mnist":
+        repeats = row["scenario"] in {"as_reported", "ablation"} and row["label_budget"] == "all"
+        if repeats and entry.result["dataset"] == "mnist":
             row["reported_train_loss"] = published_results.TRANSFER_TRAIN_LOSS[row["trained"]]
             row["reported_test_loss"] = published_results.TRANSFER_TEST_LOSS[row["trained"]]
         choices = tuple(row[name] for name in [*CLASSIFIER_CHOICES, "seed"])

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.analysis.ablation import summarize_ablation
 from tasks.analysis.blind_edge import edge_losses, edge_warning, reach_metrics, reach_sentences
 from tasks.analysis.claims import judge_claims
 from tasks.analysis.linear_limit import linear_limit_sentences
@@ -66,6 +67,7 @@ def write_report(
         linear_limit=linear_limit_sentences(rows["latent"]),
         edge_warning=edge_warning(tables.models),
         edge_losses=edge_losses(tables.depth_sweep),
+        ablation=summarize_ablation(tables.ablation),
         too_large_budgets=tables.too_large_budgets,
         seeds=config["seeds"],
         pictured_seed=pictured_seed(groups, config["seeds"]),

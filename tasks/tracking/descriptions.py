@@ -12,7 +12,8 @@ from tasks.cache.identity import Identity, identity_text
 
 MARKUP = re.compile(r"[&<>`*\[\]!|~\\\r\n]")  # what is special in markdown and HTML
 SHOWN_CHANGES = 3  # in a run's name
-SHORT_KEYS = {"latent_dim": "d", "scenario": "", "trained": "", "label_budget": "labels"}
+SHORT_KEYS = {"latent_dim": "d", "label_budget": "labels"}
+SHORT_KEYS |= dict.fromkeys(("scenario", "trained", "labels"), "")  # their values say enough
 
 
 def run_name(identity: Identity, task: str) -> str:

@@ -150,7 +150,7 @@ VIEWS = {
                 "scenario", "trained", "label_budget", "latent_dim", "depth", "seed"
             ),
             *_metric_columns("test_accuracy", "final_test_loss", "last_gradient_norm"),
-            *_parameter_columns("output", "optimizer", "epochs"),
+            *_parameter_columns("output", "optimizer", "learning_rate", "labels", "epochs"),
         ],
         order_by="metrics.`test_accuracy`",
         ascending=False,

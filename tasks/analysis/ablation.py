@@ -1,0 +1,165 @@
+"""Why the written study's transfer failed: classifiers with each of its choices changed in turn."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasks.analysis.intervals import Estimate, estimate
+from tasks.analysis.reproduction import of_both
+from tasks.analysis.summaries import CLASSIFIER_COLUMNS, means_over_seeds
+from tasks.analysis.tables import Row
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+OUTPUTS = ("softmax", "logits")
+RECIPE = ["labels", "optimizer", "learning_rate", "trained"]  # what both outputs of a row share
+FACTORS = {
+    "learning_rate": "learning rate",
+    "optimizer": "optimizer",
+    "output": "output",
+    "trained": "trained part",
+}
+RESPONSES = {"final_test_loss": "test loss", "test_accuracy": "test accuracy"}
+INTERACTIONS = "interactions"
+
+
+class GradientRatio(NamedTuple):
+    """The norm of the first gradient with softmax, divided by that without, over seeds."""
+
+    ratio: Estimate
+    smallest: float
+    largest: float
+
+
+class Shares(NamedTuple):
+    """Which share of a quantity's variance each factor explains, as estimates over seeds.
+
+    ``largest`` is the factor with the largest mean share, and the largest in ``n_agree`` seeds.
+    """
+
+    quantity: str
+    shares: dict[str, Estimate]
+    largest: str
+    n_agree: int
+
+
+class Ablation(NamedTuple):
+    """What the page shows of the ablation."""
+
+    recipes: list[Row]
+    reproducing: list[Row]
+    compared: bool  # whether there are published losses
+    shares: list[Shares]
+    gradient_ratio: GradientRatio | None
+
+
+def summarize_ablation(rows: "DataFrame") -> Ablation | None:
+    """The summary of the classifiers of the ablation, one row each; None without any."""
+    if not len(rows):
+        return None
+    recipes = compare_outputs(rows)
+    cells = [
+        {name: row[name] for name in RECIPE} | {"output": output} | row[output]
+        for row in recipes
+        for output in OUTPUTS
+        if row[output]
+    ]
+    aligned = rows[rows.labels == "aligned"]
+    found = [variance_shares(aligned, response) for response in RESPONSES]
+    return Ablation(
+        recipes,
+        [cell for cell in cells if cell["reproduction"] in {"reproduced", "near, one seed"}],
+        any(cell["reproduction"] for cell in cells),
+        [one for one in found if one],
+        gradient_ratio(aligned),
+    )
+
+
+def compare_outputs(rows: "DataFrame") -> list[Row]:
+    """Softmax and logits side by side, one row per labels, optimizer, learning rate, trained part.
+
+    ``softmax`` and ``logits`` hold the means over seeds, or None. Their ``reproduction`` is about
+    both published losses. ``gain`` is the Estimate of the change of the test accuracy from softmax
+    to logits, paired by seed, or None.
+    """
+    ordered = rows.sort_values(RECIPE, key=_sgd_first)
+    found = []
+    for values, chosen in ordered.groupby(RECIPE, sort=False):
+        row: Row = dict(zip(RECIPE, values, strict=True))
+        for output in OUTPUTS:
+            means = means_over_seeds(
+                chosen[chosen.output == output], ["output"], CLASSIFIER_COLUMNS
+            )
+            row[output] = means[0] if means else None
+            for mean in means:
+                parts = (mean.get(f"{part}_reproduction") for part in ("train", "test"))
+                mean["reproduction"] = of_both(*parts)
+        accuracy = chosen.pivot(index="seed", columns="output", values="test_accuracy")
+        accuracy = accuracy.reindex(columns=list(OUTPUTS))
+        gains = (accuracy.logits - accuracy.softmax).dropna()
+        row["gain"] = estimate(gains) if len(gains) else None
+        found.append(row)
+    return found
+
+
+def _sgd_first(column: "Series") -> "Series":
+    """Sort keys: SGD, which the written study is inferred to have used, before Adam."""
+    return column != "sgd" if column.name == "optimizer" else column
+
+
+def gradient_ratio(rows: "DataFrame") -> GradientRatio | None:
+    """Norm of the first gradient with softmax by that without; None if no pair was measured.
+
+    Before the first update a seed's weights are the same for every optimizer and learning rate, so
+    a seed counts once.
+    """
+    keys = ["seed", *RECIPE, "output"]
+    if "first_gradient_norm" not in rows or not len(rows):
+        return None
+    norms = rows.set_index(keys).first_gradient_norm.unstack("output")
+    norms = norms.reindex(columns=list(OUTPUTS)).dropna()
+    ratios = (norms.softmax / norms.logits).groupby("seed").mean()
+    if not len(ratios):
+        return None
+    return GradientRatio(estimate(ratios), float(ratios.min()), float(ratios.max()))
+
+
+def variance_shares(rows: "DataFrame", response: str) -> Shares | None:
+    """Each factor's share of the variance of a column, seed by seed, then over seeds.
+
+    Only seeds that have every combination of the factors' levels count; None if there is none.
+    """
+    by_seed = []
+    levels = math.prod(rows[factor].nunique() for factor in FACTORS)
+    for _, cells in rows.groupby("seed"):
+        if len(cells) == levels:
+            by_seed.append(main_effects(cells, list(FACTORS), response))
+    found = [shares for shares in by_seed if shares]
+    if not found:
+        return None
+    means = {name: estimate(one[name] for one in found) for name in [*FACTORS, INTERACTIONS]}
+    largest = max(FACTORS, key=lambda name: means[name].mean)
+    agree = sum(max(FACTORS, key=lambda name: one[name]) == largest for one in found)
+    return Shares(RESPONSES[response], means, FACTORS[largest], agree)
+
+
+def main_effects(
+    cells: "DataFrame", factors: Sequence[str], response: str
+) -> dict[str, float] | None:
+    """The share of the variance of ``response`` that each factor explains alone; the rest.
+
+    ``cells`` has one row for every combination of the factors' levels. The share of a factor is the
+    sum of squares of its level means about the grand mean, divided by the total sum of squares
+    (Fisher 1935). What no factor explains alone is due to interactions. None if all cells are
+    equal.
+    """
+    values = cells[response]
+    total = float(((values - values.mean()) ** 2).sum())
+    if not total:
+        return None
+    found = {}
+    for factor in factors:
+        of_level = cells.groupby(factor)[response].transform("mean")
+        found[factor] = float(((of_level - values.mean()) ** 2).sum()) / total
+    return found | {INTERACTIONS: 1 - sum(found.values())}
