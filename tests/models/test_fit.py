@@ -5,6 +5,7 @@ from torch.nn import functional
 from models.fit import (
     labelled_subset,
     last_layer_gradient,
+    shuffled_labels,
     train_autoencoder,
     train_classifier,
     train_stack,
@@ -131,6 +132,29 @@ def test_the_gradient_of_the_last_layer_is_the_one_by_autograd(softmax_first):
     logits = classifier.eval()(images)
     functional.cross_entropy(logits.softmax(1) if softmax_first else logits, LABELS).backward()
     assert norm == pytest.approx(classifier.head[-1].weight.grad.norm().item(), rel=1e-4)
+
+
+def test_shuffled_labels_are_the_same_labels_in_an_order_that_the_generator_decides():
+    first, again, other = (
+        shuffled_labels(LABELS, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(first.bincount(), LABELS.bincount())
+    assert 0.1 < (first == LABELS).float().mean() < 0.6  # a third would keep its label by chance
+
+
+def test_only_the_training_labels_are_shuffled():
+    chosen = {"scenario": "ablation", "trained": "head_and_encoder", "epochs": 60}
+    aligned, shuffled = (TransferSpec(**chosen, labels=one) for one in ("aligned", "shuffled"))
+    images = torch.stack([torch.full((28, 28), level).byte() for level in (0, 120, 250)])[LABELS]
+    data = images, LABELS
+    right, wrong, again = (
+        train_classifier(SPEC, spec, None, data, data) for spec in (aligned, shuffled, shuffled)
+    )
+    assert right.history[-1].test_loss < 0.1
+    assert wrong.history[-1].test_loss > 1.0  # about chance, ln 3
+    assert wrong.history == again.history
 
 
 def test_small_label_budgets_are_balanced_and_train_enough_updates():

@@ -1,10 +1,12 @@
 """Which autoencoders and classifiers a study trains."""
 
 from collections import Counter
+from itertools import product
 
 from flows.configuration.grid import autoencoders, classifiers, recognition_classifier
 from flows.configuration.load import load_config
 from tasks.cache.identity import identity_text
+from tasks.tracking.descriptions import run_name
 
 
 def trained(sections, *overrides, n_train=60_000):
@@ -38,7 +40,7 @@ def test_scenarios_have_every_budget_and_the_rest_the_largest():
     assert counted["head_only", 100] == 1
     assert counted["head_only", "all"] == 7  # the study's encoder, and six latent sizes
     assert counted["as_reported", "all"] == 2
-    assert counted["ablation", "all"] == 6
+    assert counted["ablation", "all"] == 30 + 4
     assert "ablation" not in {scenario for scenario, budget in counted if budget != "all"}
 
 
@@ -55,13 +57,30 @@ def test_budgets_of_all_images_and_more_are_one():
 
 def test_the_ablation_is_every_combination_on_one_encoder():
     _, found = trained(("transfer",), "transfer.scenarios=[ablation]")
-    cells = {(one.spec.output, one.spec.optimizer, one.spec.trained) for one in found}
-    assert len(found) == len(cells) == 8
+    axes = ("output", "optimizer", "learning_rate", "trained", "labels")
+    cells = Counter(tuple(getattr(one.spec, axis) for axis in axes) for one in found)
+    choices = [["logits", "softmax"], ["adam", "sgd"]]
+    rates, parts = [1e-4, 1e-3, 1e-2, 1e-1], ["head", "head_and_encoder"]
+    aligned = Counter(product(*choices, rates, parts, ["aligned"]))
+    assert cells == aligned + Counter(product(*choices, [1e-3], ["head"], ["shuffled"]))
     assert len({one.encoder for one in found}) == 1
     assert found[0].encoder.as_reported
     assert {one.spec.epochs for one in found} == {2}
     as_reported = [one.spec for one in found if one.spec.scenario == "as_reported"]
+    assert {one.trained for one in as_reported} == {"head", "head_and_encoder"}
+    assert len(as_reported) == 2
     assert {(one.output, one.optimizer) for one in as_reported} == {("softmax", "sgd")}
+    assert {(one.learning_rate, one.labels) for one in as_reported} == {(1e-3, "aligned")}
+
+
+def test_learning_rates_of_the_ablation_can_be_chosen():
+    chosen = ["transfer.scenarios=[ablation]", "transfer.ablation_learning_rates=[0.5]"]
+    _, found = trained(("transfer",), *chosen)
+    assert Counter((one.spec.learning_rate, one.spec.labels) for one in found) == {
+        (0.5, "aligned"): 8,
+        (1e-3, "shuffled"): 4,
+    }
+    assert {one.spec.scenario for one in found} == {"ablation"}
 
 
 def test_latent_sizes_of_frozen_features_can_be_chosen():
@@ -78,3 +97,4 @@ def test_identities_differ_between_classifiers():
     config = load_config("mnist", ["seeds=[0,1]"])
     found = classifiers(config, ("transfer", "interpolation"))
     assert len({identity_text(one.identity) for one in found}) == len(found)
+    assert len({run_name(one.identity, "") for one in found}) == len(found)

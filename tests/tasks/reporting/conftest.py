@@ -153,9 +153,10 @@ def add_model(publish, groups, depth, latent_dim, seed):
 def add_classifier(publish, groups, scenario, budget, seed):
     choices = {"scenario": scenario, "trained": "head", "label_budget": budget, "seed": seed}
     gain = 0.2 + 0.02 * seed if scenario == "fine_tune" else 0.0
+    recipe = {"output": "logits", "optimizer": "adam", "learning_rate": 1e-3, "labels": "aligned"}
     accuracy = 0.6 + gain + 0.1 * (budget == "all")
     result = {
-        "spec": choices | {"output": "logits", "optimizer": "adam"},
+        "spec": choices | recipe,
         "architecture": {"depth": 2, "latent_dim": 3},
         "dataset": "made",
         "metrics": {"final_train_loss": 0.3, "final_test_loss": 0.4, "test_accuracy": accuracy},
