@@ -1,6 +1,8 @@
+import html
 import json
 import math
 import re
+from itertools import product
 
 import pandas as pd
 import pytest
@@ -106,6 +108,104 @@ def test_a_label_budget_above_the_number_of_images_is_all_of_them_once(tmp_path,
     write_report(tmp_path / "report", config, groups, [], {}, "study run made")
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert "There are 8 training images, so 9 labels are all of them." in page
+
+
+def as_text(markup):
+    """Markup without tags, and with one space between words."""
+    return " ".join(html.unescape(re.sub("<[^>]+>", "", markup)).split())
+
+
+def rows_of(page, heading):
+    """The cells of every row of the first table after a heading, as texts."""
+    table = page[page.index(heading) :].partition("<tbody>")[2].partition("</tbody>")[0]
+    rows = table.split("</tr>")[:-1]
+    return [[as_text(cell) for cell in re.findall("<td[^>]*>(.*?)</td>", row)] for row in rows]
+
+
+def ablated(entry, key, seed, output, rate, loss, labels="aligned", budget="all"):
+    """A classifier of the ablation, trained on MNIST."""
+    spec = entry.result["spec"] | {"scenario": "ablation", "trained": "head", "optimizer": "sgd"}
+    spec |= {"output": output, "learning_rate": rate, "seed": seed, "labels": labels}
+    result = entry.result | {"spec": spec | {"label_budget": budget}, "dataset": "mnist"}
+    gradient = 0.08 if output == "softmax" else 1.0
+    metrics = {"final_train_loss": loss, "final_test_loss": loss, "test_accuracy": 1 - loss / 4}
+    result["metrics"] = metrics | {"first_gradient_norm": gradient}
+    return entry.model_copy(update={"result": result, "key": f"ab{key}"})
+
+
+def ablation_page(folder, groups, seeds, mnist=True):
+    losses = {("softmax", 1e-3): 2.3031, ("softmax", 0.1): 1.9, ("logits", 1e-3): 2.2}
+    losses |= {("logits", 0.1): 0.3}
+    cells = [(*cell, "aligned", loss) for cell, loss in losses.items()]
+    cells.append(("logits", 1e-3, "shuffled", 2.3))
+    made = [
+        ablated(groups["transfer"][0], n, seed, output, rate, loss + 1e-4 * seed, labels)
+        for n, (seed, (output, rate, labels, loss)) in enumerate(product(seeds, cells))
+    ]
+    if not mnist:
+        made = [e.model_copy(update={"result": e.result | {"dataset": "made"}}) for e in made]
+    transfer = CONFIG["transfer"] | {"scenarios": ["head_only", "ablation"]}
+    config = CONFIG | {"transfer": transfer, "seeds": seeds}
+    folder.mkdir()
+    others = [one for one in groups["transfer"] if one.result["spec"]["seed"] in seeds]
+    write_report(folder, config, groups | {"transfer": others + made}, [], {}, "study run made")
+    return (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_ablation_shows_outputs_side_by_side_and_what_reproduces(tmp_path, groups):
+    page = ablation_page(tmp_path / "report", groups, [0, 1])
+    rows = rows_of(page, "What made it fail")
+    assert [row[:4] for row in rows] == [
+        ["aligned", "sgd", "0.001", "head"],
+        ["aligned", "sgd", "0.1", "head"],
+        ["shuffled", "sgd", "0.001", "head"],
+    ]
+    assert [(row[6], row[9]) for row in rows] == [
+        ("reproduced", "not reproduced"),
+        ("not reproduced", "not reproduced"),
+        ("\u2013", "not reproduced"),
+    ]
+    assert rows[1][10].startswith("40.0")  # 0.925 - 0.525, in percentage points
+    said = as_text(page)
+    assert "These reproduce both losses: softmax, sgd, 0.001, head." in said
+    assert "Of the test loss the learning rate explains most (in 2 of 2 seeds)" in said
+    assert "with K = 2 classes by 0.500." in said
+    assert "the first update: 0.080 \u00b1 0.000 over seeds, from 0.080 to 0.080." in said
+
+
+def test_one_seed_reproduces_nothing_and_may_be_near(tmp_path, groups):
+    said = as_text(ablation_page(tmp_path / "report", groups, [0]))
+    assert "These are near both losses: softmax, sgd, 0.001, head." in said
+    assert "explains most, of the test accuracy" in said
+    assert "no number can be called reproduced" in said
+
+
+def test_another_dataset_is_not_compared_with_printed_losses(tmp_path, groups):
+    page = ablation_page(tmp_path / "report", groups, [0, 1], mnist=False)
+    assert [len(row) for row in rows_of(page, "What made it fail")] == [9, 9, 9]
+    assert "both losses" not in as_text(page)
+
+
+def test_printed_losses_are_marked_and_counted(tmp_path, groups, monkeypatch):
+    data = groups["data"][0]
+    mnist = data.model_copy(update={"result": data.result | {"name": "mnist"}})
+    models = []
+    for n, (seed, (size, loss)) in enumerate(product([0, 1], [(5, 0.0441), (10, 0.02)])):
+        result = groups["train"][-1].result | {"recipe": {"seed": seed}}
+        result["spec"] = result["spec"] | {"latent_dim": size}
+        result["metrics"] = {"final_train_loss": 0.01, "final_test_loss": loss + 1e-4 * seed}
+        models.append(groups["train"][-1].model_copy(update={"result": result, "key": f"{n}"}))
+    monkeypatch.setattr("tasks.reporting.figures.draw_figures", lambda *given: None)
+    config = CONFIG | {"latent_dims": [5, 10], "sections": ["latent_sweep"]}
+    (tmp_path / "report").mkdir()
+    write_report(tmp_path / "report", config, {"data": [mnist], "train": models}, [], {}, "study")
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    rows = rows_of(page, '<h2 id="latent_sweep">')
+    assert [row[5] for row in rows] == ["0.044 reproduced", "0.038 not reproduced"]
+    assert [row[3] for row in rows] == ["0.044 not reproduced", "0.040 not reproduced"]
+    said = as_text(page)
+    assert "1 of 2 reported test losses lie within the interval in which a new seed" in said
+    assert "names no optimizer, learning rate, batch size or number of epochs" in said
 
 
 def test_a_report_of_failures_only_says_what_is_missing(tmp_path):
