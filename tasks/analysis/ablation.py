@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.analysis import published_results
 from tasks.analysis.intervals import Estimate, estimate
 from tasks.analysis.reproduction import of_both
 from tasks.analysis.summaries import CLASSIFIER_COLUMNS, means_over_seeds
@@ -35,21 +36,32 @@ class GradientRatio(NamedTuple):
 class Shares(NamedTuple):
     """Which share of a quantity's variance each factor explains, as estimates over seeds.
 
-    ``largest`` is the factor with the largest mean share, and the largest in ``n_agree`` seeds.
+    ``largest`` is the name of the factor with the largest mean share, ``n_agree`` the number of seeds
+    in which it has the largest. Interactions are no factor.
     """
 
     quantity: str
     shares: dict[str, Estimate]
     largest: str
+    largest_share: Estimate
     n_agree: int
+
+    @property
+    def interactions_explain_more(self) -> bool:
+        """Whether the factors together, beyond what each does alone, explain more than any alone."""
+        return self.shares[INTERACTIONS].mean > self.largest_share.mean
 
 
 class Ablation(NamedTuple):
-    """What the page shows of the ablation."""
+    """What the page shows of the ablation.
+
+    ``reported`` has the printed train and test loss by trained part, if there are any to compare
+    with; ``reproducing`` has the classifiers that reproduce both.
+    """
 
     recipes: list[Row]
     reproducing: list[Row]
-    compared: bool  # whether there are published losses
+    reported: dict[str, tuple[float, float]]
     shares: list[Shares]
     gradient_ratio: GradientRatio | None
 
@@ -70,10 +82,17 @@ def summarize_ablation(rows: "DataFrame") -> Ablation | None:
     return Ablation(
         recipes,
         [cell for cell in cells if cell["reproduction"] in {"reproduced", "near, one seed"}],
-        any(cell["reproduction"] for cell in cells),
+        _printed_losses() if any(cell["reproduction"] for cell in cells) else {},
         [one for one in found if one],
         gradient_ratio(aligned),
     )
+
+
+def _printed_losses() -> dict[str, tuple[float, float]]:
+    test = published_results.TRANSFER_TEST_LOSS
+    return {
+        part: (train, test[part]) for part, train in published_results.TRANSFER_TRAIN_LOSS.items()
+    }
 
 
 def compare_outputs(rows: "DataFrame") -> list[Row]:
@@ -141,7 +160,7 @@ def variance_shares(rows: "DataFrame", response: str) -> Shares | None:
     means = {name: estimate(one[name] for one in found) for name in [*FACTORS, INTERACTIONS]}
     largest = max(FACTORS, key=lambda name: means[name].mean)
     agree = sum(max(FACTORS, key=lambda name: one[name]) == largest for one in found)
-    return Shares(RESPONSES[response], means, FACTORS[largest], agree)
+    return Shares(RESPONSES[response], means, FACTORS[largest], means[largest], agree)
 
 
 def main_effects(

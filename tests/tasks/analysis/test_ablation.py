@@ -72,6 +72,8 @@ def test_what_matters_only_together_is_an_interaction():
     assert main_effects(cells, FACTORS, "final_test_loss") == pytest.approx(
         dict.fromkeys(FACTORS, 0) | {"interactions": 1}
     )
+    shares = variance_shares(cells, "final_test_loss")
+    assert shares.interactions_explain_more
     equal = table(lambda cell: 2.3, seeds=[0])
     assert main_effects(equal, FACTORS, "final_test_loss") is None
 
@@ -88,6 +90,8 @@ KNOWN = {
 def test_the_factor_with_the_largest_share_is_named(largest, loss):
     found = variance_shares(table(loss), "final_test_loss")
     assert (found.largest, found.n_agree, found.quantity) == (largest, 2, "test loss")
+    assert found.largest_share.mean == pytest.approx(0.8)
+    assert not found.interactions_explain_more
     assert variance_shares(table(loss), "test_accuracy").largest == largest
 
 
@@ -129,7 +133,7 @@ def test_shuffled_labels_have_rows_of_their_own_and_no_part_in_the_shares():
     found = summarize_ablation(rows)
     assert [row["labels"] for row in found.recipes] == ["aligned"] * 8 + ["shuffled"] * 8
     assert found.shares[0].shares["output"].mean == pytest.approx(1)
-    assert not found.compared
+    assert found.reported == {}
     assert summarize_ablation(rows[:0]) is None
 
 
@@ -139,11 +143,11 @@ def test_a_classifier_reproduces_if_both_losses_do():
 
     rows = table(loss, [0, 1, 2]).assign(reported_train_loss=2.303, reported_test_loss=2.304)
     found = summarize_ablation(rows)
-    assert found.compared
+    assert found.reported == {"head": (2.303, 2.304), "head_and_encoder": (2.3, 2.3)}
     named = [tuple(cell[factor] for factor in FACTORS) for cell in found.reproducing]
     assert named == [("softmax", "sgd", 0.001, part) for part in PARTS]
     far = summarize_ablation(rows.assign(reported_train_loss=2.4))
-    assert far.compared
+    assert far.reported
     assert far.reproducing == []
 
 
