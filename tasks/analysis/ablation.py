@@ -36,8 +36,8 @@ class GradientRatio(NamedTuple):
 class Shares(NamedTuple):
     """Which share of a quantity's variance each factor explains, as estimates over seeds.
 
-    ``largest`` is the name of the factor with the largest mean share, ``n_agree`` the number of seeds
-    in which it has the largest. Interactions are no factor.
+    ``largest`` is the name of the factor with the largest mean share, interactions aside;
+    ``n_agree`` is the number of seeds in which it has the largest.
     """
 
     quantity: str
@@ -48,7 +48,7 @@ class Shares(NamedTuple):
 
     @property
     def interactions_explain_more(self) -> bool:
-        """Whether the factors together, beyond what each does alone, explain more than any alone."""
+        """Whether what factors do only together explains more than any factor alone."""
         return self.shares[INTERACTIONS].mean > self.largest_share.mean
 
 
@@ -89,10 +89,8 @@ def summarize_ablation(rows: "DataFrame") -> Ablation | None:
 
 
 def _printed_losses() -> dict[str, tuple[float, float]]:
-    test = published_results.TRANSFER_TEST_LOSS
-    return {
-        part: (train, test[part]) for part, train in published_results.TRANSFER_TRAIN_LOSS.items()
-    }
+    train, test = published_results.TRANSFER_TRAIN_LOSS, published_results.TRANSFER_TEST_LOSS
+    return {part: (train[part], test[part]) for part in train}
 
 
 def compare_outputs(rows: "DataFrame") -> list[Row]:
