@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+Row = JsonObject
 LARGEST_SHARE = 0.05  # of a test loss in pixels that a network cannot change, without a warning
 PIXELS = 784
 WANTED = {"unreachable_test_loss", "final_test_loss"}
@@ -69,35 +70,35 @@ def edge_losses(models: "DataFrame") -> dict[int, EdgeLoss]:
     return found
 
 
-def edge_warning(models: "DataFrame") -> str:
+def edge_warning(models: Iterable[Row]) -> str:
     """One line if pixels that a network cannot change hold too much of its test loss, else empty.
 
-    ``models`` has one row per autoencoder.
+    ``models`` has one row per autoencoder; one without its losses counts for nothing.
     """
-    if not set(models.columns) >= WANTED:
+    shares = [(_share(row), row["depth"], row["latent_dim"]) for row in models]
+    above = [found for found in shares if found[0] > LARGEST_SHARE]
+    if not above:
         return ""
-    measured = models[models.final_test_loss > 0]
-    measured = measured.assign(share=measured.unreachable_test_loss / measured.final_test_loss)
-    above = measured[measured.share > LARGEST_SHARE].sort_values("share", ascending=False)
-    if not len(above):
-        return ""
-    named = " and ".join(map(str, sorted(above.depth.unique())))
-    worst = above.iloc[0]
+    share, depth, latent_dim = max(above)
+    named = " and ".join(map(str, sorted({found[1] for found in above})))
     return (
-        f"pixels that networks of depth {named} cannot change hold up to {100 * worst.share:.0f} % "
-        f"of a test loss (depth {worst.depth:.0f}, d = {worst.latent_dim:.0f}); compare models by "
-        "the loss over reachable pixels, or choose a depth that reaches all"
+        f"pixels that networks of depth {named} cannot change hold up to {100 * share:.0f} % of a "
+        f"test loss (depth {depth}, d = {latent_dim}); compare models by the loss over reachable "
+        "pixels, or choose a depth that reaches all"
     )
+
+
+def _share(row: Row) -> float:
+    """The share of the test loss that is out of reach, 0 if it was not measured."""
+    part, whole = row.get("unreachable_test_loss"), row.get("final_test_loss")
+    return part / whole if part and whole and part == part else 0.0
 
 
 def warning_of_entries(evaluated: Iterable[Entry], trained: Iterable[Entry]) -> str:
     """``edge_warning`` from entries of the steps ``evaluate`` and ``train``."""
-    from pandas import DataFrame
-
     specs = {entry.fingerprint: entry.result["spec"] for entry in trained}
-    rows = [
-        {**specs[entry.inputs["model"]], **entry.result["metrics"]}
+    return edge_warning(
+        specs[entry.inputs["model"]] | entry.result["metrics"]
         for entry in evaluated
         if entry.inputs["model"] in specs
-    ]
-    return edge_warning(DataFrame(rows)) if rows else ""
+    )

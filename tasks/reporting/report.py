@@ -65,7 +65,7 @@ def write_report(
         groups=groups,
         tables=rows,
         linear_limit=linear_limit_sentences(rows["latent"]),
-        edge_warning=edge_warning(tables.models),
+        edge_warning=edge_warning(tables.models.to_dict("records")),
         edge_losses=edge_losses(tables.depth_sweep),
         ablation=summarize_ablation(tables.ablation),
         too_large_budgets=tables.too_large_budgets,

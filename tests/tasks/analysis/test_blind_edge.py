@@ -1,8 +1,11 @@
 """What is said of pixels that networks cannot change, on made numbers."""
 
+import math
+
+import pytest
 from pandas import DataFrame
 
-from tasks.analysis.blind_edge import edge_warning, reach_sentences
+from tasks.analysis.blind_edge import edge_losses, edge_warning, reach_sentences
 
 DEPTHS = [
     {
@@ -38,7 +41,7 @@ def test_each_depth_is_one_sentence_with_its_floor():
 
 def models(*rows):
     columns = ["depth", "latent_dim", "final_test_loss", "unreachable_test_loss"]
-    return DataFrame(rows, columns=columns)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def test_a_large_share_is_one_warning_that_names_the_worst_model():
@@ -49,5 +52,16 @@ def test_a_large_share_is_one_warning_that_names_the_worst_model():
 
 def test_small_shares_and_what_was_not_measured_are_no_warning():
     assert edge_warning(models((2, 10, 0.02, 0.0009))) == ""
-    assert edge_warning(models()) == ""
-    assert edge_warning(DataFrame({"depth": [1], "final_test_loss": [0.1]})) == ""
+    assert edge_warning(models((2, 10, 0.02, math.nan), (2, 10, 0.0, 0.0))) == ""
+    assert edge_warning([]) == ""
+    assert edge_warning([{"depth": 1, "latent_dim": 2, "final_test_loss": 0.1}]) == ""
+
+
+def test_the_loss_out_of_reach_is_a_mean_over_seeds():
+    rows = DataFrame(models((1, 5, 0.4, 0.1), (1, 5, 0.2, 0.1), (3, 5, 0.1, 0.0)))
+    found = edge_losses(rows)
+    assert found.keys() == {1, 3}
+    assert found[1].loss.mean == pytest.approx(0.1)
+    assert found[1].share.mean == pytest.approx((0.25 + 0.5) / 2)
+    assert found[3].share.mean == 0
+    assert edge_losses(rows.drop(columns="unreachable_test_loss")) == {}
