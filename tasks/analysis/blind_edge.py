@@ -1,7 +1,7 @@
 """The pixels that networks cannot see or change, and how much of a loss they hold, in words."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.analysis.intervals import Estimate, estimate
 from tasks.cache.canonical import JsonObject
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-Row = JsonObject
 LARGEST_SHARE = 0.05  # of a test loss in pixels that a network cannot change, without a warning
 PIXELS = 784
 WANTED = {"unreachable_test_loss", "final_test_loss"}
@@ -70,7 +69,7 @@ def edge_losses(models: "DataFrame") -> dict[int, EdgeLoss]:
     return found
 
 
-def edge_warning(models: Iterable[Row]) -> str:
+def edge_warning(models: Iterable[Mapping[Any, Any]]) -> str:
     """One line if pixels that a network cannot change hold too much of its test loss, else empty.
 
     ``models`` has one row per autoencoder; one without its losses counts for nothing.
@@ -88,10 +87,10 @@ def edge_warning(models: Iterable[Row]) -> str:
     )
 
 
-def _share(row: Row) -> float:
+def _share(row: Mapping[Any, Any]) -> float:
     """The share of the test loss that is out of reach, 0 if it was not measured."""
     part, whole = row.get("unreachable_test_loss"), row.get("final_test_loss")
-    return part / whole if part and whole and part == part else 0.0
+    return part / whole if part and whole else 0.0
 
 
 def warning_of_entries(evaluated: Iterable[Entry], trained: Iterable[Entry]) -> str:
