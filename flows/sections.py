@@ -1,6 +1,7 @@
 """The diagram: which tasks a study has, and what each needs.
 
-data -> train -> evaluate, correlate, transfer, interpolate -> report; pca and theory beside them.
+data -> train -> evaluate, correlate, transfer, interpolate, realism -> report; beside them pca and
+theory.
 ``study run`` and ``study plan`` submit the same tasks: one to a graph that Prefect runs, the other
 to a graph that only looks them up in the store.
 """
@@ -13,7 +14,7 @@ from flows.configuration.grid import (
     ClassifierTask,
     autoencoders,
     classifiers,
-    recognition_classifier,
+    judges,
 )
 from flows.configuration.load import command_of
 from flows.configuration.study_config import Section, StudyConfig
@@ -31,6 +32,7 @@ from tasks.steps.interpolate import interpolate
 from tasks.steps.interpolation_grid import interpolation_grid
 from tasks.steps.package import package
 from tasks.steps.pca import pca
+from tasks.steps.realism import realism
 from tasks.steps.reach import reach
 from tasks.steps.report import report
 from tasks.steps.theory import theory
@@ -129,7 +131,8 @@ def submit_experiments(
     models = submit_trainings(graph, config, sections, dataset, wanted)
     linear = graph.submit(pca, of_dataset, dataset=dataset)
     reached = graph.submit(reach, of_dataset, dataset=dataset, pca=linear, depths=config.all_depths)
-    transfers = submit_transfers(graph, dataset, models, wanted)
+    judging = judges(config, sections)
+    transfers = submit_transfers(graph, dataset, models, wanted, judging)
 
     for training, model in models.items():
         if training.as_reported:  # it is trained for its learning curve and for classifiers
@@ -144,13 +147,13 @@ def submit_experiments(
                 correlate, training.identity, dataset=dataset, model=model, evaluated=evaluated
             )
 
-    for one, classifier in transfers.items():
+    for one in wanted:
         if one.spec.scenario in PACKAGED and one.spec.seed == config.seeds[0]:
-            graph.submit(package, one.identity, model=classifier)
+            graph.submit(package, one.identity, model=transfers[one])
 
     if "interpolation" in sections and config.interpolation_models:
-        classifier = transfers[recognition_classifier(config)]
-        submit_interpolations(graph, config, found, dataset, models, classifier)
+        judge_nodes = [transfers[one] for one in judging]
+        submit_interpolations(graph, config, found, dataset, models, judge_nodes)
 
 
 def submit_trainings(
@@ -193,18 +196,24 @@ def submit_transfers(
     dataset: Node,
     models: dict[AutoencoderTask, Node],
     classifiers: list[ClassifierTask],
+    judging: list[ClassifierTask],
 ) -> dict[ClassifierTask, Node]:
-    """Submit every classifier with its encoder, the longest trainings first."""
+    """Submit every classifier with its encoder, and every judge, the longest trainings first.
+
+    A judge that is not a classifier of the study has a group of its own.
+    """
+    wanted = dict.fromkeys([*classifiers, *judging])
     return {
         one: graph.submit(
             transfer,
             one.identity,
+            group=None if one in classifiers else "judge",
             dataset=dataset,
             model=None if one.encoder is None else models[one.encoder],
             architecture=one.architecture,
             spec=one.spec,
         )
-        for one in sorted(classifiers, key=lambda one: -transfer_cost(one.spec, one.architecture))
+        for one in sorted(wanted, key=lambda one: -transfer_cost(one.spec, one.architecture))
     }
 
 
@@ -214,11 +223,11 @@ def submit_interpolations(
     found: Inventory,
     dataset: Node,
     models: dict[AutoencoderTask, Node],
-    classifier: Node,
+    judge_nodes: list[Node],
 ) -> None:
     """Submit interpolations between pairs of classes at every latent size, and a figure of them.
 
-    The classifier measures how recognizable an image is. The figure shows the first seed.
+    The figure shows the first seed. The judges measure how real the images of each model are.
     """
     steps = config.interpolation.steps
     pairs = config.interpolation.label_pairs(found.classes, found.tested)
@@ -234,11 +243,20 @@ def submit_interpolations(
                     identity,
                     dataset=dataset,
                     model=models[AutoencoderTask(spec, seed)],
-                    judge=classifier,
                     pair=pair,
                     steps=steps,
                 )
                 interpolations[seed].append(node)
+        for spec in config.interpolation_models:
+            graph.submit(
+                realism,
+                {"latent_dim": spec.latent_dim, "seed": seed},
+                dataset=dataset,
+                model=models[AutoencoderTask(spec, seed)],
+                judges=judge_nodes,
+                pairs=pairs,
+                steps=steps,
+            )
     first = config.seeds[0]
     graph.submit(interpolation_grid, {"seed": first}, walks=interpolations[first])
 

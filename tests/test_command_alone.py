@@ -61,13 +61,14 @@ UNLABELLED = {"data", "train", "pca", "reach", "package", "evaluate", "correlate
 
 @pytest.mark.slow
 def test_images_in_folders_run_all_that_labels_allow(own_images):
-    labelled = {"transfer", "interpolate", "interpolation_grid"}
+    labelled = {"transfer", "interpolate", "interpolation_grid", "realism"}
     assert own_images(["crosses", "noughts"]) - {"theory"} == UNLABELLED | labelled
     page = html.unescape(report_path("own").read_text())
     assert "left out" not in page
     assert "in 2 classes (crosses, noughts)" in page
     walks = pd.read_csv(report_path("own").with_name("interpolation.csv"))
-    assert {*walks["from"], *walks["to"]} == {"crosses", "noughts"}
+    assert walks[["latent_dim", "seed"]].to_numpy().tolist() == [[2, 0]]
+    assert walks.kid.notna().all()
     (walk,) = model_runs("interpolation")
     assert (walk.data.params["from"], walk.data.params["to"]) == ("crosses", "noughts")
     transfer, *_ = model_runs("transfer")

@@ -1,6 +1,6 @@
 """What a study trains: every autoencoder, and every classifier with its encoder."""
 
-from itertools import product
+from itertools import chain, count, islice, product
 from typing import NamedTuple, get_args
 
 from flows.configuration.study_config import Section, StudyConfig
@@ -93,23 +93,30 @@ def _as_reported(config: StudyConfig, spec: ModelSpec, seed: int) -> Autoencoder
 def classifiers(
     config: StudyConfig, sections: tuple[Section, ...], n_train: int | None = None
 ) -> list[ClassifierTask]:
-    """The classifiers that these sections need, each once.
+    """The classifiers that these sections train for themselves, each once.
 
     ``n_train`` is the number of training images, if it is known: label budgets of all of them and
     more are the same.
     """
-    interpolates = "interpolation" in sections and config.interpolation_models
-    wanted = [recognition_classifier(config)] if interpolates else []
+    wanted: list[ClassifierTask] = []
     if "transfer" in sections:
         for seed in config.seeds:
             wanted += _transfer_classifiers(config, seed, n_train)
     return list(dict.fromkeys(wanted))
 
 
-def recognition_classifier(config: StudyConfig) -> ClassifierTask:
-    """The classifier that measures how recognizable an image is: from scratch, with all labels."""
+def judges(config: StudyConfig, sections: tuple[Section, ...]) -> list[ClassifierTask]:
+    """The classifiers that judge decoded images: from scratch, with all labels.
+
+    Their seeds are those of the study, then others, so most of them are classifiers of the transfer
+    section too.
+    """
+    if "interpolation" not in sections or not config.interpolation_models:
+        return []
+    others = (seed for seed in count() if seed not in config.seeds)
+    seeds = islice(chain(config.seeds, others), config.interpolation.judges)
     choices = {"scenario": "from_scratch", "trained": "head_and_encoder", "label_budget": "all"}
-    return _classifier(config, config.seeds[0], **choices)
+    return [_classifier(config, seed, **choices) for seed in seeds]
 
 
 def _transfer_classifiers(

@@ -63,6 +63,12 @@ class InterpolationConfig(Value):
         (20, 100), strict=False, description="Latent sizes to compare, at depth 2."
     )
     steps: int = Field(11, ge=3, le=100, description="Images on a line, both ends included.")
+    judges: int = Field(
+        3,
+        ge=1,
+        le=10,
+        description="Classifiers that judge how real the images are, each with a seed of its own.",
+    )
 
     def label_pairs(
         self, classes: Sequence[str], tested: Sequence[int]

@@ -1,9 +1,11 @@
-"""How sharp images are, and how close to real ones."""
+"""How sharp images are, and how close to real ones, without a classifier."""
 
 import math
 
 import torch
 from torch import Tensor
+
+LOWEST_ENERGY = 2 / 255**2  # where neighbours differ by one grey level, across and down
 
 
 def gradient_energy(images: Tensor) -> Tensor:
@@ -15,6 +17,18 @@ def gradient_energy(images: Tensor) -> Tensor:
     across = images.diff(dim=2).square().mean((1, 2))
     down = images.diff(dim=1).square().mean((1, 2))
     return across + down
+
+
+def sharpness_distance(images: Tensor, real: Tensor) -> float:
+    """How far the sharpness of images (n, height, width) is from that of real ones, in nats.
+
+    It is the absolute logarithm of the ratio of their mean gradient energies. It counts in both
+    directions: blurred images are far from real ones, and so are noise and checkerboards. Both are
+    in [0, 1]. An energy below that of single grey levels counts as that.
+    """
+    energies = (gradient_energy(x).mean().clamp_min(LOWEST_ENERGY) for x in (images, real))
+    shown, wanted = map(float, energies)
+    return abs(math.log(shown / wanted))
 
 
 def nearest_distance(images: Tensor, reference: Tensor) -> Tensor:

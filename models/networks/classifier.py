@@ -24,3 +24,8 @@ class Classifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.encoder(x))
         return logits
+
+
+def feature_layers(classifier: Classifier) -> nn.Sequential:
+    """The layers of a classifier without its last: images to features (n, 100)."""
+    return nn.Sequential(classifier.encoder, *classifier.head[:-1])

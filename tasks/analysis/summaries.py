@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.analysis.intervals import estimate
+from tasks.analysis.realism_gate import MEASURES
 from tasks.analysis.reproduction import reproduction
 from tasks.analysis.tables import CONVERGENCE_COLUMNS, Row, Tables
 
@@ -33,9 +34,14 @@ CORRELATION_COLUMNS = [
 ]
 CLASSIFIER_COLUMNS = [*LOSSES, "test_accuracy"]
 INTERPOLATION_COLUMNS = [
-    f"{images}{measure}"
-    for images in ("", "pixel_", "real_")
-    for measure in ("sharpness", "confidence", "nearest_distance")
+    f"{images}{measure}{part}"
+    for measure in MEASURES
+    for images, part in (
+        ("", ""),
+        ("reconstructed_", ""),
+        ("", "_beyond_ends"),
+        ("", "_judge_sd"),
+    )
 ]
 
 

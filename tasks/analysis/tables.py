@@ -1,11 +1,13 @@
 """A study's results as tables: one row per model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from statistics import stdev
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.specs import LabelBudget, distinct_budgets, largest_budget, too_large_budgets
 from tasks.analysis import published_results
 from tasks.analysis.convergence import convergence_rows, curve_of
+from tasks.analysis.realism_gate import GateResult, gate, mean_of_all
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 
@@ -50,9 +52,10 @@ class Tables(NamedTuple):
     """The results of one invocation.
 
     ``models`` has one row per autoencoder, ``transfer`` one per classifier, ``interpolation`` one
-    per autoencoder whose interpolations were measured, ``convergence`` one per autoencoder of the
+    per autoencoder whose latent walks were measured, ``convergence`` one per autoencoder of the
     depth sweep that was trained at a constant learning rate. ``n_train`` is the number of training
-    images, 0 if the dataset could not be prepared.
+    images, 0 if the dataset could not be prepared. ``interpolation_controls`` says for each measure
+    of walks how it did on images of which it is known how real they are.
     """
 
     models: "DataFrame"
@@ -61,6 +64,12 @@ class Tables(NamedTuple):
     convergence: "DataFrame"
     config: Config
     n_train: int
+    interpolation_controls: Mapping[str, GateResult] = {}
+
+    @property
+    def interpolation_gate(self) -> dict[str, bool]:
+        """Whether each measure of latent walks may decide a claim on this dataset."""
+        return {name: result.passes for name, result in self.interpolation_controls.items()}
 
     @property
     def latent_sweep(self) -> "DataFrame":
@@ -133,13 +142,15 @@ def make_tables(groups: Groups, config: Config) -> Tables:
 
     n_train = groups["data"][0].result["n_train"] if groups.get("data") else 0
     models, transfer = model_rows(groups), transfer_rows(groups.get("transfer", []), n_train)
+    measured = groups.get("realism", [])
     return Tables(
         DataFrame(models, columns=None if models else [*MODEL_CHOICES, "seed"]),
         DataFrame(transfer, columns=None if transfer else [*CLASSIFIER_CHOICES, "seed"]),
-        means_over_pairs(interpolation_rows(groups.get("interpolate", []))),
+        DataFrame(interpolation_rows(measured)),
         DataFrame(convergence_of(groups, config, n_train), columns=CONVERGENCE_COLUMNS),
         config,
         n_train,
+        gate([entry.result["images"] for entry in measured]),
     )
 
 
@@ -213,21 +224,24 @@ def transfer_rows(entries: Iterable[Entry], n_train: int = 0) -> list[Row]:
 
 
 def interpolation_rows(entries: Iterable[Entry]) -> list[Row]:
-    """One row per autoencoder and pair of labels."""
-    return [entry.result["parameters"] | entry.result["metrics"] for entry in entries]
+    """One row per autoencoder: measures of its latent walks, and of other images, by their prefix.
 
-
-def means_over_pairs(rows: list[Row]) -> "DataFrame":
-    """One row per latent size and seed: means over pairs of labels.
-
-    A pair counts for a seed only if all latent sizes of that seed have it.
+    A measure is its mean over judges. ``kid_judge_sd`` is the standard deviation over the judges,
+    if there are several. ``kid_beyond_ends`` is the value of the images between the ends of walks
+    minus that of the decoded ends: what walking adds to reconstructing.
     """
-    from pandas import DataFrame
-
-    table = DataFrame(rows)
-    if not rows:
-        return table
-    sizes_of_seed = table.groupby("seed").latent_dim.transform("nunique")
-    sizes_of_pair = table.groupby(["seed", "from", "to"]).latent_dim.transform("nunique")
-    compared = table[sizes_of_pair == sizes_of_seed].drop(columns=["from", "to"])
-    return compared.groupby(["latent_dim", "seed"], as_index=False).mean(numeric_only=True)
+    rows = []
+    for entry in entries:
+        images = entry.result["images"]
+        row: Row = {"latent_dim": entry.result["latent_dim"], "seed": entry.result["seed"]}
+        for name, measures in images.items():
+            prefix = "" if name == "walk" else f"{name}_"
+            row |= {f"{prefix}{measure}": mean_of_all(v) for measure, v in measures.items()}
+        for measure, values in images["walk"].items():
+            between, ends = row[measure], row[f"reconstructed_{measure}"]
+            if between is not None and ends is not None:
+                row[f"{measure}_beyond_ends"] = between - ends
+                if len(values) > 1:
+                    row[f"{measure}_judge_sd"] = stdev(values)
+        rows.append(row)
+    return rows

@@ -1,4 +1,4 @@
-"""Saves and loads walks: images (steps, height, width) in [0, 1] along a line, by name.
+"""Walks: images (steps, height, width) in [0, 1] along a line between two images.
 
 ``decoded`` is a straight line in latent space, ``pixels`` the one between the images themselves.
 """
@@ -7,11 +7,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.cache.entry import Entry, loading
+from tasks.datasets.dataset import Dataset, DatasetError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 WALKS = "walks.safetensors"
+
+
+def images_to_walk(dataset: Dataset, label: int) -> "Tensor":
+    """All test images (n, 28, 28) uint8 with a label.
+
+    Raises DatasetError if there is none.
+    """
+    _, labels = dataset.labels()
+    found = dataset.test_images[labels == label]
+    if not len(found):
+        raise DatasetError(
+            f"interpolation.pairs: no test image has the label {label}, counted from 0; choose "
+            "other classes or raise dataset.test_limit"
+        )
+    return found
+
+
+def straight_line(start: "Tensor", end: "Tensor", steps: int) -> "Tensor":
+    """Equally spaced points (steps, ...) from ``start`` to ``end`` (...), both included."""
+    import torch
+
+    weights = torch.linspace(0, 1, steps).reshape(-1, *[1] * start.ndim)
+    return torch.lerp(start.unsqueeze(0), end.unsqueeze(0), weights)
 
 
 def save_walks(folder: Path, walks: "dict[str, Tensor]") -> None:

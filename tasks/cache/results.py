@@ -52,6 +52,7 @@ class EpochResult(TypedDict):
     learning_rate: Number
 
 
+JudgedValues = Annotated[list[Number | None], Field(min_length=1, max_length=10)]
 History = Annotated[list[EpochResult], Field(min_length=1, max_length=10_000)]
 
 
@@ -178,7 +179,29 @@ class InterpolateResult(TypedDict):
 
     pair: Annotated[list[Integer], Field(min_length=2, max_length=2)]
     parameters: dict[str, Integer | str]
-    metrics: dict[str, Number]
+
+
+@exactly
+class MeasuredImages(TypedDict):
+    """Measures of a set of images, a value for each judge or a single one; None if undefined."""
+
+    kid: JudgedValues
+    precision: JudgedValues
+    recall: JudgedValues
+    confidence: JudgedValues
+    sharpness_distance: JudgedValues
+    nearest_distance: JudgedValues
+
+
+@exactly
+class RealismResult(TypedDict):
+    """How real the images of walks are, and sets of images to compare them with, by name."""
+
+    latent_dim: Count
+    seed: Count
+    counts: dict[str, Count]
+    images: dict[str, MeasuredImages]
+    metrics: dict[str, Number | None]
 
 
 @exactly
@@ -250,6 +273,7 @@ RESULTS: dict[str, Any] = {
     "correlate": CorrelateResult,
     "interpolate": InterpolateResult,
     "interpolation_grid": GridResult,
+    "realism": RealismResult,
     "transfer": TransferResult,
     "theory": TheoryResult,
 }

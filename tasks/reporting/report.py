@@ -4,20 +4,16 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tasks.analysis.ablation import summarize_ablation
 from tasks.analysis.blind_edge import edge_losses, edge_warning, reach_metrics, reach_sentences
 from tasks.analysis.claims import judge_claims
 from tasks.analysis.linear_limit import linear_limit_sentences
 from tasks.analysis.summaries import headline_metrics, summaries
-from tasks.analysis.tables import Config, Groups, interpolation_rows, make_tables
+from tasks.analysis.tables import Config, Groups, make_tables
 from tasks.cache.canonical import JsonObject
 from tasks.cache.provenance import mixed_releases
 from tasks.reporting.page import PAGE, pictured_seed, render
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 def write_report(
@@ -31,7 +27,7 @@ def write_report(
     """Write tables as CSV, figures, verdicts as JSON, and the page that shows all of them.
 
     ``models.csv`` has one row per autoencoder, ``transfer.csv`` one per classifier,
-    ``interpolation.csv`` one per autoencoder and pair of labels.
+    ``interpolation.csv`` one per autoencoder whose latent walks were measured.
 
     ``groups`` holds the finished entries by the name of their step. The page lists ``failures``,
     and the reason for each section that the dataset does not allow, by name in ``left_out``.
@@ -44,7 +40,7 @@ def write_report(
     for name, table in (
         ("models", tables.models),
         ("transfer", tables.transfer),
-        ("interpolation", walk_rows(groups)),
+        ("interpolation", tables.interpolation),
     ):
         table.drop(columns="key", errors="ignore").to_csv(folder / f"{name}.csv", index=False)
     verdicts = judge_claims(tables)
@@ -64,6 +60,7 @@ def write_report(
         **reference_losses(groups),
         groups=groups,
         tables=rows,
+        controls=tables.interpolation_controls,
         linear_limit=linear_limit_sentences(rows["latent"]),
         edge_warning=edge_warning(tables.models.to_dict("records")),
         edge_losses=edge_losses(tables.depth_sweep),
@@ -89,13 +86,6 @@ def write_report(
 def reached_by_depth(groups: Groups) -> list[JsonObject]:
     """What the step ``reach`` found for each depth."""
     return [one for entry in groups.get("reach", []) for one in entry.result["depths"]]
-
-
-def walk_rows(groups: Groups) -> "DataFrame":
-    """One row per autoencoder and pair of labels."""
-    from pandas import DataFrame
-
-    return DataFrame(interpolation_rows(groups.get("interpolate", [])))
 
 
 def reference_losses(groups: Groups) -> dict[str, float]:

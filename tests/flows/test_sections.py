@@ -16,12 +16,13 @@ class Recorder:
     """A graph that records the inputs of each task."""
 
     def __init__(self):
-        self.inputs = {}
+        self.inputs, self.groups = {}, {}
 
     def submit(self, step, identity, group=None, **inputs):
         name = task_name(step.name, identity)
         assert name not in self.inputs, f"{name} twice"
         self.inputs[name] = inputs
+        self.groups[name] = group or step.name
         return name
 
 
@@ -57,7 +58,7 @@ def test_as_reported_uses_an_encoder_trained_as_reported():
     models = {
         name: given["model"] for name, given in inputs.items() if name.startswith("transfer[")
     }
-    assert len(models) == 55
+    assert len(models) == 55 + 2  # and two judges
     for name, model in models.items():
         repeats = "scenario=as_reported" in name or "scenario=ablation" in name
         if "scenario=from_scratch" in name:
@@ -93,8 +94,30 @@ def test_interpolations_are_made_for_every_seed_and_shown_for_the_first():
     interpolations = [name for name in inputs if name.startswith("interpolate[")]
     assert len(interpolations) == 4 * 2 * 2
     assert len(inputs["interpolation_grid[seed=3]"]["walks"]) == 4 * 2
-    used = {inputs[name]["judge"] for name in interpolations}
-    assert used == {name for name in inputs if name.startswith("transfer[")}
+
+
+def test_the_walks_of_every_model_are_judged_by_the_same_classifiers():
+    inputs = submitted("seeds=[3,4]", sections=("interpolation",))
+    measured = {name: given for name, given in inputs.items() if name.startswith("realism[")}
+    assert len(measured) == 2 * 2
+    assert (
+        "[depth=2, latent_dim=100, seed=4]" in measured["realism[latent_dim=100, seed=4]"]["model"]
+    )
+    judging = [name for name in inputs if name.startswith("transfer[")]
+    assert len(judging) == 3
+    for given in measured.values():
+        assert sorted(given["judges"]) == sorted(judging)
+        assert given["pairs"] == ((3, 5), (5, 8), (0, 4), (2, 9))
+
+
+def test_a_judge_that_is_no_classifier_of_the_study_is_in_no_table_of_them():
+    recorder = Recorder()
+    submit_sections(recorder, load_config("mnist", ["seeds=[3,4]"]), SECTIONS)
+    judging = recorder.inputs["realism[latent_dim=20, seed=3]"]["judges"]
+    groups = [(name[name.index("seed=") :][:6], recorder.groups[name]) for name in judging]
+    assert groups == [("seed=3", "transfer"), ("seed=4", "transfer"), ("seed=0", "judge")]
+    packaged = [given["model"] for name, given in recorder.inputs.items() if "package" in name]
+    assert set(judging) - set(packaged) == {judging[-1]}
 
 
 def test_models_of_the_first_seed_that_can_be_used_are_packaged():

@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import product
 
-from flows.configuration.grid import autoencoders, classifiers, recognition_classifier
+from flows.configuration.grid import autoencoders, classifiers, judges
 from flows.configuration.load import load_config
 from tasks.cache.identity import identity_text
 from tasks.tracking.descriptions import run_name
@@ -24,14 +24,25 @@ def test_sections_need_only_their_models():
         *((20, 4), (100, 4)),
         *((20, 5), (100, 5)),
     ]
-    assert classifying == [recognition_classifier(load_config("mnist", ["seeds=[4,5]"]))]
+    assert classifying == []
     empty = ["interpolation.pairs=[]", "transfer.scenarios=[]"]
     assert trained(("interpolation", "transfer"), *empty) == ([], [])
 
 
-def test_the_recognition_classifier_is_one_of_the_transfer_section():
-    _, found = trained(("transfer",))
-    assert recognition_classifier(load_config("mnist")) in found
+def test_judges_are_classifiers_of_the_transfer_section_as_far_as_there_are():
+    everything = ("transfer", "interpolation")
+    _, found = trained(("transfer",), "seeds=[7,1,0]")
+    judging = judges(load_config("mnist", ["seeds=[7,1,0]"]), everything)
+    assert set(judging) <= set(found)
+    assert {(one.spec.scenario, one.spec.label_budget) for one in judging} == {
+        ("from_scratch", "all")
+    }
+    more = load_config("mnist", ["seeds=[7,1]", "interpolation.judges=5"])
+    assert [one.spec.seed for one in judges(more, everything)] == [7, 1, 0, 2, 3]
+    fewer = load_config("mnist", ["seeds=[7,1]", "interpolation.judges=1"])
+    assert [one.spec.seed for one in judges(fewer, everything)] == [7]
+    assert judges(more, ("transfer",)) == []
+    assert judges(load_config("mnist", ["interpolation.pairs=[]"]), everything) == []
 
 
 def test_scenarios_have_every_budget_and_the_rest_the_largest():
@@ -95,6 +106,7 @@ def test_latent_sizes_of_frozen_features_can_be_chosen():
 
 def test_identities_differ_between_classifiers():
     config = load_config("mnist", ["seeds=[0,1]"])
-    found = classifiers(config, ("transfer", "interpolation"))
+    everything = ("transfer", "interpolation")
+    found = {*classifiers(config, everything), *judges(config, everything)}
     assert len({identity_text(one.identity) for one in found}) == len(found)
     assert len({run_name(one.identity, "") for one in found}) == len(found)

@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
 from torch.nn import functional
 
-from models.measures.realism import gradient_energy, nearest_distance
+from models.measures.realism import gradient_energy, nearest_distance, sharpness_distance
 
 
 def test_blur_lowers_the_gradient_energy_of_every_image():
@@ -20,6 +22,19 @@ def test_gradient_energy_by_hand():
     assert gradient_energy(dot.T.unsqueeze(0)).item() == pytest.approx(2 / 4 + 1 / 3)
     found = gradient_energy(torch.stack([dot, dot / 2, torch.full_like(dot, 0.7)]))
     assert found.tolist() == pytest.approx([5 / 6, 5 / 24, 0])
+
+
+def test_images_are_as_far_from_real_ones_if_they_are_twice_or_half_as_rough():
+    real = torch.zeros(2, 8, 8)
+    real[:, 3, 3] = 0.5
+    assert sharpness_distance(real, real) == 0
+    assert sharpness_distance(real * 2, real) == pytest.approx(math.log(4))
+    assert sharpness_distance(real / 2, real) == pytest.approx(math.log(4))
+    rough = torch.rand(2, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert sharpness_distance(rough, real) > 1
+    flat = sharpness_distance(torch.zeros(2, 8, 8), real)
+    assert flat == sharpness_distance(torch.full((2, 8, 8), 0.3), real)
+    assert 1 < flat < math.inf
 
 
 def test_the_nearest_image_is_found_among_thousands():

@@ -1,19 +1,48 @@
-from tasks.analysis.tables import means_over_pairs
+import pytest
+
+from tasks.analysis.realism_gate import MEASURES
+from tasks.analysis.tables import make_tables
+from tasks.cache.entry import Entry
+
+CONFIG = {"interpolation": {"latent_dims": [20]}}
 
 
-def walk(latent_dim, to, sharpness, seed=0):
-    return {"from": 0, "to": to, "latent_dim": latent_dim, "seed": seed, "sharpness": sharpness}
+def realism(walk, reconstructed, **sets):
+    """An entry that measured walks, their ends, and other images: every measure is the same."""
+    found = {"walk": walk, "reconstructed": reconstructed, **sets}
+    images = {name: dict.fromkeys(MEASURES, values) for name, values in found.items()}
+    result = {"latent_dim": 20, "seed": 1, "images": images}
+    described = {"inputs": {}, "code": {}, "files": {}, "provenance": {}, "seconds": 1.0}
+    return Entry(task="realism", key="abc", name="realism[x]", result=result, **described)
 
 
-def test_latent_sizes_are_compared_by_the_pairs_that_all_of_them_have():
-    rows = [walk(20, 1, 0.5), walk(20, 2, 0.9), walk(100, 1, 0.5)]  # one walk failed
-    rows += [walk(20, 2, 0.2, seed=1), walk(20, 3, 0.4, seed=1)]
-    found = means_over_pairs(rows).set_index(["latent_dim", "seed"]).sharpness
-    assert found[20, 0] == found[100, 0] == 0.5
-    assert found[20, 1] == (0.2 + 0.4) / 2
-    assert means_over_pairs([]).empty
+def row_of(entry):
+    """Its row without the columns of measures other than the kernel distance."""
+    (row,) = make_tables({"realism": [entry]}, CONFIG).interpolation.to_dict("records")
+    others = MEASURES.keys() - {"kid"}
+    return {name: value for name, value in row.items() if not any(one in name for one in others)}
 
 
-def test_labels_are_not_averaged():
-    found = means_over_pairs([walk(20, 1, 0.5), walk(20, 2, 0.9)])
-    assert list(found.columns) == ["latent_dim", "seed", "sharpness"]
+def test_a_row_has_means_over_judges_their_spread_and_what_walking_adds():
+    assert row_of(realism([0.5, 0.7, 0.9], [0.1, 0.2, 0.3], real=[0, 0.1, 0.2])) == {
+        "latent_dim": 20,
+        "seed": 1,
+        "kid": pytest.approx(0.7),
+        "kid_judge_sd": pytest.approx(0.2),
+        "kid_beyond_ends": pytest.approx(0.5),
+        "reconstructed_kid": pytest.approx(0.2),
+        "real_kid": pytest.approx(0.1),
+    }
+
+
+def test_a_single_judge_has_no_spread_and_what_is_not_defined_has_no_mean():
+    assert "kid_judge_sd" not in row_of(realism([0.5], [0.1]))
+    row = row_of(realism([0.5, None], [0.1, 0.2]))
+    assert row.keys() == {"latent_dim", "seed", "kid", "reconstructed_kid"}
+    assert row["kid"] is None
+
+
+def test_without_walks_no_measure_may_decide():
+    found = make_tables({}, CONFIG)
+    assert found.interpolation.empty
+    assert set(found.interpolation_gate.values()) == {False}

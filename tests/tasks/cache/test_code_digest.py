@@ -35,6 +35,7 @@ STEPS = {
     "train": ("tasks.steps.train", "train_models"),
     "evaluate": ("tasks.steps.evaluate", "evaluate_model"),
     "interpolate": ("tasks.steps.interpolate", "interpolate_pair"),
+    "realism": ("tasks.steps.realism", "measure_walks"),
     "interpolation_grid": ("tasks.steps.interpolation_grid", "draw_grid"),
     "correlate": ("tasks.steps.correlate", "correlate_latents"),
     "transfer": ("tasks.steps.transfer", "train_transfer"),
@@ -42,7 +43,7 @@ STEPS = {
     "theory": ("tasks.steps.theory", "check_exercises"),
     "report": ("tasks.reporting.report", "write_report"),
 }
-USE_CLASSIFIERS = {"transfer", "interpolate", "package"}
+USE_CLASSIFIERS = {"transfer", "realism", "package"}
 
 
 def digests():

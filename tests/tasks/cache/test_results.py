@@ -6,6 +6,7 @@ import pkgutil
 import pytest
 
 from tasks import steps
+from tasks.analysis.realism_gate import MEASURES
 from tasks.cache.results import RESULTS, check_result
 from tasks.cache.step import Step
 
@@ -54,7 +55,7 @@ DEPTH = {
     "floor": 0.125,
     "variance_share": 0.25,
 }
-WALK = {"pair": [3, 5], "parameters": {"from": 3}, "metrics": {"sharpness": 1.5}}
+MEASURED = {measure: [0.5, None] for measure in MEASURES}
 
 
 @pytest.mark.parametrize(
@@ -66,9 +67,19 @@ WALK = {"pair": [3, 5], "parameters": {"from": 3}, "metrics": {"sharpness": 1.5}
         ("correlate", {"metrics": MEANS}),
         (
             "interpolate",
-            {"pair": [3, 5], "parameters": {"from": 3}, "metrics": {"sharpness": 1.5}},
+            {"pair": [3, 5], "parameters": {"from": 3}},
         ),
         ("interpolation_grid", {}),
+        (
+            "realism",
+            {
+                "latent_dim": 20,
+                "seed": 0,
+                "counts": {"walk": 9},
+                "images": {"walk": MEASURED},
+                "metrics": {"walk_kid": 0.5, "walk_recall": None},
+            },
+        ),
     ],
 )
 def test_a_result_has_all_of_its_parts_and_no_others(task, result):

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from tasks.analysis.realism_gate import MEASURES
 from tasks.analysis.summaries import summaries
 from tasks.analysis.tables import make_tables
 from tasks.reporting.report import (
     provenance_summary,
     reference_losses,
-    walk_rows,
     write_report,
 )
 from tests.tasks.reporting.conftest import CONFIG
@@ -62,23 +62,56 @@ def test_tables_and_verdicts_are_written_beside_the_page(tmp_path, groups):
     assert written == found["verdicts"]
 
 
-def test_walks_are_one_row_per_pair_with_its_labels(groups):
-    walks = [
-        groups["train"][0].model_copy(
-            update={
-                "result": {
-                    "parameters": {"from": 0, "to": to, "latent_dim": 2, "seed": 0},
-                    "metrics": {"sharpness": to / 10},
-                }
+@pytest.fixture
+def measured(groups):
+    """The groups with the realism of every model of depth 2; only the kernel distance passes."""
+    known = {"real": 0, "reconstructed": 1, "pixel_mix": 3, "blur": 2, "shuffled": 4}
+    known |= {"noise": 5, "mean": 6, "black": 7, "checkerboard": 8}
+
+    def realism(seed, latent_dim):
+        walk = 2.5 - 0.1 * latent_dim + 0.02 * seed
+        images = {
+            name: {
+                measure: [value, value + 0.5] if measure == "kid" else [0.25]
+                for measure in MEASURES
             }
-        )
-        for to in (1, 2)
-    ]
-    found = make_tables(groups | {"interpolate": walks}, CONFIG).interpolation
-    assert found.sharpness.tolist() == [pytest.approx(0.15)]
-    assert not {"from", "to"} & set(found)
-    rows = walk_rows({"interpolate": walks})
-    assert rows[["from", "to"]].to_numpy().tolist() == [[0, 1], [0, 2]]
+            for name, value in {"walk": walk, **known}.items()
+        }
+        result = {"latent_dim": latent_dim, "seed": seed, "images": images}
+        return groups["train"][0].model_copy(update={"result": result})
+
+    walks = [realism(seed, size) for size in (2, 3) for seed in (0, 1)]
+    return groups | {"realism": walks}
+
+
+def test_the_page_shows_walks_beside_images_of_which_it_is_known_how_real_they_are(
+    tmp_path, measured
+):
+    _, page = write(tmp_path / "report", measured)
+    section = page[page.index('id="interpolation"') : page.index('id="decorrelation"')]
+    rows = {
+        cells[0]: [re.sub(r" <small>.*", "", cell) for cell in cells[1:]]
+        for row in re.findall(r"<tr>(.*?)</tr>", section, re.S)
+        if (cells := re.findall(r"<td[^>]*>(.*?)</td>", row, re.S))
+    }
+    assert rows["latent walk, d = 2"][0] == "2.56"  # mean over judges and seeds
+    assert rows["latent walk, d = 3"][0] == "2.46"
+    assert rows["walk minus ends, d = 3"][0] == "1.21"
+    assert rows["standard deviation over judges, d = 2"] == ["0.354", *["&ndash;"] * 5]
+    assert rows["pixels mixed"][0] == "3.25"
+    assert rows["passes"] == ["<b>yes</b>", *["<b>no</b>"] * 5]
+    assert "Precision does not pass: real test images not above ends, reconstructed;" in section
+    assert "not measurable" not in section
+    table = pd.read_csv(tmp_path / "report" / "interpolation.csv")
+    assert table[["latent_dim", "seed"]].to_numpy().tolist() == [[2, 0], [2, 1], [3, 0], [3, 1]]
+
+
+def test_the_page_says_that_nothing_passed(tmp_path, measured):
+    for entry in measured["realism"]:
+        del entry.result["images"]["real"]
+    _, page = write(tmp_path / "report", measured)
+    assert "How real interpolations are is not measurable here: no measure passes." in page
+    assert "real test images not above ends, reconstructed (too few images);" in page
 
 
 def test_a_label_budget_above_the_number_of_images_is_all_of_them_once(tmp_path, groups):
