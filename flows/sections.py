@@ -32,8 +32,8 @@ from tasks.steps.interpolate import interpolate
 from tasks.steps.interpolation_grid import interpolation_grid
 from tasks.steps.package import package
 from tasks.steps.pca import pca
-from tasks.steps.realism import realism
 from tasks.steps.reach import reach
+from tasks.steps.realism import realism
 from tasks.steps.report import report
 from tasks.steps.theory import theory
 from tasks.steps.train import train

@@ -40,12 +40,12 @@ def more_seeds_note(config: StudyConfig, sections: tuple[Section, ...], n_train:
     seconds = _work(more, sections, n_train) - _work(config, sections, n_train)
     if not seconds:
         return ""
-    minutes = seconds * UNIT_SECONDS / config.runner.tasks_at_once / 60
+    minutes = max(1, round(seconds * UNIT_SECONDS / config.runner.tasks_at_once / 60))
     listed = ",".join(map(str, seeds))
     return (
         f"one seed decides no claim; {ENOUGH_SEEDS} seeds (--set seeds=[{listed}]) take about "
-        f"{max(1, round(minutes))} more minutes of training with {config.runner.tasks_at_once} "
-        "tasks at once, estimated from another machine"
+        f"{minutes} more minute{'' if minutes == 1 else 's'} of training with "
+        f"{config.runner.tasks_at_once} tasks at once, estimated from another machine"
     )
 
 

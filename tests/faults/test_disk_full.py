@@ -231,7 +231,7 @@ def test_a_whole_study_on_a_disk_of_any_size(study, disk_of, size):
     print(process.stderr_text)
     assert done <= published(disk.outside / "results")
     if code == 0:
-        assert len(done) == 48
+        assert len(done) == 50
         assert process.stderr_text == ""
     else:
         assert code == 1

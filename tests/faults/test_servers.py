@@ -133,7 +133,7 @@ def test_a_study_with_both_servers_on_postgresql(
     assert study.fingerprints() == expected
     assert logged() == reference
     assert_readable_through_the_server(study)
-    assert "48 cached" in study.run("run", "smoke").stdout_text
+    assert "50 cached" in study.run("run", "smoke").stdout_text
     flow_runs = f"{study.variables['PREFECT_API_URL']}/flow_runs/filter"
     (flow_run, again) = asked(flow_runs, sort="START_TIME_ASC")
     assert (flow_run["state"]["name"], again["state"]["name"]) == ("Completed",) * 2

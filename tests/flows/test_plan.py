@@ -22,14 +22,14 @@ def config():
 
 def test_without_a_store_everything_would_run_in_the_order_of_the_diagram(config):
     plan = make_plan(config, SECTIONS).tasks
-    assert len(plan) == 48
+    assert len(plan) == 50
     assert all(task.action == "run" for task in plan)
     assert plan[0].reasons == ["never run"]
     by_name = {task.name: task for task in plan}
     model = by_name["evaluate[depth=1, latent_dim=5, seed=0]"]
     assert "upstream train[depth=1, latent_dim=5, seed=0] will run" in model.reasons
     assert plan[-1].name == "report[smoke]"
-    assert totals(plan) == (0, 48)
+    assert totals(plan) == (0, 50)
 
 
 def test_planning_needs_neither_prefect_nor_mlflow_nor_torch():
