@@ -117,14 +117,15 @@ def _report(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, .
         graph.session.display.print_line(f"warning: {warning}")
     page = submit_report(graph, config, sections, groups, failures)
     graph.wait_until_recorded()
-    verdicts = []
+    verdicts, summary = [], ""
     if page.state.is_completed():
         session, entry = graph.session, page.result().entry
-        verdicts = entry.result["verdicts"]
+        verdicts, summary = entry.result["verdicts"], entry.result["summary"]
+        session.display.print_line(f"verdicts: {summary}")
         publish_report(config.name, entry, groups, session.tracker, session.computed)
     else:
         failures.append(f"report[{config.name}]: {reason(page.state)}")
-    _show_on_prefects_page(graph, config.name, failures, verdicts, groups)
+    _show_on_prefects_page(graph, config.name, failures, summary, verdicts, groups)
     return failures
 
 
@@ -132,13 +133,14 @@ def _show_on_prefects_page(
     graph: PrefectGraph,
     study: str,
     failures: list[str],
+    summary: str,
     verdicts: list[JsonObject],
     groups: dict[str, list[Entry]],
 ) -> None:
     end_skipped_tasks(graph.skipped)
     models = groups.get("train", []) + groups.get("reported_encoder", [])
     addresses = graph.session.tracker.addresses({entry.key for entry in models})
-    show_results(study, failures, verdicts, models, addresses)
+    show_results(study, failures, summary, verdicts, models, addresses)
 
 
 def _close(graph: PrefectGraph, log: InvocationLog, tracker: Tracker, failures: list[str]) -> State:

@@ -83,7 +83,8 @@ def _compared_study(name: str) -> "ComparedStudy":
             groups.setdefault(_group(entry, config), []).append(entry)
     if not groups.get("train"):
         raise ConfigError(f"{name}: the store has none of its trained models; run it again")
-    return ComparedStudy(f"{found.study} of {found.short_id}", found.config, groups)
+    settings = config.model_dump(mode="json")  # with those that the record lacks
+    return ComparedStudy(f"{found.study} of {found.short_id}", settings, groups)
 
 
 def _group(entry: "Entry", config: StudyConfig) -> str:

@@ -23,6 +23,7 @@ from models.specs import (
     Value,
 )
 from tasks.analysis import published_results
+from tasks.analysis.verdicts import Margins
 from tasks.datasets.config import DatasetConfig
 from tasks.datasets.found_files import listed
 from tasks.system.folders import STUDY_NAME
@@ -253,6 +254,10 @@ class StudyConfig(Value):
     )
     transfer: TransferConfig = Field(
         TransferConfig(), description="Classifiers that use the encoder of an autoencoder."
+    )
+    margins: Margins = Field(
+        Margins(),
+        description="The smallest changes that matter to verdicts; nothing else depends on them.",
     )
     runner: RunnerConfig = Field(RunnerConfig(), description="Where tasks are computed.")
     versions_in_key: bool = Field(

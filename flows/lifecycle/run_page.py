@@ -21,7 +21,7 @@ from tasks.cache.entry import Entry
 from tasks.reporting.page import PAGE
 from tasks.system.polling import wait_until
 from tasks.system.user_warnings import one_line
-from tasks.tracking.descriptions import as_text
+from tasks.tracking.descriptions import as_text, verdict_table
 
 Log = Callable[[int, str], None]  # a level of the module logging, and a line
 
@@ -91,6 +91,7 @@ def _set_state(client: SyncPrefectClient, identifier: UUID, state: State) -> boo
 def show_results(
     study: str,
     failures: list[str],
+    summary: str,
     verdicts: list[JsonObject],
     models: list[Entry],
     addresses: Mapping[str, str],
@@ -101,7 +102,7 @@ def show_results(
     """
     with only_warns():
         create_markdown_artifact(
-            results_markdown(study, failures, verdicts, models, addresses),
+            results_markdown(study, failures, summary, verdicts, models, addresses),
             key=f"{re.sub('[^a-z0-9]+', '-', study.lower()).strip('-')}-results",
             description=f"Results of the study {as_text(study)}",
         )
@@ -110,11 +111,12 @@ def show_results(
 def results_markdown(
     study: str,
     failures: list[str],
+    summary: str,
     verdicts: list[JsonObject],
     models: list[Entry],
     addresses: Mapping[str, str],
 ) -> str:
-    """The text of the artifact."""
+    """The text of the artifact; ``summary`` is that of the verdicts."""
     lines = [f"# Study {as_text(study)}", ""]
     if failures:
         lines += ["## What failed", "", *(f"- {_verbatim(failure)}" for failure in failures), ""]
@@ -122,11 +124,7 @@ def results_markdown(
     if parent:
         lines += [f"[Report]({parent}/artifacts/{PAGE}) and [run]({parent}) in MLflow", ""]
     if verdicts:
-        lines += ["## Verdicts", "", "| claim | verdict |", "|---|---|"]
-        lines += [
-            f"| {as_text(one['claim'])} | **{as_text(one['outcome'])}** |" for one in verdicts
-        ]
-        lines += [""]
+        lines += ["## Verdicts", "", *verdict_table(summary, verdicts), ""]
     if models:
         by_loss = sorted(models, key=_test_loss)
         lines += ["## Autoencoders", "", "| model | test MSE | |", "|---|---|---|"]

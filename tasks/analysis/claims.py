@@ -1,91 +1,54 @@
-"""The written study's conclusions as claims, and the verdict on each."""
+"""The written study's conclusions and our own as claims, and the verdict on each."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from tasks.analysis.claim_kinds import (
+    LARGER,
+    SMALLER,
+    Basis,
+    FewerParametersClaim,
+    FineTuningClaim,
+    TrendClaim,
+)
 from tasks.analysis.tables import Tables
-from tasks.analysis.verdicts import Verdict, compare, compare_neighbours
+from tasks.analysis.verdicts import Margins, Verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-LARGER, SMALLER = 1, -1
-LABELS = {"latent_dim": "d = {}", "depth": "depth {}"}
+FAILED_GATE = "it does not order the controls on this dataset"
+NO_GATE = "its controls were not measured"
+LINEAR_LATENT = (
+    "with a linear latent layer every invertible linear map of the latent does as well, "
+    "so nothing determines how correlated its coordinates are"
+)
 
-
-@dataclass(frozen=True, kw_only=True)
-class TrendClaim:
-    """A claim that a quantity changes in one direction from each latent size or depth to the next.
-
-    ``column`` holds the quantity and ``along`` what it is compared along. A ``relative`` change is
-    one in per cent. An ``exact`` quantity is a count that is the same for every seed.
-    """
-
-    name: str
-    claim: str
-    quantity: str
-    sign: int
-    along: Literal["latent_dim", "depth"]
-    column: str
-    relative: bool
-    exact: bool = False
-
-    def judge(self, rows: "DataFrame") -> Verdict:
-        """The verdict that follows from ``rows``, one row per model with its ``seed``."""
-        found = compare_neighbours(rows, self.along, self.column, LABELS[self.along], self.relative)
-        if self.exact:
-            found = tuple(
-                one.model_copy(update={"low": one.change, "high": one.change, "exact": True})
-                for one in found
-            )
-        return Verdict(
-            name=self.name,
-            claim=self.claim,
-            quantity=self.quantity,
-            sign=self.sign,
-            comparisons=found,
-        )
-
-
-LATENT_SIZE_CLAIMS = (
+LATENT_SIZE_CLAIMS = tuple(
     TrendClaim(
-        name="larger_latent_lower_train_loss",
-        claim="A larger latent gives a lower train loss.",
-        quantity="train MSE",
+        name=f"larger_latent_lower_{part}_loss",
+        claim=f"A larger latent gives a lower {part} loss.",
+        quantity=f"{part} MSE",
         sign=SMALLER,
         along="latent_dim",
-        column="final_train_loss",
-        relative=True,
-    ),
-    TrendClaim(
-        name="larger_latent_lower_test_loss",
-        claim="A larger latent gives a lower test loss.",
-        quantity="test MSE",
-        sign=SMALLER,
-        along="latent_dim",
-        column="final_test_loss",
-        relative=True,
-    ),
+        column=column,
+        reachable_column=f"reachable_{part}_loss",
+    )
+    for part, column in (("train", "evaluated_train_loss"), ("test", "final_test_loss"))
 )
 DEPTH_CLAIMS = (
-    TrendClaim(
-        name="deeper_lower_loss",
-        claim="A deeper network reaches a lower final loss.",
-        quantity="test MSE",
-        sign=SMALLER,
-        along="depth",
-        column="final_test_loss",
-        relative=True,
-    ),
-    TrendClaim(
-        name="deeper_faster_convergence",
-        claim="A deeper network converges faster.",
-        quantity="epochs until the test loss is within 10 % of its last",
-        sign=SMALLER,
-        along="depth",
-        column="epochs_to_converge",
-        relative=False,
+    *(
+        TrendClaim(
+            name=f"deeper_lower_{part}_loss",
+            claim=f"A deeper network reaches a lower final {part} loss.",
+            quantity=f"{part} MSE",
+            sign=SMALLER,
+            along="depth",
+            column=column,
+            reachable_column=f"reachable_{part}_loss",
+        )
+        for part, column in (("train", "evaluated_train_loss"), ("test", "final_test_loss"))
     ),
     TrendClaim(
         name="deeper_fewer_parameters",
@@ -94,19 +57,84 @@ DEPTH_CLAIMS = (
         sign=SMALLER,
         along="depth",
         column="n_parameters",
-        relative=True,
         exact=True,
     ),
 )
+THREE_AGAINST_TWO = FewerParametersClaim(
+    name="depth_3_fewer_parameters_lower_loss",
+    claim="Depth 3 has fewer parameters than depth 2, and a lower test loss.",
+    quantity="parameters, test MSE",
+    sign=SMALLER,
+)
+CONVERGENCE_CLAIMS = (
+    TrendClaim(
+        name="deeper_fewer_updates",
+        claim="A deeper network converges faster, in updates.",
+        quantity="updates until the loss that all depths reach",
+        sign=SMALLER,
+        along="depth",
+        column="updates_to_common_loss",
+    ),
+    TrendClaim(
+        name="deeper_fewer_operations",
+        claim="A deeper network converges faster, in floating-point operations.",
+        quantity="operations until the loss that all depths reach",
+        sign=SMALLER,
+        along="depth",
+        column="flops_to_common_loss",
+    ),
+    TrendClaim(
+        name="deeper_smaller_area_under_log_loss",
+        claim="A deeper network converges faster, over the whole training.",
+        quantity="area under the logarithm of the loss",
+        sign=SMALLER,
+        along="depth",
+        column="area_under_log_loss",
+        unit="",
+        margin=0.02,
+    ),
+)
+# one claim of the written study by each measure of what it calls realistic
 INTERPOLATION_CLAIMS = (
     TrendClaim(
         name="larger_latent_sharper_interpolation",
         claim="A larger latent gives sharper interpolations.",
-        quantity="gradient energy between the ends, relative to real images",
+        quantity="distance from the sharpness of real images, in logarithms of gradient energy",
+        sign=SMALLER,
+        along="latent_dim",
+        column="sharpness_distance",
+        unit="",
+        margin=0.05,
+    ),
+    TrendClaim(
+        name="larger_latent_more_realistic_kid",
+        claim="A larger latent gives more realistic interpolations, by kernel distance.",
+        quantity="kernel distance (KID) from real images",
+        sign=SMALLER,
+        along="latent_dim",
+        column="kid",
+        unit="",
+        margin=0.01,
+    ),
+    TrendClaim(
+        name="larger_latent_more_realistic_precision",
+        claim="A larger latent gives more realistic interpolations, by precision.",
+        quantity="share of decoded images among real ones (precision)",
         sign=LARGER,
         along="latent_dim",
-        column="sharpness",
-        relative=True,
+        column="precision",
+        unit="points",
+        margin=1.0,
+    ),
+    TrendClaim(
+        name="larger_latent_more_realistic_recall",
+        claim="A larger latent gives more varied interpolations, by recall.",
+        quantity="share of real images among decoded ones (recall)",
+        sign=LARGER,
+        along="latent_dim",
+        column="recall",
+        unit="points",
+        margin=1.0,
     ),
     TrendClaim(
         name="larger_latent_more_recognizable_interpolation",
@@ -115,7 +143,8 @@ INTERPOLATION_CLAIMS = (
         sign=LARGER,
         along="latent_dim",
         column="confidence",
-        relative=False,
+        unit="points",
+        margin=1.0,
     ),
     TrendClaim(
         name="larger_latent_interpolation_nearer_real_images",
@@ -124,24 +153,58 @@ INTERPOLATION_CLAIMS = (
         sign=SMALLER,
         along="latent_dim",
         column="nearest_distance",
-        relative=True,
     ),
 )
 # one claim of the written study, once as it was computed there and once over live pairs
-CORRELATION_CLAIMS = tuple(
+CORRELATION_CLAIMS = (
+    *(
+        TrendClaim(
+            name=f"larger_latent_less_correlated_{pairs}",
+            claim=f"A larger latent gives less correlated coordinates ({meaning}).",
+            quantity="mean |Pearson correlation|",
+            sign=SMALLER,
+            along="latent_dim",
+            column=f"mean_abs_correlation_{pairs}",
+            unit="",
+            margin=0.01,
+        )
+        for pairs, meaning in (
+            ("nan_as_zero", "NaN of dead units as 0, as reported"),
+            ("live", "pairs of live units"),
+        )
+    ),
     TrendClaim(
-        name=f"larger_latent_less_correlated_{pairs}",
-        claim=f"A larger latent gives less correlated coordinates ({meaning}).",
-        quantity="mean |Pearson correlation|",
-        sign=SMALLER,
+        name="larger_latent_larger_share_used",
+        claim="A larger latent uses a larger share of its dimensions.",
+        quantity="effective rank of the latent vectors / d",
+        sign=LARGER,
         along="latent_dim",
-        column=f"mean_abs_correlation_{pairs}",
-        relative=False,
-    )
-    for pairs, meaning in (
-        ("nan_as_zero", "NaN of dead units as 0, as reported"),
-        ("live", "pairs of live units"),
-    )
+        column="effective_rank_share",
+        unit="points",
+        margin=1.0,
+        source="ours",
+    ),
+)
+FINE_TUNING_CLAIMS = (
+    FineTuningClaim(
+        name="fine_tuning_beats_frozen",
+        claim="Fine-tuning beats a frozen encoder.",
+        quantity="test accuracy",
+        sign=LARGER,
+        unit="points",
+        margin="accuracy",
+        every_budget=False,
+    ),
+    FineTuningClaim(
+        name="fine_tuning_beats_frozen_with_every_budget",
+        claim="Fine-tuning beats a frozen encoder with every label budget.",
+        quantity="test accuracy",
+        sign=LARGER,
+        unit="points",
+        margin="accuracy",
+        source="ours",
+        every_budget=True,
+    ),
 )
 FROZEN_FEATURE_CLAIM = TrendClaim(
     name="larger_latent_better_frozen_feature",
@@ -150,65 +213,75 @@ FROZEN_FEATURE_CLAIM = TrendClaim(
     sign=LARGER,
     along="latent_dim",
     column="test_accuracy",
-    relative=False,
+    unit="points",
+    margin="accuracy",
+    source="ours",
 )
-
-
-def fine_tuning_verdict(classifiers: "DataFrame") -> Verdict:
-    """Whether fine-tuning beats a frozen encoder with every label budget.
-
-    ``classifiers`` has one row per classifier: scenario, label_budget, seed, test_accuracy.
-    """
-    comparisons = []
-    wanted = classifiers[classifiers.scenario.isin(["head_only", "fine_tune"])]
-    for budget, rows in wanted.groupby("label_budget", sort=False):
-        table = rows.pivot(index="seed", columns="scenario", values="test_accuracy")
-        table = table.reindex(columns=["head_only", "fine_tune"])
-        label = f"{budget} labels: frozen to fine-tuned"
-        comparisons.append(compare(label, table.head_only, table.fine_tune, False))
-    return Verdict(
-        name="fine_tuning_beats_frozen",
-        claim="Fine-tuning beats a frozen encoder.",
-        quantity="test accuracy",
-        sign=LARGER,
-        comparisons=tuple(comparisons),
-    )
 
 
 def judge_rows(
     latent_sweep: "DataFrame",
     depth_sweep: "DataFrame",
+    convergence: "DataFrame",
     interpolation: "DataFrame",
     classifiers: "DataFrame",
     frozen: "DataFrame",
+    *,
+    gate: Mapping[str, bool | None],
+    linear_latent: bool = False,
+    basis: Basis | None = None,
 ) -> list[Verdict]:
-    """The verdict on every conclusion of the written study, in its order.
+    """The verdict on every claim, in the order of the written study.
 
-    Each table has one row per model with its ``seed``; ``frozen`` has the classifiers on frozen
-    encoders of several latent sizes. A claim whose table or column is empty is not measured.
+    Each table has one row per model with its ``seed``; ``convergence`` has the trainings of all
+    depths, ``frozen`` the classifiers on frozen encoders of several latent sizes. A claim whose
+    table or column is empty is not measured.
+
+    ``gate`` says of each measure of interpolations whether it orders images whose order is known.
+    Only those that do can decide. With a ``linear_latent`` no claim about correlation can.
     """
+    by = basis or Basis()
     has_pairs = latent_sweep[latent_sweep.latent_dim > 1]  # a single coordinate has no correlation
+    rotated = LINEAR_LATENT if linear_latent else ""
     return [
-        *(claim.judge(latent_sweep) for claim in LATENT_SIZE_CLAIMS),
-        *(claim.judge(depth_sweep) for claim in DEPTH_CLAIMS),
-        *(claim.judge(interpolation) for claim in INTERPOLATION_CLAIMS),
-        *(claim.judge(has_pairs) for claim in CORRELATION_CLAIMS),
-        fine_tuning_verdict(classifiers),
-        FROZEN_FEATURE_CLAIM.judge(frozen),
+        *(claim.judge(latent_sweep, by) for claim in LATENT_SIZE_CLAIMS),
+        *(claim.judge(depth_sweep, by) for claim in DEPTH_CLAIMS),
+        THREE_AGAINST_TWO.judge(depth_sweep, by),
+        *(claim.judge(convergence, by) for claim in CONVERGENCE_CLAIMS),
+        *(
+            claim.judge(interpolation, by, _not_measurable(gate.get(claim.column)))
+            for claim in INTERPOLATION_CLAIMS
+        ),
+        *(claim.judge(has_pairs, by, rotated) for claim in CORRELATION_CLAIMS),
+        *(claim.judge(classifiers, by) for claim in FINE_TUNING_CLAIMS),
+        FROZEN_FEATURE_CLAIM.judge(frozen, by),
     ]
 
 
+def _not_measurable(passes: bool | None) -> str:
+    """Why a measure of interpolations cannot decide; empty if it can."""
+    if passes is None:
+        return NO_GATE
+    return "" if passes else FAILED_GATE
+
+
 def judge_claims(tables: Tables) -> list[Verdict]:
-    """The verdict on every conclusion of the written study, in its order, from a study's tables."""
+    """The verdict on every claim, in the order of the written study, from a study's tables."""
     config = tables.config
-    sizes, interpolated = config["latent_dims"], config["interpolation"]["latent_dims"]
+    sizes, depths = config["latent_dims"], config["depths"]
     frozen_sizes = config["transfer"]["latent_dims"] or sizes
     return judge_rows(
         add_empty_rows(tables.latent_sweep, "latent_dim", sizes),
-        add_empty_rows(tables.depth_sweep, "depth", config["depths"]),
-        add_empty_rows(tables.interpolation, "latent_dim", interpolated),
+        add_empty_rows(tables.depth_sweep, "depth", depths),
+        add_empty_rows(tables.convergence, "depth", depths),
+        add_empty_rows(tables.interpolation, "latent_dim", config["interpolation"]["latent_dims"]),
         tables.scenarios,
         add_empty_rows(tables.frozen, "latent_dim", frozen_sizes),
+        gate=tables.interpolation_gate,
+        linear_latent=config["training"]["latent_activation"] == "linear",
+        basis=Basis(
+            margins=Margins.model_validate(config["margins"]), dataset=config["dataset"]["name"]
+        ),
     )
 
 

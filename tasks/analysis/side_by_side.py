@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.analysis.comparisons import Comparison, Unit, compare
 from tasks.analysis.intervals import Estimate
 from tasks.analysis.summaries import means_over_seeds
 from tasks.analysis.tables import Row
-from tasks.analysis.verdicts import Comparison, compare
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -33,19 +33,19 @@ class ComparedChoice(NamedTuple):
 
 
 def side_by_side(
-    first: "DataFrame", second: "DataFrame", by: Sequence[str], column: str, relative: bool
+    first: "DataFrame", second: "DataFrame", by: Sequence[str], column: str, unit: Unit
 ) -> list[ComparedChoice]:
     """Compare two tables, one row per combination of values in ``by`` that either of them has.
 
     The change is compared seed by seed. It has an interval where both tables have at least two
-    seeds in common. A ``relative`` change is one in per cent.
+    seeds in common. ``unit`` is that of the change.
     """
     means = [_means_by_choice(rows, by, column) for rows in (first, second)]
     found = []
     for choice in dict.fromkeys([*means[0], *means[1]]):
         before, after = (_values_by_seed(rows, by, choice, column) for rows in (first, second))
         seeds = before.index.intersection(after.index)
-        change = compare("", before[seeds], after[seeds], relative) if len(seeds) else None
+        change = compare("", before[seeds], after[seeds], unit) if len(seeds) else None
         pair = (means[0].get(choice), means[1].get(choice))
         found.append(ComparedChoice(dict(zip(by, choice, strict=True)), pair, change))
     return found

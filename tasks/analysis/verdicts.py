@@ -1,157 +1,312 @@
-"""A claim as a list of comparisons over seeds, and the verdict that follows from them."""
+"""A claim as comparisons over seeds, and the verdict that follows from them.
+
+docs/verdicts.md explains the rules, and how often they are wrong.
+"""
 
 import math
-from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
-from pydantic import computed_field
+from pydantic import Field, computed_field
 
 from models.specs import Value
-from tasks.analysis.intervals import CONFIDENCE, estimate
+from tasks.analysis.comparisons import Comparison, Interval, Unit
+from tasks.analysis.intervals import CONFIDENCE
+from tasks.analysis.seeds_needed import MOST_SEEDS, seeds_to_decide
 
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+Outcome = Literal[
+    "confirmed", "refuted", "equivalent", "undecided", "not measured", "not measurable"
+]
+DECIDED = ("confirmed", "refuted", "equivalent")
+Source = Literal["written study", "ours"]
+# two one-sided tests at 5 % are one interval with this confidence
+EQUIVALENCE_CONFIDENCE = 2 * CONFIDENCE - 1
 
 
-Outcome = Literal["confirmed", "refuted", "undecided", "not measured"]
+class Margins(Value):
+    """How large a change must be to matter. Smaller ones are called equivalent.
 
-
-class Comparison(Value):
-    """How much a quantity changes from one choice to another: mean over n seeds, 95 % interval.
-
-    ``change``, ``low`` and ``high`` have the quantity's unit. With the unit "%" they are the change
-    in per cent that follows from the mean logarithm of the ratio, and from its interval's ends.
-    ``effect_size`` is Cohen's d of the paired changes: their mean divided by their standard
-    deviation. ``p_value`` is that of Student's paired t test, two-sided. Both are None where all
-    changes are equal, and ``low`` and ``high`` are the mean then. A single seed has no interval.
-    An ``exact`` count needs none.
+    Quantities that are neither relative nor an accuracy have margins of their own.
     """
 
-    label: str
-    change: float
-    low: float | None = None
-    high: float | None = None
-    unit: Literal["", "%"] = ""
-    n: int
-    effect_size: float | None = None
-    p_value: float | None = None
-    exact: bool = False
-
-    def supports(self, sign: int) -> bool:
-        """Whether the whole interval is on the claim's side of zero; ``sign`` is 1 or -1.
-
-        Without an interval it is not. Changes that are all equal say nothing about their variance,
-        so an interval of no width counts only for an exact number.
-        """
-        if self.low is None or self.high is None or (self.low == self.high and not self.exact):
-            return False
-        return min(sign * self.low, sign * self.high) > 0
-
-    def contradicts(self, sign: int) -> bool:
-        """Whether the whole interval is on the other side of zero."""
-        return self.supports(-sign)
-
-    def lower_bound(self, sign: int) -> float:
-        """The smallest change in the claim's direction that the interval contains.
-
-        Without an interval it is the change itself, and minus infinity if no seed was compared.
-        """
-        ends = [self.change] if self.low is None or self.high is None else [self.low, self.high]
-        return min(sign * end for end in ends) if self.n else -math.inf
+    relative: float = Field(
+        2.0, gt=0, le=50, description="Of losses and other relative quantities, in per cent."
+    )
+    accuracy: float = Field(0.5, gt=0, le=50, description="Of accuracies, in percentage points.")
 
 
-class Verdict(Value):
-    """A claim, the comparisons that test it, and the outcome.
+class Reading(Value):
+    """The statement that a quantity changes in one direction in each of some comparisons.
 
-    ``sign`` is the claim's direction: 1 if the quantity is to grow in every comparison, -1 if it is
-    to fall.
+    ``sign`` is the direction: 1 if it rises, -1 if it falls. ``margin`` has the unit of the
+    quantity. ``known_spread`` is the standard deviation of a change in other studies, which stands
+    in for that of a single seed.
     """
 
-    name: str
-    claim: str
-    quantity: str
     sign: int
+    unit: Unit
+    margin: float
     comparisons: tuple[Comparison, ...]
+    known_spread: float | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def outcome(self) -> Outcome:
-        """The claim says that every comparison changes in its direction. It is
+        """What the comparisons say of the statement. It is
 
-        - confirmed if every 95 % interval is on the claim's side of zero. This is an
-          intersection-union test (Berger 1982), so it needs no correction for the number of
-          comparisons;
-        - refuted if an interval excludes the claim even after Bonferroni correction: it is on the
-          other side of zero, and p is below 0.05 divided by the number of comparisons. An exact
-          count needs no p;
-        - undecided otherwise. A single seed never decides a claim;
+        - confirmed if every 95 % interval is on the statement's side of zero. This is an
+          intersection-union test (Berger 1982), so it needs no correction for their number;
+        - refuted if an interval is on the other side of zero even after Bonferroni correction for
+          the number of comparisons. An exact count also refutes it by not changing;
+        - equivalent if every 90 % interval is within the margin: two one-sided tests (Schuirmann
+          1987), and again an intersection-union test;
+        - undecided otherwise. A single seed decides nothing but an exact count;
         - not measured if no comparison has a seed.
         """
-        if not any(comparison.n for comparison in self.comparisons):
+        if not any(one.n for one in self.comparisons):
             return "not measured"
-        limit = (1 - CONFIDENCE) / len(self.comparisons)
-        for one in self.comparisons:
-            certain = one.exact or (one.p_value is not None and one.p_value < limit)
-            if certain and one.contradicts(self.sign):
-                return "refuted"
-        supported = all(one.supports(self.sign) for one in self.comparisons)
-        return "confirmed" if supported else "undecided"
+        if all(one.side(CONFIDENCE) == self.sign for one in self.comparisons):
+            return "confirmed"
+        if any(map(self._refutes, self.comparisons)):
+            return "refuted"
+        return "equivalent" if all(map(self._is_small, self.comparisons)) else "undecided"
+
+    @property
+    def corrected_confidence(self) -> float:
+        """That of the intervals that can refute, after Bonferroni correction."""
+        return 1 - (1 - CONFIDENCE) / max(1, len(self.comparisons))
+
+    def _refutes(self, one: Comparison) -> bool:
+        side = one.side(self.corrected_confidence)
+        return side == -self.sign or (one.exact and side == 0)
+
+    def _margin_of(self, one: Comparison) -> float:
+        return self.margin if one.unit == self.unit else 0.0
+
+    def _is_small(self, one: Comparison) -> bool:
+        return one.within(self._margin_of(one), EQUIVALENCE_CONFIDENCE)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
-    def weakest(self) -> Comparison | None:
-        """The comparison that supports the claim least: the one with the smallest lower bound."""
-        return min(self.comparisons, key=lambda one: one.lower_bound(self.sign), default=None)
+    def decisive(self) -> Comparison | None:
+        """The comparison that decides.
+
+        Of a refuted statement it is the surest of those that refute it, of an equivalent one that
+        with the largest change, otherwise the one that supports it least.
+        """
+        if self.outcome == "refuted":
+            return min(filter(self._refutes, self.comparisons), key=_p_value_and_size)
+        if self.outcome == "equivalent":
+            return max(self.comparisons, key=_farthest_end)
+        return min(self.comparisons, key=self._support, default=None)
+
+    def _support(self, one: Comparison) -> tuple[float, int, float]:
+        """Orders comparisons by the smallest change in the statement's direction."""
+        ends = one.interval(CONFIDENCE)
+        least = -math.inf if ends is None else min(self.sign * end for end in ends)
+        return least, min(one.n, 1), self.sign * one.change
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def confidence(self) -> float:
+        """That of the interval that decides, from which a reader can see the outcome.
+
+        Undecided statements have the 95 % interval. If that excludes the statement, they have the
+        corrected one, which does not.
+        """
+        if self.outcome == "equivalent":
+            return EQUIVALENCE_CONFIDENCE
+        one = self.decisive
+        contradicts = one is not None and one.side(CONFIDENCE) == -self.sign
+        return self.corrected_confidence if contradicts else CONFIDENCE
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def interval(self) -> Interval | None:
+        """The interval that decides, in the unit of the comparison; None if there is none."""
+        return None if self.decisive is None else self.decisive.interval(self.confidence)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def below_margin(self) -> bool:
+        """Whether the decisive change is sure to be smaller than the margin."""
+        return self.decisive is not None and self._is_small(self.decisive)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def reason(self) -> str:
+        """Why it is undecided, or that a sure change is below the margin; empty otherwise."""
+        if self.outcome in ("confirmed", "refuted") and self.below_margin:
+            return f"smaller than the margin of {with_unit(self.margin, self.unit)}"
+        one = self.decisive
+        if self.outcome != "undecided" or one is None:
+            return ""
+        if one.n < 2:
+            return "one seed" if one.n else f"no seed for {one.label}"
+        if one.rising and one.falling:
+            return "seeds disagree"
+        return "too few seeds: all changes have one sign"
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def seeds_needed(self) -> int | None:
+        """About how many seeds would decide it with a probability of 80 %.
+
+        None if it is decided, or if nothing is known of the spread; ``MOST_SEEDS + 1`` if more.
+        """
+        if self.outcome != "undecided":
+            return None
+        margins = [self._margin_of(one) for one in self.comparisons]
+        return seeds_to_decide(self.comparisons, self.sign, margins, self.known_spread)
 
 
-def compare(label: str, before: "Series", after: "Series", relative: bool) -> Comparison:
-    """Compare two columns of values seed by seed; a seed that lacks either value is left out."""
-    import numpy as np
-    from scipy import stats
+class Verdict(Value):
+    """A claim, its readings, and the outcome.
 
-    changes = (after / before).map(math.log) if relative else after - before
-    changes = changes.dropna()
-    if not len(changes):
-        return Comparison(label=label, change=0, n=0)
-    found = estimate(changes)
-    alike = np.allclose(changes, found.mean, rtol=1e-9, atol=1e-12)  # equal, up to rounding
-    spread = 0.0 if alike else float(np.std(changes, ddof=1))
-    p_value = float(stats.ttest_1samp(changes, 0).pvalue) if spread else None
-    ends = (found.low, found.high) if spread or found.n == 1 else (found.mean, found.mean)
-    change, low, high = (
-        100 * math.expm1(value) if relative and value is not None else value
-        for value in (found.mean, *ends)
-    )
-    assert change is not None
-    return Comparison(
-        label=label,
-        change=change,
-        low=low,
-        high=high,
-        unit="%" if relative else "",
-        n=found.n,
-        effect_size=found.mean / spread if spread else None,
-        p_value=p_value,
-    )
-
-
-def compare_neighbours(
-    rows: "DataFrame", along: str, quantity: str, label: str, relative: bool
-) -> tuple[Comparison, ...]:
-    """Compare each value of the column ``along`` with the next larger one, seed by seed.
-
-    ``rows`` has one row per model, with its ``seed``. ``label`` is the format of a value's name,
-    like ``"d = {}"``. Two neighbours that share no seed give a comparison with n = 0.
+    ``trend`` is the claim read as one trend over all levels, None where it has no three levels.
+    ``every_step`` reads it literally: every comparison goes its way. ``page_p_value`` is that of
+    Page's test of the trend, which decides nothing. ``reachable`` is the verdict on the same claim
+    over those pixels that every architecture can draw. A claim that this study cannot decide has
+    the reason in ``not_measurable``.
     """
-    if quantity not in rows or rows[quantity].isna().all():
-        return ()
-    table = rows.pivot_table(index="seed", columns=along, values=quantity, dropna=False)
-    return tuple(
-        compare(
-            f"{label.format(before)} to {label.format(after)}",
-            table[before],
-            table[after],
-            relative,
-        )
-        for before, after in pairwise(sorted(table.columns.tolist()))
-    )
+
+    name: str
+    claim: str
+    source: Source
+    quantity: str
+    trend: Reading | None = None
+    every_step: Reading
+    page_p_value: float | None = None
+    reachable: "Verdict | None" = None
+    not_measurable: str = ""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome of the headline: of every step if that is confirmed, otherwise of the trend.
+
+        A trend that has no seed with every level is undecided, if anything was measured.
+        """
+        if self.not_measurable and self.every_step.outcome != "not measured":
+            return "not measurable"
+        found = self.headline.outcome
+        return "undecided" if self._lacks_trend and found == "refuted" else found
+
+    @property
+    def _lacks_trend(self) -> bool:
+        return self.trend is not None and self.trend.outcome == "not measured"
+
+    @property
+    def headline(self) -> Reading:
+        """The reading whose outcome is that of the claim.
+
+        Values that fall and rise again have no trend, but they are not equivalent. So if a step is
+        refuted by more than the margin, a trend below the margin does not count.
+        """
+        literal = self.every_step
+        if self.trend is None or self._lacks_trend or literal.outcome == "confirmed":
+            return literal
+        bends = literal.outcome == "refuted" and not literal.below_margin
+        return literal if bends and self.trend.outcome == "equivalent" else self.trend
+
+    @property
+    def readings(self) -> list["NamedReading"]:
+        """Every reading of the claim that was measured, those of reachable pixels last."""
+        several = len(self.every_step.comparisons) > 1
+        name = ("every step" if self.trend else "all of them") if several else ""
+        found = [NamedReading(name, self.every_step, None)]
+        if self.trend is not None:
+            found.insert(0, NamedReading("trend", self.trend, self.page_p_value))
+        if self.reachable is not None:
+            found += [
+                one._replace(name=f"{one.name}, reachable pixels".removeprefix(", "))
+                for one in self.reachable.readings
+            ]
+        return [one for one in found if one.reading.outcome != "not measured"]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def reason(self) -> str:
+        """What the outcome alone does not say; empty if there is nothing."""
+        if self.outcome == "not measurable":
+            return self.not_measurable
+        if self._lacks_trend and self.outcome == "undecided":
+            return "no seed has every level"
+        return ". ".join(filter(None, [self.headline.reason, self.edge_note]))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def seeds_needed(self) -> int | None:
+        """About how many seeds would decide the claim; see ``Reading``."""
+        return self.headline.seeds_needed if self.outcome == "undecided" else None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def edge_artefact(self) -> bool:
+        """Whether exactly one of the two verdicts, on all and on reachable pixels, confirms."""
+        other = self.reachable
+        if other is None or other.outcome == "not measured":
+            return False
+        return (self.outcome == "confirmed") != (other.outcome == "confirmed")
+
+    @property
+    def edge_note(self) -> str:
+        """What the difference between all and reachable pixels means; empty if there is none."""
+        if not self.edge_artefact or self.reachable is None:
+            return ""
+        if self.outcome != "confirmed":
+            return "confirmed on reachable pixels only: the edge hides it"
+        sure = self.reachable.outcome in DECIDED
+        return f"confirmed on all pixels only: {'' if sure else 'perhaps '}an artefact of the edge"
+
+
+class NamedReading(NamedTuple):
+    """A reading, what it is called on a page, and the p of Page's test if it is a trend."""
+
+    name: str
+    reading: Reading
+    page_p_value: float | None
+
+
+def with_unit(value: float, unit: Unit) -> str:
+    """A number with its unit as text, like "2 %" or "0.5 points"."""
+    return f"{value:.3g} {unit}".strip()
+
+
+def seeds_text(needed: int) -> str:
+    """A number of seeds as text."""
+    return f"more than {MOST_SEEDS:,} seeds" if needed > MOST_SEEDS else f"about {needed:,} seeds"
+
+
+def counts(verdicts: Sequence[Verdict]) -> tuple[int, int]:
+    """How many claims are decided, and how many were tested."""
+    outcomes = [verdict.outcome for verdict in verdicts]
+    decided = sum(outcome in DECIDED for outcome in outcomes)
+    return decided, decided + outcomes.count("undecided")
+
+
+def summary_line(verdicts: Sequence[Verdict], n_seeds: int) -> str:
+    """How many claims a study decided, and how many seeds would decide the next one."""
+    decided, tested = counts(verdicts)
+    seeds = f"{n_seeds:,} seed{'' if n_seeds == 1 else 's'}"
+    if not tested:
+        return f"{seeds}: no claim was tested"
+    text = f"{seeds}: {decided} of {tested} claims decided"
+    if decided == tested:
+        return text
+    needed = [verdict.seeds_needed for verdict in verdicts if verdict.outcome == "undecided"]
+    fewest = min((n for n in needed if n is not None), default=None)
+    if fewest is None:
+        return f"{text}; {'at least 3' if n_seeds == 1 else 'more'} seeds are needed for the others"
+    if fewest > MOST_SEEDS:
+        return f"{text}; {seeds_text(fewest)} would decide the next"
+    return f"{text}; about {max(1, fewest - n_seeds):,} more seeds would decide the next"
+
+
+def _p_value_and_size(one: Comparison) -> tuple[float, float]:
+    return one.p_value or 0.0, -abs(one.change)
+
+
+def _farthest_end(one: Comparison) -> float:
+    ends = one.interval(EQUIVALENCE_CONFIDENCE) or (0.0,)
+    return max(map(abs, ends))

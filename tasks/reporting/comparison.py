@@ -30,11 +30,9 @@ def write_comparison(folder: Path, first: ComparedStudy, second: ComparedStudy) 
     models = (before.models, after.models)
     transfers = (before.transfer, after.transfer)
     rows = {
-        "test MSE": side_by_side(*models, MODEL_CHOICES, "final_test_loss", relative=True),
-        "train MSE": side_by_side(*models, MODEL_CHOICES, "final_train_loss", relative=True),
-        "test accuracy": side_by_side(
-            *transfers, CLASSIFIER_CHOICES, "test_accuracy", relative=False
-        ),
+        "test MSE": side_by_side(*models, MODEL_CHOICES, "final_test_loss", "%"),
+        "train MSE": side_by_side(*models, MODEL_CHOICES, "final_train_loss", "%"),
+        "test accuracy": side_by_side(*transfers, CLASSIFIER_CHOICES, "test_accuracy", "points"),
     }
     lines = {
         study.name: points(tables.latent_sweep, "latent_dim", "final_test_loss")

@@ -1,9 +1,11 @@
 """The figures of a study's report that show several models together."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.analysis.failures import has_failed
 from tasks.analysis.intervals import estimate
 from tasks.analysis.summaries import means_over_seeds
 from tasks.analysis.tables import Groups, Tables, model_identity
@@ -18,8 +20,13 @@ if TYPE_CHECKING:
     from tasks.reporting.plots import Figure, Point
 
 
-def draw_figures(folder: Path, groups: Groups, tables: Tables) -> None:
-    """Write the figures whose data were measured into a folder: charts as SVG, images as PNG."""
+def draw_figures(
+    folder: Path, groups: Groups, tables: Tables, mean_image_loss: float | None
+) -> None:
+    """Write the figures whose data were measured into a folder: charts as SVG, images as PNG.
+
+    A training whose test loss is not below ``mean_image_loss`` is drawn as failed.
+    """
     from tasks.reporting.plots import save
 
     sweeps = {
@@ -34,7 +41,7 @@ def draw_figures(folder: Path, groups: Groups, tables: Tables) -> None:
         if figure is not None:
             save(figure, folder / "pixel-errors.png")
     charts: dict[str, Callable[[Tables], Figure | None]] = {
-        "rate": rate_figure,
+        "rate": partial(rate_figure, mean_image_loss=mean_image_loss),
         "correlation": correlation_figure,
         "accuracy": accuracy_figure,
         "frozen": frozen_feature_figure,
@@ -121,17 +128,32 @@ def _lines(rows: "DataFrame", x: str, columns: dict[str, str]) -> "dict[str, lis
     return {name: measured for name, measured in found.items() if measured}
 
 
-def rate_figure(tables: Tables) -> "Figure | None":
-    """Test loss by latent size, with the linear limit and the published losses."""
-    from tasks.reporting.plots import lines_figure
+def rate_figure(tables: Tables, mean_image_loss: float | None) -> "Figure | None":
+    """Test loss by latent size, with the linear limit and the published losses.
+
+    The seeds of each size are points of their own, crosses if they failed.
+    """
+    from tasks.reporting.plots import Point, lines_figure
 
     columns = {
         "autoencoder, test": "final_test_loss",
         "PCA, the linear limit": "pca_test_loss",
         "reported, test": "reported_test_loss",
     }
-    lines = _lines(tables.latent_sweep, "latent_dim", columns)
-    return lines_figure(lines, "latent size", "MSE per pixel", log_y=True) if lines else None
+    rows = tables.latent_sweep
+    lines = _lines(rows, "latent_dim", columns)
+    if not lines:
+        return None
+    limit = float("inf") if mean_image_loss is None else mean_image_loss
+    known = rows[rows.final_test_loss.notna()]
+    failed = has_failed(known.final_test_loss, limit)
+    singles, crosses = (
+        [Point(*pair) for pair in zip(one.latent_dim, one.final_test_loss, strict=True)]
+        for one in (known[~failed], known[failed])
+    )
+    return lines_figure(
+        lines, "latent size", "MSE per pixel", log_y=True, singles=singles, failed=crosses
+    )
 
 
 def correlation_figure(tables: Tables) -> "Figure | None":

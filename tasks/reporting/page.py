@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from tasks.analysis.failures import wilson_interval
 from tasks.analysis.tables import Groups
+from tasks.analysis.verdicts import seeds_text, with_unit
 from tasks.cache.entry import Entry
 from tasks.cache.identity import identity_text
 
@@ -41,7 +43,13 @@ def template_environment() -> "Environment":
     found = Environment(
         loader=PackageLoader("tasks.reporting"), autoescape=True, undefined=StrictUndefined
     )
-    found.globals |= {"policy_tag": policy_tag, "scripts": SCRIPTS}
+    found.globals |= {
+        "policy_tag": policy_tag,
+        "scripts": SCRIPTS,
+        "no_failure": no_failure,
+        "seeds_text": seeds_text,
+        "with_unit": with_unit,
+    }
     found.filters |= {
         "data_uri": data_uri,
         "with_seed": entries_with_seed,
@@ -53,6 +61,11 @@ def template_environment() -> "Environment":
 def render(template: str, **values: object) -> str:
     """A page from a template. Raises jinja2.UndefinedError for a value that is not given."""
     return template_environment().get_template(template).render(**values)
+
+
+def no_failure(n: int) -> float:
+    """The largest probability of a failure that n trainings without one still allow."""
+    return wilson_interval(0, n)[1]
 
 
 def policy_tag(styles: Iterable[str]) -> "Markup":

@@ -172,8 +172,18 @@ class Point(NamedTuple):
 Lines = Mapping[str, Sequence[Point]]
 
 
-def lines_figure(lines: Lines, x_label: str, y_label: str, log_y: bool = False) -> Figure:
-    """One line per name through its points, with their intervals; the x axis is logarithmic."""
+def lines_figure(
+    lines: Lines,
+    x_label: str,
+    y_label: str,
+    log_y: bool = False,
+    singles: Sequence[Point] = (),
+    failed: Sequence[Point] = (),
+) -> Figure:
+    """One line per name through its points, with their intervals; the x axis is logarithmic.
+
+    ``singles`` are drawn as dots in the colour of the first line, ``failed`` as crosses.
+    """
     figure, axes = _new_chart()
     styles = ("o-", "s--", "^:", "d-.", "v-", "p--")
     for index, (name, points) in enumerate(lines.items()):
@@ -186,6 +196,9 @@ def lines_figure(lines: Lines, x_label: str, y_label: str, log_y: bool = False) 
             label=name,
             capsize=3,
         )
+    for points, mark, size in ((singles, "o", 9), (failed, "x", 50)):
+        places = [point.x for point in points], [point.y for point in points]
+        axes.scatter(*places, s=size, marker=mark, color=COLOURS[0], alpha=0.45, zorder=1)
     axes.set_xscale("log")
     if log_y:
         axes.set_yscale("log")

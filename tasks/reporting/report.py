@@ -8,9 +8,11 @@ from pathlib import Path
 from tasks.analysis.ablation import summarize_ablation
 from tasks.analysis.blind_edge import edge_losses, edge_warning, reach_metrics, reach_sentences
 from tasks.analysis.claims import judge_claims
+from tasks.analysis.failures import Failures, count_failures
 from tasks.analysis.linear_limit import linear_limit_sentences
 from tasks.analysis.summaries import headline_metrics, summaries
-from tasks.analysis.tables import Config, Groups, make_tables
+from tasks.analysis.tables import Config, Groups, Tables, make_tables
+from tasks.analysis.verdicts import counts, summary_line
 from tasks.cache.canonical import JsonObject
 from tasks.cache.provenance import mixed_releases
 from tasks.reporting.page import PAGE, pictured_seed, render
@@ -31,8 +33,8 @@ def write_report(
 
     ``groups`` holds the finished entries by the name of their step. The page lists ``failures``,
     and the reason for each section that the dataset does not allow, by name in ``left_out``.
-    ``command`` repeats the study. Returns the headline metrics, the verdicts, and sentences on
-    pixels out of reach and on PCA, as JSON data.
+    ``command`` repeats the study. Returns the headline metrics, the verdicts, their summary, and
+    sentences on pixels out of reach and on PCA, as JSON data.
     """
     from tasks.reporting.figures import draw_figures
 
@@ -44,7 +46,9 @@ def write_report(
     ):
         table.drop(columns="key", errors="ignore").to_csv(folder / f"{name}.csv", index=False)
     verdicts = judge_claims(tables)
-    draw_figures(folder, groups, tables)
+    summary = summary_line(verdicts, len(config["seeds"]))
+    mean_image_loss = groups["pca"][0].result["test_loss"][0] if groups.get("pca") else None
+    draw_figures(folder, groups, tables, mean_image_loss)
     rows = summaries(tables)
     findings = [
         *reach_sentences(reached_by_depth(groups)),
@@ -69,8 +73,11 @@ def write_report(
         seeds=config["seeds"],
         pictured_seed=pictured_seed(groups, config["seeds"]),
         verdicts=verdicts,
+        summary=summary,
+        tested=counts(verdicts)[1],
         folder=folder,
-        mean_image_loss=groups["pca"][0].result["test_loss"][0] if groups.get("pca") else None,
+        mean_image_loss=mean_image_loss,
+        failed_trainings=failed_trainings(tables, mean_image_loss),
         provenance=provenance_summary(groups),
         mixed_releases=list(
             mixed_releases({name: [e.provenance for e in group] for name, group in groups.items()})
@@ -80,7 +87,22 @@ def write_report(
     found = [verdict.model_dump(mode="json") for verdict in verdicts]
     (folder / "verdicts.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     metrics = headline_metrics(tables) | reach_metrics(reached_by_depth(groups))
-    return {"metrics": metrics, "verdicts": found, "findings": findings}
+    return {"metrics": metrics, "verdicts": found, "summary": summary, "findings": findings}
+
+
+def failed_trainings(tables: Tables, mean_image_loss: float | None) -> dict[str, list[Failures]]:
+    """The failures of trainings by section; none where the mean image's loss is not known."""
+    config = tables.config
+    if mean_image_loss is None or not len(tables.models):
+        return {"latent_sweep": [], "depth_sweep": []}
+    swept = {
+        "latent_sweep": (tables.latent_sweep, "latent_dim", config["latent_dims"]),
+        "depth_sweep": (tables.depth_sweep, "depth", config["depths"]),
+    }
+    return {
+        section: count_failures(rows, along, levels, len(config["seeds"]), mean_image_loss)
+        for section, (rows, along, levels) in swept.items()
+    }
 
 
 def reached_by_depth(groups: Groups) -> list[JsonObject]:

@@ -68,7 +68,18 @@ def classifier_description(
 DESCRIPTIONS = {"model": model_description, "transfer": classifier_description}  # by study.kind
 
 
+def verdict_table(summary: str, verdicts: Sequence[JsonObject]) -> list[str]:
+    """A summary and a table of verdicts as lines of markdown."""
+    lines = [f"{as_text(summary)}.", "", "| claim | verdict | every step | |", "|---|---|---|---|"]
+    for one in verdicts:
+        literal = one["every_step"]["outcome"] if one["trend"] else ""
+        claim, outcome, *more = map(as_text, (one["claim"], one["outcome"], literal, one["reason"]))
+        lines.append(f"| {' | '.join([claim, f'**{outcome}**', *more])} |")
+    return lines
+
+
 def study_description(
+    summary: str,
     verdicts: Sequence[JsonObject],
     findings: Sequence[str],
     models: Iterable[tuple[Entry, str | None]],
@@ -77,11 +88,7 @@ def study_description(
 
     ``models`` pairs each entry with the id of its run, None if it has no run.
     """
-    lines = ["| claim | verdict |", "|---|---|"]
-    lines += [
-        f"| {as_text(verdict['claim'])} | **{as_text(verdict['outcome'])}** |"
-        for verdict in verdicts
-    ]
+    lines = verdict_table(summary, verdicts)
     lines += ["", *(f"- {as_text(finding)}" for finding in findings)]
     lines += ["", "| model | test MSE | originals above reconstructions |", "|---|---|---|"]
     for entry, run_id in models:

@@ -4,7 +4,7 @@ An operation may be repeated, in this process or another, and logs nothing twice
 their tags, and a repeated metric has the same time and value as before, so MLflow drops it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from mlflow.entities import Metric, RunTag
@@ -163,9 +163,10 @@ class Writer:
         runs = [self.runs.find(entry.key) for entry in models]
         ids = [run.info.run_id if run else None for run in runs]
         self._log_models(parent, models, ids)
-        tags = {f"verdict.{one['name']}": one["outcome"] for one in verdicts}
+        summary, findings = page.result["summary"], page.result["findings"]
+        tags = verdict_tags(verdicts) | {"verdicts": summary}
         tags[DESCRIPTION_TAG] = study_description(
-            verdicts, page.result["findings"], zip(models, ids, strict=True)
+            summary, verdicts, findings, zip(models, ids, strict=True)
         )
         self.client.log_batch(parent, tags=[RunTag(k, v) for k, v in tags.items()])
         datasets = filter(None, map(self.find_entry, groups.get("data", [])))
@@ -210,12 +211,45 @@ def start_system_monitor(run_id: str) -> "SystemMetricsMonitor":
     return monitor
 
 
-def verdict_metrics(verdicts: Iterable[JsonObject]) -> dict[str, float]:
-    """The numbers of every claim's weakest comparison, named ``verdict/<claim>/<number>``."""
+def verdict_tags(verdicts: Iterable[JsonObject]) -> dict[str, str]:
+    """The outcome of every claim as ``verdict.<claim>``, and of its readings.
+
+    Those are ``verdict.<claim>.trend`` and ``verdict.<claim>.every_step``, with ``.reachable``
+    before the reading for reachable pixels.
+    """
     found = {}
     for verdict in verdicts:
-        weakest = verdict["weakest"] or {}
-        for name in ("change", "low", "high", "effect_size", "p_value", "n"):
-            if weakest.get(name) is not None:
-                found[f"verdict/{verdict['name']}/{name}"] = float(weakest[name])
+        found[f"verdict.{verdict['name']}"] = str(verdict["outcome"])
+        for place, reading in _readings(verdict):
+            found[f"verdict.{'.'.join(place)}"] = str(reading["outcome"])
     return found
+
+
+def verdict_metrics(verdicts: Iterable[JsonObject]) -> dict[str, float]:
+    """The numbers of the comparison that decides each reading of a claim.
+
+    Their names are ``verdict/<claim>/<reading>/<number>``; ``low`` and ``high`` are the ends of the
+    interval that decides.
+    """
+    found = {}
+    for verdict in verdicts:
+        for place, reading in _readings(verdict):
+            numbers = dict(reading["decisive"] or {})
+            numbers["low"], numbers["high"] = reading["interval"] or (None, None)
+            for name in ("change", "low", "high", "effect_size", "p_value", "n"):
+                if numbers.get(name) is not None:
+                    found["/".join(("verdict", *place, name))] = float(numbers[name])
+    return found
+
+
+def _readings(verdict: JsonObject) -> Iterator[tuple[tuple[str, ...], JsonObject]]:
+    """Every measured reading of a verdict with its place: claim, pixels if not all, reading."""
+    of_pixels = [
+        ((verdict["name"],), verdict),
+        ((verdict["name"], "reachable"), verdict["reachable"]),
+    ]
+    for place, one in of_pixels:
+        for name in ("trend", "every_step"):
+            reading = one[name] if one else None
+            if reading and reading["outcome"] != "not measured":
+                yield (*place, name), reading

@@ -17,7 +17,15 @@ from flows.lifecycle.run_page import (
 )
 from tests.tasks.tracking.conftest import ENTRY
 
-VERDICTS = [{"claim": "deeper is | better", "outcome": "confirmed"}]
+VERDICTS = [
+    {
+        "claim": "deeper is | better",
+        "outcome": "confirmed",
+        "trend": {"outcome": "confirmed"},
+        "every_step": {"outcome": "refuted"},
+        "reason": "",
+    }
+]
 
 
 @pytest.fixture
@@ -87,22 +95,25 @@ def test_a_skipped_task_ends_and_says_why(client):
 
 
 def test_the_results_are_verdicts_models_and_links():
-    text = results_markdown("mnist", [], VERDICTS, [ENTRY], {"": "http://m/1", "key": "http://m/2"})
+    text = results_markdown(
+        "mnist", [], "3 seeds", VERDICTS, [ENTRY], {"": "http://m/1", "key": "http://m/2"}
+    )
     assert "[Report](http://m/1/artifacts/index.html) and [run](http://m/1) in MLflow" in text
-    assert "| deeper is &#124; better | **confirmed** |" in text
+    assert "## Verdicts\n\n3 seeds.\n" in text
+    assert "| deeper is &#124; better | **confirmed** | refuted |" in text
     assert "| `train[x]` | 0.20000 | [MLflow](http://m/2) |" in text
     assert "failed" not in text
 
 
 def test_the_results_of_a_failed_run_say_what_failed():
-    text = results_markdown("mnist", ["train[x]: NaN |at epoch 3`"], [], [], {})
+    text = results_markdown("mnist", ["train[x]: NaN |at epoch 3`"], "", [], [], {})
     assert "## What failed\n\n- `train[x]: NaN ?at epoch 3?`" in text
     assert "MLflow" not in text
 
 
 def test_many_models_are_cut(monkeypatch):
     monkeypatch.setattr(run_page, "MODELS_SHOWN", 1)
-    assert "| and 2 more | | |" in results_markdown("x", [], [], [ENTRY] * 3, {})
+    assert "| and 2 more | | |" in results_markdown("x", [], "", [], [ENTRY] * 3, {})
 
 
 def test_the_artifact_has_a_key_that_prefect_takes_and_an_error_is_a_warning(monkeypatch):
@@ -114,5 +125,5 @@ def test_the_artifact_has_a_key_that_prefect_takes_and_an_error_is_a_warning(mon
 
     monkeypatch.setattr(run_page, "create_markdown_artifact", create)
     with pytest.warns(UserWarning, match="Prefect's page does not show all of this run: no server"):
-        show_results("My_Study.2", [], [], [], {})
+        show_results("My_Study.2", [], "", [], [], {})
     assert keys == ["my-study-2-results"]

@@ -6,74 +6,92 @@ from itertools import pairwise
 import pytest
 from pandas import DataFrame, concat
 
+from tasks.analysis import known_spreads
+from tasks.analysis.claim_kinds import Basis
 from tasks.analysis.claims import add_empty_rows, judge_claims, judge_rows
+from tasks.analysis.known_spreads import KnownSpread
 from tasks.analysis.tables import Tables
+from tasks.analysis.verdicts import Margins
 
 # Claim, the table that decides it, what is stepped through, what is measured, where it should go.
 CLAIMS = [
-    ("larger_latent_lower_train_loss", "latent_sweep", "latent_dim", "final_train_loss", -1),
+    ("larger_latent_lower_train_loss", "latent_sweep", "latent_dim", "evaluated_train_loss", -1),
     ("larger_latent_lower_test_loss", "latent_sweep", "latent_dim", "final_test_loss", -1),
-    ("deeper_lower_loss", "depth_sweep", "depth", "final_test_loss", -1),
-    ("deeper_faster_convergence", "depth_sweep", "depth", "epochs_to_converge", -1),
-    ("larger_latent_sharper_interpolation", "interpolation", "latent_dim", "sharpness", 1),
-    (
-        "larger_latent_more_recognizable_interpolation",
-        "interpolation",
-        "latent_dim",
-        "confidence",
-        1,
+    ("deeper_lower_train_loss", "depth_sweep", "depth", "evaluated_train_loss", -1),
+    ("deeper_lower_test_loss", "depth_sweep", "depth", "final_test_loss", -1),
+    ("deeper_fewer_updates", "convergence", "depth", "updates_to_common_loss", -1),
+    ("deeper_fewer_operations", "convergence", "depth", "flops_to_common_loss", -1),
+    ("deeper_smaller_area_under_log_loss", "convergence", "depth", "area_under_log_loss", -1),
+    *(
+        (name, "interpolation", "latent_dim", measure, sign)
+        for name, measure, sign in (
+            ("larger_latent_sharper_interpolation", "sharpness_distance", -1),
+            ("larger_latent_more_realistic_kid", "kid", -1),
+            ("larger_latent_more_realistic_precision", "precision", 1),
+            ("larger_latent_more_realistic_recall", "recall", 1),
+            ("larger_latent_more_recognizable_interpolation", "confidence", 1),
+            ("larger_latent_interpolation_nearer_real_images", "nearest_distance", -1),
+        )
     ),
-    (
-        "larger_latent_interpolation_nearer_real_images",
-        "interpolation",
-        "latent_dim",
-        "nearest_distance",
-        -1,
-    ),
-    (
-        "larger_latent_less_correlated_nan_as_zero",
-        "latent_sweep",
-        "latent_dim",
-        "mean_abs_correlation_nan_as_zero",
-        -1,
-    ),
-    (
-        "larger_latent_less_correlated_live",
-        "latent_sweep",
-        "latent_dim",
-        "mean_abs_correlation_live",
-        -1,
+    *(
+        (name, "latent_sweep", "latent_dim", measure, sign)
+        for name, measure, sign in (
+            ("larger_latent_less_correlated_nan_as_zero", "mean_abs_correlation_nan_as_zero", -1),
+            ("larger_latent_less_correlated_live", "mean_abs_correlation_live", -1),
+            ("larger_latent_larger_share_used", "effective_rank_share", 1),
+        )
     ),
     ("larger_latent_better_frozen_feature", "frozen", "latent_dim", "test_accuracy", 1),
 ]
+OURS = {
+    "larger_latent_larger_share_used",
+    "fine_tuning_beats_frozen_with_every_budget",
+    "larger_latent_better_frozen_feature",
+}
+GATE = dict.fromkeys(
+    ["sharpness_distance", "kid", "precision", "recall", "confidence", "nearest_distance"], True
+)
 FALLING, RISING = (0.9, 0.6, 0.3), (0.3, 0.6, 0.9)
-SWING = 0.05  # by which seeds depart from the mean, every other one upwards
+SWING = 0.05  # the most by which seeds depart from the mean
 
 
 def rows(along, quantity, means, seeds=4):
-    """One model per depth 1, 2, ... or latent size 2, 3, ..., and seed.
-
-    Neighbours depart from the mean to opposite sides.
-    """
+    """One model per depth 1, 2, ... or latent size 2, 3, ..., and seed."""
     first = 2 if along == "latent_dim" else 1
     return DataFrame(
-        {along: value, "seed": seed, quantity: mean * (1 + SWING * (-1) ** (seed + value))}
+        {
+            along: value,
+            "seed": seed,
+            quantity: mean * (1 + SWING * math.sin(2 * seed + 3 * value * value)),
+        }
         for value, mean in enumerate(means, start=first)
         for seed in range(seeds)
     )
 
 
-def verdicts(**tables):
+def verdicts(gate=GATE, linear_latent=False, basis=None, **tables):
     """Every verdict by name, from these tables and otherwise empty ones."""
     empty = DataFrame(columns=["scenario", "label_budget", "latent_dim", "depth", "seed"])
-    names = ("latent_sweep", "depth_sweep", "interpolation", "classifiers", "frozen")
-    found = judge_rows(**dict.fromkeys(names, empty) | tables)
-    assert len({verdict.name for verdict in found}) == len(found) == 12
+    names = (
+        "latent_sweep",
+        "depth_sweep",
+        "convergence",
+        "interpolation",
+        "classifiers",
+        "frozen",
+    )
+    options = {"gate": gate, "linear_latent": linear_latent, "basis": basis}
+    found = judge_rows(**dict.fromkeys(names, empty) | tables, **options)
+    assert len({verdict.name for verdict in found}) == len(found) == 21
     return {verdict.name: verdict for verdict in found}
 
 
 def outcome(name, table, made):
     return verdicts(**{table: made})[name].outcome
+
+
+def steps_of(verdict):
+    return verdict.every_step.comparisons
 
 
 @pytest.mark.parametrize(("name", "table", "along", "quantity", "sign"), CLAIMS)
@@ -83,19 +101,24 @@ def test_a_claim_follows_its_own_measurements(name, table, along, quantity, sign
     measured = {other.name for other in found.values() if other.outcome != "not measured"}
     assert measured == {name}
     assert found[name].outcome == "confirmed"
-    assert [one.n for one in found[name].comparisons] == [4, 4]
+    assert found[name].trend.outcome == found[name].every_step.outcome == "confirmed"
+    assert [one.n for one in steps_of(found[name])] == [4, 4]
+    assert found[name].page_p_value < 0.01
     assert outcome(name, table, rows(along, quantity, reversed_)) == "refuted"
 
 
 @pytest.mark.parametrize(("name", "table", "along", "quantity", "sign"), CLAIMS)
-def test_every_step_of_a_claim_counts(name, table, along, quantity, sign):
+def test_one_step_refutes_every_step_and_not_the_trend(name, table, along, quantity, sign):
     first, middle, last = RISING if sign > 0 else FALLING
-    one_step_back = rows(along, quantity, (first, last, middle))
-    assert outcome(name, table, one_step_back) == "refuted"
-    one_step_even = rows(along, quantity, (first, last, last))
-    assert outcome(name, table, one_step_even) == "undecided"
-    noise = rows(along, quantity, (middle, middle, middle))
-    assert outcome(name, table, noise) == "undecided"
+    one_step_back = verdicts(**{table: rows(along, quantity, (first, last, middle))})[name]
+    assert (one_step_back.outcome, one_step_back.every_step.outcome) == ("confirmed", "refuted")
+    refuting = one_step_back.every_step.decisive
+    assert refuting == steps_of(one_step_back)[1]
+    one_step_even = verdicts(**{table: rows(along, quantity, (first, last, last))})[name]
+    assert (one_step_even.outcome, one_step_even.every_step.outcome) == ("confirmed", "undecided")
+    noise = verdicts(**{table: rows(along, quantity, (middle, middle, middle))})[name]
+    assert noise.every_step.outcome == "undecided"
+    assert noise.outcome in ("undecided", "equivalent")
 
 
 def test_a_step_that_no_seed_has_on_both_sides_leaves_the_claim_open():
@@ -103,7 +126,7 @@ def test_a_step_that_no_seed_has_on_both_sides_leaves_the_claim_open():
     apart = made[~((made.latent_dim == made.latent_dim.max()) & (made.seed < 2))]
     apart = apart[(apart.latent_dim != sorted(made.latent_dim.unique())[1]) | (apart.seed < 2)]
     found = verdicts(latent_sweep=apart)["larger_latent_lower_test_loss"]
-    assert [one.n for one in found.comparisons] == [2, 0]
+    assert [one.n for one in steps_of(found)] == [2, 0]
     assert found.outcome == "undecided"
 
 
@@ -120,29 +143,118 @@ def test_what_is_missing_is_not_measured(name, table, along, quantity, _sign):
         assert outcome(name, table, without) == "not measured"
     single_size = made[made[along] == 1]
     assert outcome(name, table, single_size) == "not measured"
-    assert verdicts()[name].weakest is None
+    assert verdicts()[name].readings == []
 
 
 @pytest.mark.parametrize(
-    ("counts", "expected"),
+    ("counts", "trend", "every_step"),
     [
-        ((30, 20, 10), "confirmed"),
-        ((27_543, 49_701, 28_317), "refuted"),
-        ((30, 20, 20), "undecided"),
+        ((30, 20, 10), "confirmed", "confirmed"),
+        ((27_543, 49_701, 28_317), "refuted", "refuted"),
+        ((30, 20, 20), "confirmed", "refuted"),  # as many are not fewer
     ],
 )
 @pytest.mark.parametrize("seeds", [1, 10])
-def test_exact_counts_need_no_seeds(counts, expected, seeds):
+def test_exact_counts_need_no_seeds(counts, trend, every_step, seeds):
     made = DataFrame(
         {"depth": depth, "seed": seed, "n_parameters": count}
         for depth, count in enumerate(counts, start=1)
         for seed in range(seeds)
     )
     found = verdicts(depth_sweep=made)["deeper_fewer_parameters"]
-    assert found.outcome == expected
-    for one, (before, after) in zip(found.comparisons, pairwise(counts), strict=True):
+    assert (found.trend.outcome, found.every_step.outcome) == (trend, every_step)
+    assert found.page_p_value is None
+    for one, (before, after) in zip(steps_of(found), pairwise(counts), strict=True):
         assert one.change == one.low == one.high == pytest.approx(100 * (after / before - 1))
         assert (one.effect_size, one.p_value, one.n) == (None, None, seeds)
+
+
+@pytest.mark.parametrize(
+    ("counts", "losses", "seeds", "expected"),
+    [
+        ((9, 49_701, 28_317), (9, 0.6, 0.3), 4, "confirmed"),
+        ((9, 49_701, 28_317), (9, 0.3, 0.6), 4, "refuted"),
+        ((9, 20_000, 28_317), (9, 0.6, 0.3), 4, "refuted"),
+        ((9, 49_701, 28_317), (9, 0.6, 0.3), 1, "undecided"),
+        ((9, 49_701), (9, 0.6), 4, "not measured"),
+    ],
+)
+def test_depth_3_is_compared_with_depth_2_in_parameters_and_loss(counts, losses, seeds, expected):
+    made = rows("depth", "final_test_loss", losses, seeds)
+    made["n_parameters"] = [counts[depth - 1] for depth in made.depth]
+    found = verdicts(depth_sweep=made)["depth_3_fewer_parameters_lower_loss"]
+    assert (found.outcome, found.trend, found.reachable) == (expected, None, None)
+    edge = made.assign(reachable_test_loss=0.5 + 0.01 * (-1) ** made.seed * made.depth)
+    other = verdicts(depth_sweep=edge)["depth_3_fewer_parameters_lower_loss"]
+    assert other.outcome == expected
+    assert other.edge_artefact == (expected == "confirmed")
+    if len(counts) == 3:
+        labels = ["parameters, depth 2 to depth 3", "test loss, depth 2 to depth 3"]
+        assert [one.label for one in steps_of(found)] == labels
+
+
+LOSS_CLAIMS = [claim for claim in CLAIMS if claim[3].endswith(("train_loss", "test_loss"))]
+
+
+@pytest.mark.parametrize(("name", "table", "along", "quantity", "_sign"), LOSS_CLAIMS)
+def test_a_loss_is_judged_on_all_pixels_and_on_reachable_ones(name, table, along, quantity, _sign):
+    part = quantity.split("_")[1]
+    edge = rows(along, quantity, FALLING)
+    edge[f"reachable_{part}_loss"] = rows(along, "loss", RISING).loss
+    found = verdicts(**{table: edge})[name]
+    assert (found.outcome, found.reachable.outcome) == ("confirmed", "refuted")
+    assert found.reason == "confirmed on all pixels only: an artefact of the edge"
+    assert verdicts(**{table: rows(along, quantity, FALLING)})[name].reachable is None
+
+
+@pytest.mark.parametrize(
+    ("passes", "expected", "reason"),
+    [
+        (True, "confirmed", ""),
+        (False, "not measurable", "it does not order the controls on this dataset"),
+        (None, "not measurable", "its controls were not measured"),
+    ],
+)
+def test_a_measure_that_fails_its_controls_decides_nothing(passes, expected, reason):
+    made = rows("latent_dim", "kid", FALLING)
+    found = verdicts(gate={"kid": passes}, interpolation=made)["larger_latent_more_realistic_kid"]
+    assert (found.outcome, found.reason) == (expected, reason)
+    missing = verdicts(gate={"kid": passes})["larger_latent_more_realistic_kid"]
+    assert missing.outcome == "not measured"
+
+
+def test_a_linear_latent_has_no_correlation_of_its_own():
+    for name, table, _, quantity, _ in CLAIMS:
+        if table == "latent_sweep":
+            made = rows("latent_dim", quantity, FALLING)
+            found = verdicts(linear_latent=True, latent_sweep=made)[name].outcome
+            correlated = quantity.startswith(("mean_abs", "effective"))
+            assert (found == "not measurable") == correlated
+
+
+def test_margins_are_those_of_the_study_or_of_the_claim():
+    margins = Margins(relative=3.0, accuracy=0.7)
+    found = verdicts(basis=Basis(margins=margins))
+    shown = {name: (one.every_step.margin, one.every_step.unit) for name, one in found.items()}
+    assert shown["larger_latent_lower_test_loss"] == (3.0, "%")
+    assert shown["fine_tuning_beats_frozen"] == (0.7, "points")
+    assert shown["larger_latent_better_frozen_feature"] == (0.7, "points")
+    assert shown["larger_latent_less_correlated_live"] == (0.01, "")
+    assert verdicts()["larger_latent_lower_test_loss"].every_step.margin == 2.0
+
+
+def test_a_single_seed_takes_the_spread_that_is_known(monkeypatch):
+    name = "larger_latent_lower_test_loss"
+    made = rows("latent_dim", "final_test_loss", FALLING, seeds=1)
+    assert verdicts(latent_sweep=made)[name].seeds_needed is None
+    monkeypatch.setattr(known_spreads, "KNOWN", {("mnist", name): KnownSpread(0.2, 0.4)})
+    found = verdicts(latent_sweep=made, basis=Basis(dataset="mnist"))[name]
+    assert found.seeds_needed == 4
+    assert found.every_step.seeds_needed > 4
+
+
+def test_each_claim_says_whose_it_is():
+    assert {name for name, one in verdicts().items() if one.source == "ours"} == OURS
 
 
 def test_steps_go_up_in_size_and_over_those_seeds_that_have_both():
@@ -158,30 +270,35 @@ def test_steps_go_up_in_size_and_over_those_seeds_that_have_both():
         ],
         columns=["latent_dim", "seed", "final_test_loss"],
     )
-    with_9 = verdicts(latent_sweep=made)["larger_latent_lower_test_loss"].comparisons
+    with_9 = verdicts(latent_sweep=made)["larger_latent_lower_test_loss"].every_step.comparisons
     assert [(one.label, one.n) for one in with_9] == [
         ("d = 1 to d = 5", 1),
         ("d = 5 to d = 9", 0),  # 9 was not measured, and is not passed over
         ("d = 9 to d = 20", 0),
     ]
     made = made[made.latent_dim != 9]
-    first, second = verdicts(latent_sweep=made)["larger_latent_lower_test_loss"].comparisons
+    first, second = verdicts(latent_sweep=made)[
+        "larger_latent_lower_test_loss"
+    ].every_step.comparisons
     assert (first.label, first.n) == ("d = 1 to d = 5", 1)
     assert (second.label, second.n) == ("d = 5 to d = 20", 1)
     assert second.change == pytest.approx(100 * (0.1 / 0.3 - 1))
     without_5 = verdicts(latent_sweep=made[made.latent_dim != 5])
-    (only,) = without_5["larger_latent_lower_test_loss"].comparisons
+    (only,) = without_5["larger_latent_lower_test_loss"].every_step.comparisons
     assert (only.label, only.n) == ("d = 1 to d = 20", 2)
-    by_depth = rows("depth", "epochs_to_converge", (3, 2))
-    (step,) = verdicts(depth_sweep=by_depth)["deeper_faster_convergence"].comparisons
-    assert step.label == "depth 1 to depth 2"
+    by_depth = rows("depth", "final_test_loss", (3, 2))
+    found = verdicts(depth_sweep=by_depth)["deeper_lower_test_loss"]
+    assert [step.label for step in steps_of(found)] == ["depth 1 to depth 2"]
+    assert found.trend is None  # two levels are one step
 
 
-def test_the_weakest_comparison_speaks_least_for_the_claim():
+def test_the_step_that_speaks_least_for_the_claim_decides():
     falls = verdicts(latent_sweep=rows("latent_dim", "final_test_loss", (0.9, 0.5, 0.4, 0.1)))
-    assert falls["larger_latent_lower_test_loss"].weakest.label == "d = 3 to d = 4"
-    rises = verdicts(interpolation=rows("latent_dim", "sharpness", (0.1, 0.4, 0.5, 0.9)))
-    assert rises["larger_latent_sharper_interpolation"].weakest.label == "d = 3 to d = 4"
+    found = falls["larger_latent_lower_test_loss"].every_step
+    assert found.decisive.label == "d = 3 to d = 4"
+    rises = verdicts(interpolation=rows("latent_dim", "precision", (0.1, 0.4, 0.5, 0.9)))
+    found = rises["larger_latent_more_realistic_precision"].every_step
+    assert found.decisive.label == "d = 3 to d = 4"
 
 
 def classified(frozen, fine_tuned, budget="all", seeds=4):
@@ -198,23 +315,33 @@ def classified(frozen, fine_tuned, budget="all", seeds=4):
 
 
 @pytest.mark.parametrize(
-    ("of_100", "of_all", "expected"),
+    ("of_100", "of_all", "with_all", "with_every"),
     [
-        ((0.7, 0.8), (0.9, 0.98), "confirmed"),
-        ((0.8, 0.7), (0.9, 0.98), "refuted"),
-        ((0.7, 0.7), (0.9, 0.98), "undecided"),
+        ((0.7, 0.8), (0.9, 0.98), "confirmed", "confirmed"),
+        ((0.8, 0.7), (0.9, 0.98), "confirmed", "refuted"),
+        ((0.7, 0.7), (0.9, 0.98), "confirmed", "undecided"),
+        ((0.7, 0.8), (0.98, 0.9), "refuted", "refuted"),
     ],
 )
-def test_fine_tuning_must_win_with_every_label_budget(of_100, of_all, expected):
-    made = [classified(*of_100, budget=100), classified(*of_all)]
+def test_fine_tuning_must_win_with_all_labels_and_for_one_claim_with_every_budget(
+    of_100, of_all, with_all, with_every
+):
+    found = verdicts(classifiers=concat([classified(*of_all), classified(*of_100, budget=100)]))
+    largest = found["fine_tuning_beats_frozen"]
+    every = found["fine_tuning_beats_frozen_with_every_budget"]
+    assert (largest.outcome, every.outcome) == (with_all, with_every)
+    labels = [f"{budget} labels: frozen to fine-tuned" for budget in ("all", 100)]
+    assert [one.label for one in steps_of(largest)] == labels[:1]
+    assert [one.label for one in steps_of(every)] == labels
+    gains = [100 * (after - before) for before, after in (of_all, of_100)]
+    assert [one.change for one in steps_of(every)] == pytest.approx(gains)
+    assert {one.unit for one in steps_of(every)} == {"points"}
+
+
+def test_without_all_labels_the_largest_budget_counts():
+    made = [classified(0.7, 0.8, budget=100), classified(0.9, 0.8, budget=1000)]
     found = verdicts(classifiers=concat(made))["fine_tuning_beats_frozen"]
-    assert found.outcome == expected
-    assert [one.label for one in found.comparisons] == [
-        "100 labels: frozen to fine-tuned",
-        "all labels: frozen to fine-tuned",
-    ]
-    changes = [one.change for one in found.comparisons]
-    assert changes == pytest.approx([of_100[1] - of_100[0], of_all[1] - of_all[0]])
+    assert (found.outcome, steps_of(found)[0].label[:4]) == ("refuted", "1000")
 
 
 def test_fine_tuning_is_compared_over_those_seeds_that_have_both():
@@ -223,7 +350,7 @@ def test_fine_tuning_is_compared_over_those_seeds_that_have_both():
     name = "fine_tuning_beats_frozen"
     assert outcome(name, "classifiers", one_seed) == "undecided"
     lost = made[(made.scenario != "fine_tune") | (made.seed > 0)]
-    (comparison,) = verdicts(classifiers=lost)[name].comparisons
+    (comparison,) = steps_of(verdicts(classifiers=lost)[name])
     assert comparison.n == 3
     without = made[made.scenario != "head_only"]
     assert outcome(name, "classifiers", without) == "not measured"
@@ -235,7 +362,9 @@ def test_a_size_without_a_model_gets_an_empty_row():
     made = rows("latent_dim", "final_test_loss", (0.9, 0.6), seeds=2)
     found = add_empty_rows(made, "latent_dim", [2, 3, 4])
     assert found.latent_dim.tolist() == [2, 2, 3, 3, 4]
-    comparisons = verdicts(latent_sweep=found)["larger_latent_lower_test_loss"].comparisons
+    comparisons = verdicts(latent_sweep=found)[
+        "larger_latent_lower_test_loss"
+    ].every_step.comparisons
     assert [(one.label, one.n) for one in comparisons] == [
         ("d = 2 to d = 3", 2),
         ("d = 3 to d = 4", 0),
@@ -251,6 +380,9 @@ def test_claims_are_judged_on_a_study_s_own_tables_with_their_gaps():
         "latent_dims": [2, 3, 4, 5],
         "depths": [1, 2],
         "depth_latent_dim": 2,
+        "margins": {"relative": 1.0, "accuracy": 0.5},
+        "dataset": {"name": "made"},
+        "training": {"latent_activation": "relu"},
         "interpolation": {"latent_dims": [2]},
         "transfer": {
             "scenarios": ["head_only", "fine_tune"],
@@ -262,14 +394,15 @@ def test_claims_are_judged_on_a_study_s_own_tables_with_their_gaps():
     }
     tables = Tables(models, classifiers, DataFrame(), DataFrame(), config, 0)
     found = {verdict.name: verdict for verdict in judge_claims(tables)}
-    steps = found["larger_latent_lower_test_loss"].comparisons
+    steps = found["larger_latent_lower_test_loss"].every_step.comparisons
     assert [(one.label, one.n) for one in steps] == [
         ("d = 2 to d = 3", 4),
         ("d = 3 to d = 4", 4),
         ("d = 4 to d = 5", 0),  # 5 was asked for and is missing
     ]
-    assert [one.n for one in found["deeper_lower_loss"].comparisons] == [0]
-    assert [one.n for one in found["larger_latent_better_frozen_feature"].comparisons] == [0]
+    assert [one.n for one in steps_of(found["deeper_lower_test_loss"])] == [0]
+    assert found["larger_latent_lower_test_loss"].every_step.margin == 1.0
+    assert [one.n for one in steps_of(found["larger_latent_better_frozen_feature"])] == [0]
     assert found["fine_tuning_beats_frozen"].outcome == "confirmed"
 
 
@@ -280,5 +413,5 @@ def test_a_single_coordinate_has_no_correlation_to_compare():
         for seed in range(3)
     )
     found = verdicts(latent_sweep=made)["larger_latent_less_correlated_live"]
-    assert [one.label for one in found.comparisons] == ["d = 2 to d = 3"]
+    assert [one.label for one in steps_of(found)] == ["d = 2 to d = 3"]
     assert found.outcome == "confirmed"

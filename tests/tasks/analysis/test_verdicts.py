@@ -1,134 +1,279 @@
-"""Comparisons and outcomes from made values whose answer is known."""
+"""Outcomes from made comparisons whose answer is known."""
 
+import json
 import math
 
-import numpy as np
 import pytest
-from pandas import DataFrame, Series
+from pandas import Series
 from scipy import stats
 
-from tasks.analysis.verdicts import Comparison, Verdict, compare, compare_neighbours
-
-
-def verdict(*comparisons, sign=1):
-    return Verdict(name="x", claim="", quantity="", sign=sign, comparisons=comparisons)
+from tasks.analysis.comparisons import Comparison, compare
+from tasks.analysis.verdicts import Reading, Verdict, counts, seeds_text, summary_line
 
 
 def interval(low, high, **fields):
-    """A comparison of four seeds with this interval around its change."""
-    return Comparison(label="", change=(low + high) / 2, low=low, high=high, n=4, **fields)
+    """A comparison of four seeds with this 95 % interval."""
+    half = (high - low) / 2
+    error = half / float(stats.t.ppf(0.975, 3))
+    found = {"mean": (low + high) / 2, "spread": 2 * error, "standard_error": error, "degrees": 3}
+    return Comparison(label="", n=4, **found | fields)
 
 
-@pytest.mark.parametrize(
-    ("comparison", "sign", "supports", "contradicts"),
-    [
-        (interval(0.1, 0.3), 1, True, False),
-        (interval(0.1, 0.3), -1, False, True),
-        (interval(-0.1, 0.3), 1, False, False),
-        (interval(-0.3, 0.0), 1, False, False),  # an end at zero is not beside it
-        (interval(0.2, 0.2), 1, False, False),
-        (interval(0.2, 0.2, exact=True), 1, True, False),
-        (interval(0.0, 0.0, exact=True), 1, False, False),
-        (Comparison(label="", change=0.2, n=1), 1, False, False),
-    ],
-)
-def test_an_interval_supports_or_contradicts_a_claim_or_neither(
-    comparison, sign, supports, contradicts
-):
-    assert comparison.supports(sign) is supports
-    assert comparison.contradicts(sign) is contradicts
+def reading(*comparisons, sign=1, **fields):
+    return Reading(
+        **{"sign": sign, "unit": "", "margin": 0.05, "comparisons": comparisons} | fields
+    )
 
 
-SUPPORT = interval(0.1, 0.3, p_value=0.001)
-OPEN = interval(-0.1, 0.3, p_value=0.5)
-AGAINST = interval(-0.3, -0.1, p_value=0.02)
-NOT_COMPARED = Comparison(label="", change=0, n=0)
+def mirrored(one):
+    return one.model_copy(update={"mean": -one.mean, "rising": one.falling, "falling": one.rising})
+
+
+SUPPORT = interval(0.1, 0.3)
+OPEN = interval(-0.1, 0.3)
+AGAINST = interval(-0.3, -0.03)  # p = 0.03
+SURELY_AGAINST = interval(-0.3, -0.2)
+TINY = interval(0.01, 0.03)
+NOTHING = interval(-0.03, 0.04)
+NOT_COMPARED = Comparison(label="", n=0)
+ONE_SEED = Comparison(label="", n=1, mean=0.2)
+EXACT = Comparison(label="", n=1, mean=0.2, exact=True)
 
 
 @pytest.mark.parametrize(
     ("comparisons", "outcome"),
     [
-        ([SUPPORT, SUPPORT], "confirmed"),
+        ([SUPPORT], "confirmed"),
+        ([SUPPORT, TINY], "confirmed"),
         ([SUPPORT, OPEN], "undecided"),
         ([SUPPORT, NOT_COMPARED], "undecided"),
-        ([SUPPORT, AGAINST], "refuted"),  # 0.02 < 0.05 / 2
-        ([SUPPORT, SUPPORT, AGAINST], "undecided"),  # 0.02 > 0.05 / 3
-        ([SUPPORT, SUPPORT, interval(-0.2, -0.2, exact=True)], "refuted"),
+        ([SUPPORT, ONE_SEED], "undecided"),
+        ([AGAINST], "refuted"),
+        ([SUPPORT, AGAINST], "undecided"),  # p = 0.03 > 0.05 / 2
+        ([SUPPORT, SUPPORT, SURELY_AGAINST], "refuted"),
+        ([NOTHING], "equivalent"),
+        ([NOTHING, NOTHING, TINY], "equivalent"),
+        ([NOTHING, OPEN], "undecided"),
+        ([NOTHING, SURELY_AGAINST], "refuted"),
+        ([interval(0.0, 0.4)], "undecided"),  # an end at zero is not beside it
+        ([EXACT, SUPPORT], "confirmed"),
+        ([mirrored(EXACT), SUPPORT], "refuted"),
+        ([EXACT, EXACT.model_copy(update={"mean": 0.0})], "refuted"),  # as many is not more
+        ([ONE_SEED], "undecided"),
         ([NOT_COMPARED], "not measured"),
         ([], "not measured"),
     ],
 )
 def test_the_outcome_follows_from_all_comparisons(comparisons, outcome):
-    assert verdict(*comparisons).outcome == outcome
-    mirrored = [
-        one.model_copy(update={"low": -one.high, "high": -one.low}) if one.n else one
-        for one in comparisons
-    ]
-    assert verdict(*mirrored, sign=-1).outcome == outcome
+    assert reading(*comparisons).outcome == outcome
+    assert reading(*map(mirrored, comparisons), sign=-1).outcome == outcome
 
 
-def test_the_weakest_comparison_has_the_smallest_lower_bound():
-    wide = interval(-0.5, 3.0)
-    single = Comparison(label="", change=-0.4, n=1)
-    assert verdict(SUPPORT, wide, single).weakest == wide
-    assert verdict(SUPPORT, single, OPEN).weakest == single
-    assert verdict(SUPPORT, wide, NOT_COMPARED).weakest == NOT_COMPARED
-    assert verdict(SUPPORT, wide, sign=-1).weakest == wide  # reaches 3.0 to the wrong side
-    assert verdict().weakest is None
+@pytest.mark.parametrize(
+    ("comparisons", "decisive", "confidence"),
+    [
+        ([SUPPORT, TINY], TINY, 0.95),
+        ([SURELY_AGAINST, AGAINST, SUPPORT], SURELY_AGAINST, 1 - 0.05 / 3),
+        ([NOTHING, interval(-0.04, 0.02)], interval(-0.04, 0.02), 0.9),
+        ([SUPPORT, OPEN, ONE_SEED], ONE_SEED, 0.95),
+        ([SUPPORT, OPEN], OPEN, 0.95),
+        ([SUPPORT, AGAINST], AGAINST, 0.975),  # the 95 % interval would seem to refute it
+        ([SUPPORT, NOT_COMPARED, ONE_SEED], NOT_COMPARED, 0.95),
+    ],
+)
+def test_the_decisive_comparison_is_shown_with_the_interval_that_decides(
+    comparisons, decisive, confidence
+):
+    found = reading(*comparisons)
+    assert found.decisive == decisive
+    assert found.confidence == pytest.approx(confidence)
+    assert found.interval == decisive.interval(found.confidence)
 
 
-def test_of_many_steps_one_that_may_be_chance_refutes_nothing():
-    few = compare("a", Series([1.0, 1, 1]), Series([1.15, 1.3, 1.2]), relative=False)
-    assert 0.01 < few.p_value < 0.05
-    assert verdict(few, sign=-1).outcome == "refuted"
-    falls = compare("b", Series([1.0, 1, 1]), Series([0.5, 0.51, 0.52]), relative=False)
-    assert verdict(few, *[falls] * 4, sign=-1).outcome == "undecided"
+def read_off(low, high, confidence, margin, sign):
+    """The outcome that a reader sees in an interval."""
+    if min(sign * low, sign * high) > 0 and confidence == 0.95:
+        return "confirmed"
+    if max(sign * low, sign * high) < 0:
+        return "refuted"
+    within = -margin <= low and high <= margin
+    return "equivalent" if within and confidence == pytest.approx(0.9) else "undecided"
 
 
-def test_a_relative_change_is_the_mean_ratio_in_per_cent():
-    before, after = Series([0.4, 0.4, 0.8]), Series([0.2, 0.1, 0.3])
-    found = compare("loss", before, after, relative=True)
-    logarithms = np.log([2, 4, 8 / 3])
-    assert found.change == pytest.approx(100 * (math.exp(-logarithms.mean()) - 1))
-    interval = stats.ttest_1samp(-logarithms, 0).confidence_interval(0.95)
-    expected = [100 * (math.exp(end) - 1) for end in interval]
-    assert [found.low, found.high] == pytest.approx(expected)
-    assert (found.unit, found.n) == ("%", 3)
+@pytest.mark.parametrize("mean", [-0.3, -0.12, -0.08, -0.02, 0.0, 0.02, 0.08, 0.12, 0.3])
+@pytest.mark.parametrize("half", [0.01, 0.05, 0.1, 0.3])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_outcome_can_be_read_off_the_printed_interval(mean, half, sign):
+    other = interval(0.2, 0.3) if sign > 0 else interval(-0.3, -0.2)
+    for comparisons in (
+        [interval(mean - half, mean + half)],
+        [interval(mean - half, mean + half), other],
+    ):
+        found = reading(*comparisons, sign=sign)
+        low, high = (float(f"{end:.3g}") for end in found.interval)
+        assert read_off(low, high, found.confidence, found.margin, sign) == found.outcome
 
 
-@pytest.mark.parametrize("relative", [True, False])
-def test_effect_size_and_p_value_are_those_of_a_paired_t_test(relative):
-    before, after = Series([0.4, 0.5, 0.8, 0.6]), Series([0.2, 0.45, 0.85, 0.3])
-    pair = (np.log(after), np.log(before)) if relative else (after, before)
-    test = stats.ttest_rel(*pair)
-    found = compare("loss", before, after, relative)
-    assert found.p_value == pytest.approx(test.pvalue)
-    assert found.effect_size == pytest.approx(test.statistic / 2)  # by the root of n
-    assert 0.05 < found.p_value < 0.5
+def test_a_sure_change_below_the_margin_keeps_its_outcome_and_is_called_small():
+    found = reading(TINY)
+    assert (found.outcome, found.reason) == ("confirmed", "smaller than the margin of 0.05")
+    against = reading(mirrored(TINY), unit="", margin=0.05)
+    assert (against.outcome, against.below_margin) == ("refuted", True)
+    assert reading(SUPPORT).reason == ""
 
 
-def test_a_plain_change_keeps_its_unit():
-    found = compare("accuracy", Series([0.5, 0.6]), Series([0.7, 0.9]), relative=False)
-    assert (found.unit, found.change) == ("", pytest.approx(0.25))
-    interval = stats.ttest_1samp([0.2, 0.3], 0).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx(tuple(interval))
+def test_the_margin_is_that_of_the_unit():
+    made = interval(-0.01, 0.01, unit="%")  # from -1.0 to 1.0 %
+    assert reading(made, unit="%", margin=2.0).outcome == "equivalent"
+    assert reading(made, unit="%", margin=0.5).outcome == "undecided"
+    without_ratio = interval(-0.01, 0.01)  # of values with a zero
+    assert reading(without_ratio, unit="%", margin=2.0).outcome == "undecided"
 
 
-def test_changes_that_are_equal_up_to_rounding_have_no_effect_size():
-    before, after = Series([0.1, 0.2, 0.5]), Series([0.3, 0.4, 0.7])
-    assert len(set(after - before)) > 1
-    found = compare("accuracy", before, after, relative=False)
-    assert (found.effect_size, found.p_value) == (None, None)
-    assert not found.supports(1)  # as if they were equal
-    assert compare("one seed", before[:1], after[:1], relative=False).effect_size is None
+@pytest.mark.parametrize(
+    ("comparison", "reason"),
+    [
+        (ONE_SEED, "one seed"),
+        (Comparison(label="d = 1 to d = 5", n=0), "no seed for d = 1 to d = 5"),
+        (interval(-0.1, 0.3, rising=4), "too few seeds: all changes have one sign"),
+        (interval(-0.1, 0.3, rising=3, falling=1), "seeds disagree"),
+    ],
+)
+def test_an_undecided_claim_says_why(comparison, reason):
+    assert reading(SUPPORT, comparison).reason == reason
 
 
-def test_neighbours_are_compared_in_rising_order_seed_by_seed():
-    made = DataFrame(
-        [(20, 0, 0.9), (5, 0, 0.6), (5, 1, 0.5), (9, 1, 0.7)],
-        columns=["latent_dim", "seed", "sharpness"],
+def test_ten_equal_changes_decide():
+    before = Series([0.1 * seed for seed in range(1, 11)])
+    rises = compare("", before, before + 0.01, "points")
+    assert reading(rises, unit="points", margin=0.5).outcome == "confirmed"
+    assert reading(rises, unit="points", margin=0.5, sign=-1).outcome == "refuted"
+    same = compare("", before, before, "points")
+    assert reading(same, unit="points", margin=0.5).outcome == "equivalent"
+    few = compare("", before[:3], before[:3], "points")
+    assert reading(few, unit="points", margin=0.5).outcome == "undecided"
+
+
+def verdict(trend, *steps, **fields):
+    """A claim that a quantity rises, with a comparison for its trend, or None."""
+    return Verdict(
+        **{
+            "name": "x",
+            "claim": "",
+            "source": "ours",
+            "quantity": "",
+            "trend": trend and reading(trend),
+            "every_step": reading(*steps),
+        }
+        | fields
     )
-    found = compare_neighbours(made, "latent_dim", "sharpness", "d = {}", relative=False)
-    assert [(one.label, one.n) for one in found] == [("d = 5 to d = 9", 1), ("d = 9 to d = 20", 0)]
-    assert found[0].change == pytest.approx(0.2)
-    assert compare_neighbours(made, "latent_dim", "confidence", "{}", relative=False) == ()
+
+
+@pytest.mark.parametrize(
+    ("trend", "steps", "outcome", "headline"),
+    [
+        (SUPPORT, [SUPPORT, SUPPORT], "confirmed", "every_step"),
+        (SUPPORT, [SUPPORT, OPEN], "confirmed", "trend"),
+        (SUPPORT, [SUPPORT, SURELY_AGAINST], "confirmed", "trend"),
+        (SURELY_AGAINST, [SUPPORT, SURELY_AGAINST], "refuted", "trend"),
+        (NOTHING, [OPEN, OPEN], "equivalent", "trend"),
+        (NOTHING, [SUPPORT, SURELY_AGAINST], "refuted", "every_step"),  # it rises and falls
+        (NOTHING, [OPEN, mirrored(TINY)], "equivalent", "trend"),
+        (OPEN, [SUPPORT, SURELY_AGAINST], "undecided", "trend"),
+        (NOT_COMPARED, [SUPPORT, NOT_COMPARED], "undecided", "every_step"),
+        (NOT_COMPARED, [SURELY_AGAINST, NOT_COMPARED], "undecided", "every_step"),
+        (NOT_COMPARED, [NOT_COMPARED, NOT_COMPARED], "not measured", "every_step"),
+        (None, [SUPPORT], "confirmed", "every_step"),
+        (None, [SURELY_AGAINST, SUPPORT], "refuted", "every_step"),
+        (None, [], "not measured", "every_step"),
+    ],
+)
+def test_a_claim_has_the_outcome_of_every_step_if_confirmed_or_of_its_trend(
+    trend, steps, outcome, headline
+):
+    found = verdict(trend, *steps)
+    assert found.outcome == outcome
+    assert found.headline == getattr(found, headline)
+
+
+def test_a_trend_without_a_complete_seed_says_so():
+    assert verdict(NOT_COMPARED, SUPPORT, NOT_COMPARED).reason == "no seed has every level"
+
+
+def test_a_claim_that_cannot_be_decided_says_why():
+    found = verdict(SUPPORT, SUPPORT, SUPPORT, not_measurable="it fails its controls")
+    assert (found.outcome, found.reason) == ("not measurable", "it fails its controls")
+    assert verdict(None, not_measurable="it fails its controls").outcome == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("all_pixels", "reachable", "note"),
+    [
+        (SUPPORT, SUPPORT, ""),
+        (OPEN, SURELY_AGAINST, ""),
+        (SUPPORT, NOT_COMPARED, ""),
+        (SUPPORT, NOTHING, "confirmed on all pixels only: an artefact of the edge"),
+        (SUPPORT, OPEN, "confirmed on all pixels only: perhaps an artefact of the edge"),
+        (OPEN, SUPPORT, "confirmed on reachable pixels only: the edge hides it"),
+    ],
+)
+def test_what_only_one_set_of_pixels_confirms_is_named(all_pixels, reachable, note):
+    found = verdict(None, all_pixels, reachable=verdict(None, reachable))
+    assert found.edge_artefact == bool(note)
+    assert found.edge_note == note
+    assert note in found.reason
+
+
+def test_readings_are_named_and_those_not_measured_left_out():
+    other = verdict(SUPPORT, SUPPORT, OPEN, page_p_value=0.02)
+    found = verdict(OPEN, SUPPORT, OPEN, page_p_value=0.01, reachable=other)
+    assert [(one.name, one.page_p_value) for one in found.readings] == [
+        ("trend", 0.01),
+        ("every step", None),
+        ("trend, reachable pixels", 0.02),
+        ("every step, reachable pixels", None),
+    ]
+    assert [one.name for one in verdict(None, SUPPORT, OPEN).readings] == ["all of them"]
+    pair = verdict(None, SUPPORT, reachable=verdict(None, SUPPORT))
+    assert [one.name for one in pair.readings] == ["", "reachable pixels"]
+    assert verdict(None).readings == []
+
+
+def test_a_verdict_is_json_without_infinite_numbers():
+    found = verdict(OPEN, ONE_SEED, NOT_COMPARED, SURELY_AGAINST).model_dump(mode="json")
+    text = json.dumps(found, allow_nan=False)
+    assert json.loads(text)["every_step"]["outcome"] == "refuted"
+    assert {"outcome", "reason", "seeds_needed", "edge_artefact"} <= found.keys()
+
+
+def test_the_summary_names_the_claim_that_needs_the_fewest_seeds():
+    near = verdict(None, interval(-0.05, 0.5, rising=4))
+    far = verdict(None, interval(-0.4, 0.5, rising=3, falling=1))
+    assert 4 < near.seeds_needed < far.seeds_needed
+    decided = [verdict(None, SUPPORT), verdict(None, NOTHING), verdict(None, SURELY_AGAINST)]
+    ignored = [verdict(None), verdict(None, SUPPORT, not_measurable="no")]
+    made = [*decided, far, near, *ignored]
+    assert counts(made) == (3, 5)
+    more = near.seeds_needed - 4
+    expected = f"4 seeds: 3 of 5 claims decided; about {more} more seeds would decide the next"
+    assert summary_line(made, 4) == expected
+    assert summary_line([*decided, *ignored], 4) == "4 seeds: 3 of 3 claims decided"
+    assert summary_line(ignored, 1) == "1 seed: no claim was tested"
+
+
+def test_a_single_seed_needs_at_least_two_more_unless_the_spread_is_known():
+    single = verdict(None, ONE_SEED)
+    text = summary_line([single], 1)
+    assert text == "1 seed: 0 of 1 claims decided; at least 3 seeds are needed for the others"
+    known = single.model_copy(update={"every_step": reading(ONE_SEED, known_spread=0.1)})
+    assert "; about 4 more seeds would decide the next" in summary_line([known], 1)
+    hopeless = single.model_copy(update={"every_step": reading(ONE_SEED, known_spread=1e4)})
+    assert summary_line([hopeless], 1).endswith("; more than 1,000 seeds would decide the next")
+    missing = verdict(None, SUPPORT, NOT_COMPARED)
+    assert summary_line([missing], 3).endswith("; more seeds are needed for the others")
+
+
+def test_a_number_of_seeds_is_about_right():
+    assert seeds_text(1000) == "about 1,000 seeds"
+    assert seeds_text(1001) == "more than 1,000 seeds"
+    assert math.isfinite(reading(interval(-1, 1.1, rising=3, falling=1)).seeds_needed)

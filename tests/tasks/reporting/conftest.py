@@ -22,7 +22,9 @@ CONFIG = {
     "latent_dims": [2, 3],
     "depths": [1, 2],
     "depth_latent_dim": 2,
+    "dataset": {"name": "made"},
     "training": {"latent_activation": "relu"},
+    "margins": {"relative": 2.0, "accuracy": 0.5},
     "interpolation": {"latent_dims": [2, 3]},
     "transfer": {
         "scenarios": ["head_only", "fine_tune"],

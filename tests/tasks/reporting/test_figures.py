@@ -9,7 +9,7 @@ from tests.tasks.reporting.conftest import CONFIG, N_TRAIN
 def test_what_was_measured_is_drawn_and_nothing_else(tmp_path, groups):
     folder = tmp_path / "report"
     folder.mkdir()
-    draw_figures(folder, groups, make_tables(groups, CONFIG))
+    draw_figures(folder, groups, make_tables(groups, CONFIG), 0.25)
     assert {path.name for path in folder.iterdir()} == {
         "latent-curves.svg",
         "latent-reconstructions.png",
@@ -23,7 +23,7 @@ def test_what_was_measured_is_drawn_and_nothing_else(tmp_path, groups):
 
 
 def test_without_models_there_are_no_figures(tmp_path):
-    draw_figures(tmp_path, {}, make_tables({}, CONFIG))
+    draw_figures(tmp_path, {}, make_tables({}, CONFIG), None)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -58,7 +58,7 @@ def test_all_labels_are_as_many_as_training_images(groups):
 
 
 def test_the_reported_losses_are_drawn_for_mnist_only(groups):
-    lines = lines_of(rate_figure(make_tables(groups, CONFIG)))
+    lines = lines_of(rate_figure(make_tables(groups, CONFIG), None))
     assert list(lines) == ["autoencoder, test", "PCA, the linear limit"]
     data = groups["data"][0]
     mnist = data.model_copy(update={"result": data.result | {"name": "mnist"}})
@@ -68,4 +68,14 @@ def test_the_reported_losses_are_drawn_for_mnist_only(groups):
         update={"result": groups["train"][-1].result | {"spec": spec}}
     )
     tables = make_tables(groups | {"data": [mnist], "train": [*groups["train"], model]}, config)
-    assert lines_of(rate_figure(tables))["reported, test"] == [[5], [0.044]]
+    assert lines_of(rate_figure(tables, 0.25))["reported, test"] == [[5], [0.044]]
+
+
+def test_each_seed_is_a_dot_and_a_failed_one_a_cross(groups):
+    tables = make_tables(groups, CONFIG)
+    losses = tables.latent_sweep.final_test_loss.tolist()
+    limit = sorted(losses)[-1]  # the worst is no better than this
+    (axes,) = rate_figure(tables, limit).axes
+    dots, crosses = (one.get_offsets().tolist() for one in axes.collections[-2:])
+    assert sorted(y for _, y in dots) == sorted(losses)[:-1]
+    assert [y for _, y in crosses] == [limit]

@@ -45,6 +45,33 @@ def test_the_page_shows_verdicts_numbers_and_pictures(tmp_path, groups):
     assert all(source.startswith("data:image/") for source in sources)
 
 
+def test_the_page_shows_every_reading_with_the_interval_that_decides(tmp_path, groups):
+    found, page = write(tmp_path / "report", groups)
+    assert f"<b>{found['summary']}.</b>" in page
+    assert found["summary"].startswith("2 seeds: ")
+    made = next(one for one in found["verdicts"] if one["name"] == "fine_tuning_beats_frozen")
+    row = page[page.index('<tr id="fine_tuning_beats_frozen">') :].partition("</tr>")[0]
+    low, high = made["every_step"]["interval"]
+    assert f"+21&thinsp;points <small>[{low:+.3g}, {high:+.3g}]</small>" in row
+    assert "margin 0.5 points" in row
+    tested = sum(one["outcome"] in ("confirmed", "undecided") for one in found["verdicts"])
+    assert f"{tested} claims are tested" in page
+    assert page.count("(ours, not the written study") == 3
+
+
+def test_the_page_counts_failed_trainings(tmp_path, groups):
+    models = groups["train"]
+    metrics = models[0].result["metrics"] | {"final_test_loss": 0.3}  # the mean image: 0.25
+    failed = models[0].model_copy(update={"result": models[0].result | {"metrics": metrics}})
+    _, page = write(tmp_path / "report", groups | {"train": [failed, *models[1:]]})
+    depth = page[page.index('<h2 id="depth_sweep">') :]
+    assert "<tr><td>1</td><td>1 of 2</td>\n    <td>9&thinsp;% to 91&thinsp;%</td></tr>" in depth
+    assert "<tr><td>2</td><td>0 of 2</td>" in depth
+    assert "Without any failure, 2 seeds still\nallow a probability of 66&thinsp;%." in depth
+    _, unknown = write(tmp_path / "without", groups | {"pca": []})
+    assert "A training failed" not in unknown
+
+
 def test_every_model_of_a_row_is_linked_by_its_key(tmp_path, groups):
     _, page = write(tmp_path / "report", groups)
     keys = set(re.findall(r'href="run:(\w+)"', page))

@@ -53,11 +53,16 @@ def test_a_study_lists_verdicts_and_models_with_and_without_a_run():
         seconds=1,
         provenance={},
     )
-    verdicts = [{"claim": "Larger is better.", "outcome": "refuted"}]
-    lines = study_description(
-        verdicts, ["Depth 1 is <blind>."], [(made, "id"), (made, None)]
-    ).splitlines()
-    assert "| Larger is better. | **refuted** |" in lines
+    literal = {"outcome": "undecided"}
+    one = {"claim": "Larger is better.", "outcome": "refuted", "every_step": literal, "reason": "!"}
+    verdicts = [one | {"trend": {"outcome": "refuted"}}, one | {"trend": None}]
+    models = [(made, "id"), (made, None)]
+    found = study_description("3 seeds: all of it", verdicts, ["Depth 1 is <blind>."], models)
+    lines = found.splitlines()
+    assert lines[0] == "3 seeds: all of it."
+    assert "| Larger is better. | **refuted** | undecided | &#33; |" in lines
+    assert "| Larger is better. | **refuted** |  | &#33; |" in lines
+    assert "- Depth 1 is &#60;blind&#62;." in lines
     with_run, without = lines[-2:]
     assert with_run.startswith("| d=5 | 0.50000 | ![reconstructions](")
     assert without == "| d=5 | 0.50000 |  |"
@@ -68,9 +73,20 @@ def test_texts_of_results_are_no_markup():
     shown = as_text(text)
     assert not set("<>[]!`|*\n") & set(shown)
     assert html.unescape(shown) == text
-    verdicts = [{"claim": text, "outcome": text}]
-    line = study_description(verdicts, [], []).splitlines()[2]
-    assert line == f"| {shown} | **{shown}** |"
+    literal = {"outcome": text}
+    verdicts = [
+        {
+            "claim": text,
+            "outcome": text,
+            "trend": {"outcome": ""},
+            "every_step": literal,
+            "reason": text,
+        }
+    ]
+    lines = study_description(text, verdicts, [text], []).splitlines()
+    assert lines[0] == f"{shown}."
+    assert lines[4] == f"| {shown} | **{shown}** | {shown} | {shown} |"
+    assert f"- {shown}" in lines
     parameters = {"scenario": text, "trained": "head", "label_budget": "all"}
     found = classifier_description("id", parameters, {"test_accuracy": 1.0})
     assert shown.replace("_", " ") in found

@@ -25,8 +25,10 @@ def logged(home):
         run = client.create_run(
             experiment, run_name=text, tags={"study.kind": "model", "study.failure": text}
         )
-        verdicts = [{"claim": text, "outcome": text}]
-        client.set_tag(run.info.run_id, DESCRIPTION_TAG, study_description(verdicts, [], []))
+        verdict = {"claim": text, "outcome": text, "reason": text, "trend": {"outcome": text}}
+        verdicts = [verdict | {"every_step": {"outcome": text}}]
+        described = study_description(text, verdicts, [text], [])
+        client.set_tag(run.info.run_id, DESCRIPTION_TAG, described)
         client.log_param(run.info.run_id, "dataset.path", text)
         yield experiment, run.info.run_id, text, asked
 

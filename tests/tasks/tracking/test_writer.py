@@ -11,7 +11,7 @@ from tasks.reporting.page import PAGE
 from tasks.tracking.client import DESCRIPTION_TAG, INVOCATION_TAG, KIND_TAG, search_everywhere
 from tasks.tracking.run_plan import RunPlan
 from tasks.tracking.views import epochs_of_view
-from tasks.tracking.writer import Writer, verdict_metrics
+from tasks.tracking.writer import Writer, verdict_metrics, verdict_tags
 
 PARAMETERS = {"name": "made", "training": {"epochs": 3}}
 START = {"do": "start_study", "at": 1000, "parameters": PARAMETERS, "source": {"mlflow.user": "me"}}
@@ -20,8 +20,20 @@ VERDICT = {
     "name": "larger",
     "claim": "Larger is better.",
     "outcome": "refuted",
-    "weakest": {"label": "a to b", "change": 0.5, "low": None, "n": 3},
+    "reason": "",
+    "trend": {
+        "outcome": "refuted",
+        "decisive": {"label": "per step", "change": 0.5, "low": 0.2, "p_value": None, "n": 3},
+        "interval": [0.1, 0.9],
+    },
+    "every_step": {
+        "outcome": "undecided",
+        "decisive": {"label": "a to b", "change": 0.4, "low": None, "n": 3},
+        "interval": None,
+    },
+    "reachable": None,
 }
+NOT_MEASURED = {"outcome": "not measured", "decisive": None, "interval": None}
 
 
 def publish(task, key, result, **files):
@@ -116,7 +128,8 @@ def test_the_summary_is_on_the_parent_run_with_links_to_its_models(client, write
     result = {
         "metrics": {"test_loss/x": 0.2},
         "verdicts": [VERDICT],
-        "findings": ["All is <well>."],
+        "summary": "3 seeds",
+        "findings": ["Depth 1 is <blind>."],
     }
     page = '<!-- invocation --><a href="run:0a">0</a>'
     publish("report", "0b", result, models_csv="depth\n2\n", index_html=page)
@@ -132,11 +145,17 @@ def test_the_summary_is_on_the_parent_run_with_links_to_its_models(client, write
     parent = parent_of(client)
     assert parent.data.metrics == {
         "test_loss/x": 0.2,
-        "verdict/larger/change": 0.5,
-        "verdict/larger/n": 3,
+        "verdict/larger/trend/change": 0.5,
+        "verdict/larger/trend/low": 0.1,
+        "verdict/larger/trend/high": 0.9,
+        "verdict/larger/trend/n": 3,
+        "verdict/larger/every_step/change": 0.4,
+        "verdict/larger/every_step/n": 3,
     }
     assert parent.data.tags["verdict.larger"] == "refuted"
-    assert "| Larger is better. | **refuted** |" in parent.data.tags[DESCRIPTION_TAG]
+    assert parent.data.tags["verdict.larger.every_step"] == "undecided"
+    assert parent.data.tags["verdicts"] == "3 seeds"
+    assert "| Larger is better. | **refuted** | undecided |" in parent.data.tags[DESCRIPTION_TAG]
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert files >= {PAGE, "models.csv", "models.json"}
     read = functools.partial(read_artifact, client, parent.info.run_id)
@@ -185,4 +204,14 @@ def test_an_address_names_server_experiment_and_run(writer, model):
 
 
 def test_verdicts_without_a_comparison_have_no_metrics():
-    assert verdict_metrics([VERDICT | {"weakest": None}]) == {}
+    made = VERDICT | {"trend": None, "every_step": NOT_MEASURED, "outcome": "not measured"}
+    assert verdict_metrics([made]) == {}
+    assert verdict_tags([made]) == {"verdict.larger": "not measured"}
+
+
+def test_reachable_pixels_have_numbers_and_tags_of_their_own():
+    made = VERDICT | {"reachable": VERDICT | {"trend": None}}
+    found = verdict_metrics([made])
+    assert found["verdict/larger/reachable/every_step/change"] == 0.4
+    assert "verdict/larger/reachable/trend/change" not in found
+    assert verdict_tags([made])["verdict.larger.reachable.every_step"] == "undecided"

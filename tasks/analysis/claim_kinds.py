@@ -1,0 +1,177 @@
+"""Kinds of claims, and how each is judged from measurements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from models.specs import largest_budget
+from tasks.analysis.comparisons import (
+    Comparison,
+    Unit,
+    compare,
+    compare_neighbours,
+    compare_trend,
+    page_p_value,
+    values_by_level,
+)
+from tasks.analysis.known_spreads import KnownSpread, known_spread
+from tasks.analysis.verdicts import Margins, Reading, Source, Verdict
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+LARGER, SMALLER = 1, -1
+LABELS = {"latent_dim": "d = {}", "depth": "depth {}"}
+# a margin in the quantity's unit, or the name of the setting that holds it
+Margin = float | Literal["relative", "accuracy"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basis:
+    """What every claim of a study is judged by: its margins, and the name of its dataset."""
+
+    margins: Margins = field(default_factory=Margins)
+    dataset: str = ""
+
+    def margin(self, margin: Margin) -> float:
+        """The margin itself, or the one that the study sets."""
+        return margin if isinstance(margin, float) else float(getattr(self.margins, margin))
+
+    def spread(self, claim: str) -> KnownSpread:
+        """The known spread of a claim's changes, with None where it is not known."""
+        return known_spread(self.dataset, claim) or KnownSpread(None, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim that a quantity changes in one direction, which ``sign`` gives."""
+
+    name: str
+    claim: str
+    quantity: str
+    sign: int
+    unit: Unit = "%"
+    margin: Margin = "relative"
+    source: Source = "written study"
+
+    def verdict(
+        self,
+        basis: Basis,
+        comparisons: Sequence[Comparison],
+        trend: Comparison | None = None,
+        **more: object,
+    ) -> Verdict:
+        """The verdict that follows from the comparisons and, where there is one, from the trend."""
+        spread, margin = basis.spread(self.name), basis.margin(self.margin)
+
+        def reading(found: Sequence[Comparison], known: float | None) -> Reading:
+            return Reading(
+                sign=self.sign,
+                unit=self.unit,
+                margin=margin,
+                comparisons=tuple(found),
+                known_spread=known,
+            )
+
+        return Verdict.model_validate(
+            {
+                "name": self.name,
+                "claim": self.claim,
+                "source": self.source,
+                "quantity": self.quantity,
+                "trend": None if trend is None else reading([trend], spread.trend),
+                "every_step": reading(comparisons, spread.step),
+                **more,
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrendClaim(Claim):
+    """A claim that a quantity changes in one direction from each latent size or depth to the next.
+
+    ``column`` holds the quantity and ``along`` what it is compared along. ``reachable_column``
+    holds the quantity over those pixels that every architecture can draw. An ``exact`` quantity is
+    a count that is the same for every seed.
+    """
+
+    along: Literal["latent_dim", "depth"]
+    column: str
+    reachable_column: str = ""
+    exact: bool = False
+
+    def judge(self, rows: "DataFrame", basis: Basis, not_measurable: str = "") -> Verdict:
+        """The verdict that follows from ``rows``, one row per model with its ``seed``."""
+        found = self._judge_column(rows, basis, self.column, not_measurable)
+        if self.reachable_column not in rows:
+            return found
+        other = self._judge_column(rows, basis, self.reachable_column, not_measurable)
+        return found.model_copy(update={"reachable": other})
+
+    def _judge_column(
+        self, rows: "DataFrame", basis: Basis, column: str, not_measurable: str
+    ) -> Verdict:
+        table = values_by_level(rows, self.along, column)
+        if table is None:
+            return self.verdict(basis, ())
+        label = LABELS[self.along]
+        steps = [self._counted(one) for one in compare_neighbours(table, label, self.unit)]
+        trend = self._counted(compare_trend(table, label, self.unit)) if len(steps) > 1 else None
+        page = None if self.exact else page_p_value(table, self.sign)
+        return self.verdict(basis, steps, trend, page_p_value=page, not_measurable=not_measurable)
+
+    def _counted(self, one: Comparison) -> Comparison:
+        return one.model_copy(update={"exact": True}) if self.exact and one.n else one
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuningClaim(Claim):
+    """A claim that fine-tuned classifiers beat those on a frozen encoder.
+
+    It is about the largest label budget only, or about ``every_budget``.
+    """
+
+    every_budget: bool
+
+    def judge(self, classifiers: "DataFrame", basis: Basis) -> Verdict:
+        """The verdict that follows from a row per classifier.
+
+        Its columns are scenario, label_budget, seed and test_accuracy.
+        """
+        wanted = classifiers[classifiers.scenario.isin(["head_only", "fine_tune"])]
+        if len(wanted) and not self.every_budget:
+            wanted = wanted[wanted.label_budget == largest_budget(list(wanted.label_budget))]
+        found = []
+        for budget, rows in wanted.groupby("label_budget", sort=False):
+            table = rows.pivot(index="seed", columns="scenario", values="test_accuracy")
+            table = table.reindex(columns=["head_only", "fine_tune"])
+            label = f"{budget} labels: frozen to fine-tuned"
+            found.append(compare(label, table.head_only, table.fine_tune, self.unit))
+        return self.verdict(basis, found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewerParametersClaim(Claim):
+    """A claim that depth 3 has fewer parameters than depth 2, and a lower test loss."""
+
+    def judge(self, depth_sweep: "DataFrame", basis: Basis) -> Verdict:
+        """The verdict that follows from one row per model with its depth and ``seed``."""
+        found = self._judge_loss(depth_sweep, basis, "final_test_loss")
+        if "reachable_test_loss" not in depth_sweep:
+            return found
+        other = self._judge_loss(depth_sweep, basis, "reachable_test_loss")
+        return found.model_copy(update={"reachable": other})
+
+    def _judge_loss(self, rows: "DataFrame", basis: Basis, loss: str) -> Verdict:
+        rows = rows[rows.depth.isin([2, 3])]
+        found: list[Comparison] = []
+        for column, label in (("n_parameters", "parameters"), (loss, "test loss")):
+            table = values_by_level(rows, "depth", column)
+            if table is None or table.shape[1] < 2:
+                return self.verdict(basis, ())
+            name = f"{label}, depth 2 to depth 3"
+            (one,) = compare_neighbours(table, "depth {}", self.unit)
+            exact = column == "n_parameters" and one.n > 0
+            found.append(one.model_copy(update={"label": name, "exact": exact}))
+        return self.verdict(basis, found)
