@@ -23,7 +23,7 @@ from models.specs import (
     Value,
 )
 from tasks.analysis import published_results
-from tasks.analysis.verdicts import Margins
+from tasks.analysis.claim_kinds import Margins
 from tasks.datasets.config import DatasetConfig
 from tasks.datasets.found_files import listed
 from tasks.system.folders import STUDY_NAME

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from models.specs import largest_budget
+from pydantic import Field
+
+from models.specs import Value, largest_budget
 from tasks.analysis.comparisons import (
     Comparison,
     Unit,
@@ -15,7 +17,7 @@ from tasks.analysis.comparisons import (
     values_by_level,
 )
 from tasks.analysis.known_spreads import KnownSpread, known_spread
-from tasks.analysis.verdicts import Margins, Reading, Source, Verdict
+from tasks.analysis.verdicts import Reading, Source, Verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,6 +27,18 @@ LARGER, SMALLER = 1, -1
 LABELS = {"latent_dim": "d = {}", "depth": "depth {}"}
 # a margin in the quantity's unit, or the name of the setting that holds it
 Margin = float | Literal["relative", "accuracy"]
+
+
+class Margins(Value):
+    """How large a change must be to matter. Smaller ones are called equivalent.
+
+    Quantities that are neither relative nor an accuracy have margins of their own.
+    """
+
+    relative: float = Field(
+        2.0, gt=0, le=50, description="Of losses and other relative quantities, in per cent."
+    )
+    accuracy: float = Field(0.5, gt=0, le=50, description="Of accuracies, in percentage points.")
 
 
 @dataclass(frozen=True, kw_only=True)

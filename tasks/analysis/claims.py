@@ -9,10 +9,11 @@ from tasks.analysis.claim_kinds import (
     Basis,
     FewerParametersClaim,
     FineTuningClaim,
+    Margins,
     TrendClaim,
 )
 from tasks.analysis.tables import Tables
-from tasks.analysis.verdicts import Margins, Verdict
+from tasks.analysis.verdicts import Verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame

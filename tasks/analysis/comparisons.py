@@ -277,9 +277,11 @@ def page_p_value(table: "DataFrame", sign: int) -> float | None:
     It looks only at the order of the levels within each seed. None if fewer than two seeds have
     every level, or if there are fewer than three levels.
     """
+    import numpy as np
     from scipy.stats import page_trend_test
 
-    complete = sign * table.dropna().to_numpy(dtype=float)
+    values = table.to_numpy(dtype=float)
+    complete = sign * values[~np.isnan(values).any(axis=1)]
     if complete.shape[0] < 2 or complete.shape[1] < 3:
         return None
     return float(page_trend_test(complete).pvalue)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from pydantic import Field, computed_field
+from pydantic import computed_field
 
 from models.specs import Value
 from tasks.analysis.comparisons import Comparison, Interval, Unit
@@ -21,18 +21,6 @@ DECIDED = ("confirmed", "refuted", "equivalent")
 Source = Literal["written study", "ours"]
 # two one-sided tests at 5 % are one interval with this confidence
 EQUIVALENCE_CONFIDENCE = 2 * CONFIDENCE - 1
-
-
-class Margins(Value):
-    """How large a change must be to matter. Smaller ones are called equivalent.
-
-    Quantities that are neither relative nor an accuracy have margins of their own.
-    """
-
-    relative: float = Field(
-        2.0, gt=0, le=50, description="Of losses and other relative quantities, in per cent."
-    )
-    accuracy: float = Field(0.5, gt=0, le=50, description="Of accuracies, in percentage points.")
 
 
 class Reading(Value):
@@ -132,6 +120,15 @@ class Reading(Value):
         """Whether the decisive change is sure to be smaller than the margin."""
         return self.decisive is not None and self._is_small(self.decisive)
 
+    @property
+    def refuted_by_more_than_the_margin(self) -> bool:
+        """Whether a comparison is sure to go the other way by more than the margin."""
+        return any(
+            max(self.sign * end for end in ends) < -self._margin_of(one)
+            for one in self.comparisons
+            if (ends := one.interval(self.corrected_confidence)) is not None
+        )
+
     @computed_field  # type: ignore[prop-decorator]
     @property
     def reason(self) -> str:
@@ -183,14 +180,21 @@ class Verdict(Value):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def outcome(self) -> Outcome:
-        """The outcome of the headline: of every step if that is confirmed, otherwise of the trend.
+        """What the readings say together. It is
 
-        A trend that has no seed with every level is undecided, if anything was measured.
+        - confirmed or refuted as the trend is, and confirmed if every step is;
+        - equivalent if every step is: values that fall and rise again have no trend, but they are
+          not equivalent;
+        - refuted if the trend is below the margin, and a step goes the other way by more;
+        - undecided otherwise, if anything was measured.
         """
-        if self.not_measurable and self.every_step.outcome != "not measured":
+        literal = self.every_step.outcome
+        if self.not_measurable and literal != "not measured":
             return "not measurable"
-        found = self.headline.outcome
-        return "undecided" if self._lacks_trend and found == "refuted" else found
+        if self.headline is not self.every_step or self.trend is None or literal != "refuted":
+            return self.headline.outcome
+        beyond = not self._lacks_trend and self.every_step.refuted_by_more_than_the_margin
+        return "refuted" if beyond else "undecided"
 
     @property
     def _lacks_trend(self) -> bool:
@@ -198,16 +202,14 @@ class Verdict(Value):
 
     @property
     def headline(self) -> Reading:
-        """The reading whose outcome is that of the claim.
+        """The reading that decides: every step if that is confirmed, otherwise the trend.
 
-        Values that fall and rise again have no trend, but they are not equivalent. So if a step is
-        refuted by more than the margin, a trend below the margin does not count.
+        Where there is no trend, or none above the margin, it is every step.
         """
         literal = self.every_step
-        if self.trend is None or self._lacks_trend or literal.outcome == "confirmed":
+        if self.trend is None or self.trend.outcome in ("not measured", "equivalent"):
             return literal
-        bends = literal.outcome == "refuted" and not literal.below_margin
-        return literal if bends and self.trend.outcome == "equivalent" else self.trend
+        return literal if literal.outcome == "confirmed" else self.trend
 
     @property
     def readings(self) -> list["NamedReading"]:
@@ -230,8 +232,11 @@ class Verdict(Value):
         """What the outcome alone does not say; empty if there is nothing."""
         if self.outcome == "not measurable":
             return self.not_measurable
-        if self._lacks_trend and self.outcome == "undecided":
-            return "no seed has every level"
+        if self.outcome == "undecided" and self.trend is not None:
+            if self._lacks_trend:
+                return "no seed has every level"
+            if self.trend.outcome == "equivalent":
+                return "no trend above the margin, but not every step is below it"
         return ". ".join(filter(None, [self.headline.reason, self.edge_note]))
 
     @computed_field  # type: ignore[prop-decorator]

@@ -7,11 +7,10 @@ import pytest
 from pandas import DataFrame, concat
 
 from tasks.analysis import known_spreads
-from tasks.analysis.claim_kinds import Basis
+from tasks.analysis.claim_kinds import Basis, Margins
 from tasks.analysis.claims import add_empty_rows, judge_claims, judge_rows
 from tasks.analysis.known_spreads import KnownSpread
 from tasks.analysis.tables import Tables
-from tasks.analysis.verdicts import Margins
 
 # Claim, the table that decides it, what is stepped through, what is measured, where it should go.
 CLAIMS = [

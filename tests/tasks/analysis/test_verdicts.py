@@ -176,9 +176,10 @@ def verdict(trend, *steps, **fields):
         (SUPPORT, [SUPPORT, OPEN], "confirmed", "trend"),
         (SUPPORT, [SUPPORT, SURELY_AGAINST], "confirmed", "trend"),
         (SURELY_AGAINST, [SUPPORT, SURELY_AGAINST], "refuted", "trend"),
-        (NOTHING, [OPEN, OPEN], "equivalent", "trend"),
+        (NOTHING, [OPEN, OPEN], "undecided", "every_step"),
+        (NOTHING, [NOTHING, TINY], "equivalent", "every_step"),
         (NOTHING, [SUPPORT, SURELY_AGAINST], "refuted", "every_step"),  # it rises and falls
-        (NOTHING, [OPEN, mirrored(TINY)], "equivalent", "trend"),
+        (NOTHING, [OPEN, mirrored(TINY)], "undecided", "every_step"),  # against, but hardly
         (OPEN, [SUPPORT, SURELY_AGAINST], "undecided", "trend"),
         (NOT_COMPARED, [SUPPORT, NOT_COMPARED], "undecided", "every_step"),
         (NOT_COMPARED, [SURELY_AGAINST, NOT_COMPARED], "undecided", "every_step"),
@@ -198,6 +199,12 @@ def test_a_claim_has_the_outcome_of_every_step_if_confirmed_or_of_its_trend(
 
 def test_a_trend_without_a_complete_seed_says_so():
     assert verdict(NOT_COMPARED, SUPPORT, NOT_COMPARED).reason == "no seed has every level"
+
+
+def test_a_trend_below_the_margin_says_that_the_steps_leave_it_open():
+    expected = "no trend above the margin, but not every step is below it"
+    assert verdict(NOTHING, OPEN, mirrored(TINY)).reason == expected
+    assert verdict(NOTHING, NOTHING, TINY).reason == ""
 
 
 def test_a_claim_that_cannot_be_decided_says_why():
