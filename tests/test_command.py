@@ -97,7 +97,7 @@ def test_mlflow_holds_one_complete_run_per_model(study):
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert {"index.html", "models.json", "models.csv", "transfer.csv", "rate.svg"} <= files
     assert parent.data.tags["verdict.deeper_fewer_parameters"] == "refuted"
-    assert parent.data.metrics["verdict/deeper_fewer_parameters/change"] > 100
+    assert parent.data.metrics["verdict/deeper_fewer_parameters/every_step/change"] > 100
 
 
 def test_the_report_is_one_complete_page(study):

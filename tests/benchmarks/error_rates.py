@@ -17,7 +17,7 @@ from pandas import DataFrame
 from tasks.analysis.claim_kinds import SMALLER, Basis, Claim
 from tasks.analysis.comparisons import compare_neighbours, compare_trend, page_p_value
 
-SEEDS = (1, 3, 5, 10)
+SEEDS = (3, 5, 10)  # a single seed decides nothing
 OUTCOMES = ("confirmed", "refuted", "equivalent", "undecided")
 WRONG = 0.025  # of Page's test alone: as the trend, on either side
 EQUAL = (1.0,) * 6
@@ -49,6 +49,7 @@ CASES = (
         falling(0),
         spreads=(10, 1, 1, 1, 1, 1),
     ),
+    Case("every step falls by 0.5", falling(0.5)),
     Case("every step falls by 2", falling(2)),
     Case("every step falls by 3", falling(3)),
     Case("steps of 3, but the last two swapped", (0.0, -3.0, -6.0, -9.0, -13.0, -12.0)),

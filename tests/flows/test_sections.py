@@ -7,7 +7,7 @@ from PIL import Image
 
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
-from flows.sections import check_dataset, left_out, submit_sections
+from flows.sections import check_dataset, left_out, submit_report, submit_sections
 from models.specs import ConfigError
 from tasks.cache.identity import task_name
 
@@ -151,6 +151,16 @@ def test_a_study_may_have_the_release_of_torch_in_every_key():
     asked = submitted("versions_in_key=true")
     assert asked.keys() == submitted().keys()
     assert all(given["versions"].keys() == {"torch"} for given in asked.values())
+
+
+def test_margins_change_the_report_and_nothing_else():
+    asked = ["margins.relative=5", "margins.accuracy=1"]
+    assert submitted(*asked) == submitted()
+    config = load_config("mnist", asked)
+    report = Recorder()
+    submit_report(report, config, SECTIONS, {}, [])
+    (given,) = report.inputs.values()
+    assert given["config"]["margins"] == {"relative": 5.0, "accuracy": 1.0}
 
 
 def test_what_a_dataset_lacks_is_said_before_anything_runs():

@@ -57,6 +57,9 @@ MISTAKES = {
     "transfer.ablation_learning_rates=[0.1,0.1]": ["0.1 is listed twice"],
     "runner.device=tpu": ["runner.device", "'tpu'", "'auto', 'cpu' or 'cuda'"],
     "runner.stack=0": ["runner.stack", "0", "greater than or equal to 1"],
+    "margins.relative=0": ["margins.relative", "0", "greater than 0"],
+    "margins.accuracy=60": ["margins.accuracy", "60", "less than or equal to 50"],
+    "margins.loss=1": ["margins.loss: unknown key", "relative, accuracy"],
     "training=3": ["training", "3", "keys"],
 }
 
