@@ -237,7 +237,15 @@ class Verdict(Value):
                 return "no seed has every level"
             if self.trend.outcome == "equivalent":
                 return "no trend above the margin, but not every step is below it"
-        return ". ".join(filter(None, [self.headline.reason, self.edge_note]))
+        return "; ".join(filter(None, [self._trend_note, self.headline.reason, self.edge_note]))
+
+    @property
+    def _trend_note(self) -> str:
+        """That the trend confirms a claim which some step does not; empty otherwise."""
+        literal = self.every_step.outcome
+        if self.outcome != "confirmed" or literal == "confirmed":
+            return ""
+        return "as a trend, not at every step" if literal == "refuted" else "as a trend"
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -275,7 +283,7 @@ class NamedReading(NamedTuple):
 
 def with_unit(value: float, unit: Unit) -> str:
     """A number with its unit as text, like "2 %" or "0.5 points"."""
-    return f"{value:.3g} {unit}".strip()
+    return f"{value:.3g} {'point' if unit == 'points' and value == 1 else unit}".strip()
 
 
 def seeds_text(needed: int) -> str:

@@ -8,7 +8,7 @@ from pandas import Series
 from scipy import stats
 
 from tasks.analysis.comparisons import Comparison, compare
-from tasks.analysis.verdicts import Reading, Verdict, counts, seeds_text, summary_line
+from tasks.analysis.verdicts import Reading, Verdict, counts, seeds_text, summary_line, with_unit
 
 
 def interval(low, high, **fields):
@@ -228,7 +228,20 @@ def test_what_only_one_set_of_pixels_confirms_is_named(all_pixels, reachable, no
     found = verdict(None, all_pixels, reachable=verdict(None, reachable))
     assert found.edge_artefact == bool(note)
     assert found.edge_note == note
-    assert note in found.reason
+    assert found.reason.endswith(note)
+
+
+@pytest.mark.parametrize(
+    ("steps", "note"),
+    [
+        ([SUPPORT, SURELY_AGAINST], "as a trend, not at every step"),
+        ([SUPPORT, OPEN], "as a trend"),
+        ([SUPPORT, SUPPORT], ""),
+    ],
+)
+def test_a_claim_that_only_its_trend_confirms_says_so(steps, note):
+    found = verdict(SUPPORT, *steps)
+    assert (found.outcome, found.reason) == ("confirmed", note)
 
 
 def test_readings_are_named_and_those_not_measured_left_out():
@@ -278,6 +291,13 @@ def test_a_single_seed_needs_at_least_two_more_unless_the_spread_is_known():
     assert summary_line([hopeless], 1).endswith("; more than 1,000 seeds would decide the next")
     missing = verdict(None, SUPPORT, NOT_COMPARED)
     assert summary_line([missing], 3).endswith("; more seeds are needed for the others")
+
+
+def test_numbers_have_their_unit():
+    assert with_unit(2.0, "%") == "2 %"
+    assert with_unit(0.5, "points") == "0.5 points"
+    assert with_unit(1.0, "points") == "1 point"
+    assert with_unit(0.01, "") == "0.01"
 
 
 def test_a_number_of_seeds_is_about_right():
