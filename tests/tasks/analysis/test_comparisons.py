@@ -85,6 +85,8 @@ def test_equal_changes_decide_by_the_sign_test(n, decides):
     assert found.interval(0.95) == ((pytest.approx(20), pytest.approx(20)) if decides else None)
     assert found.side(0.95) == decides
     assert (found.interval(1 - 0.05 / 5) is not None) == (n >= 8)
+    rounded = compare("accuracy", before + 0.1 + 0.2, before + 0.3, "points")
+    assert (rounded.change, rounded.rising, rounded.falling) == (0, 0, 0)
     none = compare("accuracy", before, before, "points")
     assert (none.change, none.p_value, none.rising, none.falling) == (0, 1, 0, 0)
     assert none.within(0.0, 0.95) == decides

@@ -69,6 +69,7 @@ def test_every_step_needs_as_many_as_its_least_sure_one():
     both = seeds_to_decide((sure, unsure), 1, [0.01] * 2)
     alone = seeds_to_decide((unsure,), 1, [0.01])
     assert both >= alone > 5
+    assert seeds_to_decide((unsure, unsure), 1, [0.01] * 2) > alone  # both at once
     against = made(-0.9)  # would be refuted, at half the level
     assert seeds_to_decide((sure, against), 1, [0.01] * 2) > seeds_to_decide((against,), -1, [0.01])
     assert seeds_to_decide((sure, made(0.0)), 1, [0.01] * 2) == MOST_SEEDS + 1
