@@ -28,6 +28,7 @@ ORDER = [
     "tasks.cache",
     "tasks.artifacts",
     "tasks.analysis",
+    "tasks.verdicts",
     "tasks.reporting",
     "tasks.tracking",
     "tasks.registry",

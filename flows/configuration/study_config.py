@@ -23,11 +23,11 @@ from models.specs import (
     Value,
 )
 from tasks.analysis import published_results
-from tasks.analysis.claim_kinds import Margins
 from tasks.datasets.config import DatasetConfig
 from tasks.datasets.found_files import listed
 from tasks.system.folders import STUDY_NAME
 from tasks.system.hardware import Device, default_width, has_gpu, usable_cores
+from tasks.verdicts.claim_kinds import Margins
 
 Section = Literal[
     "latent_sweep", "depth_sweep", "interpolation", "decorrelation", "transfer", "theory"

@@ -1,4 +1,4 @@
-"""Numbers from results: tables, intervals over seeds, claims and verdicts, published results.
+"""Numbers from results: tables, intervals over seeds, reproduced and published results.
 
 Imports ``models`` and the rooms before it: system, datasets, cache, artifacts.
 """

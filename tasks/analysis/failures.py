@@ -26,20 +26,24 @@ def has_failed(losses: "Series", mean_image_loss: float) -> "Series[bool]":
 
 
 def count_failures(
-    rows: "DataFrame", along: str, levels: Sequence[int], n_seeds: int, mean_image_loss: float
+    rows: "DataFrame",
+    along: str,
+    levels: Sequence[int],
+    seeds: Sequence[int],
+    mean_image_loss: float,
 ) -> list[Failures]:
     """The failures of each level, a value of the column ``along``, with 95 % intervals.
 
-    ``rows`` has one row per model with its ``final_test_loss``. Of ``n_seeds`` trainings those
-    without a row failed too: they ended with an error, as a training that diverges does. The
-    interval is Wilson's (1927).
+    ``rows`` has one row per model with its ``final_test_loss``. Of the trainings with these
+    ``seeds`` those without a row failed too: they ended with an error, as a training that diverges
+    does. The interval is Wilson's (1927).
     """
     found = []
     for level in levels:
-        chosen = rows[rows[along] == level]
+        chosen = rows[(rows[along] == level) & rows.seed.isin(seeds)]
         good = int((~has_failed(chosen.final_test_loss, mean_image_loss)).sum())
-        low, high = wilson_interval(n_seeds - good, n_seeds)
-        found.append(Failures(level, n_seeds - good, n_seeds, low, high))
+        failed, n = len(seeds) - good, len(seeds)
+        found.append(Failures(level, failed, n, *wilson_interval(failed, n)))
     return found
 
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.analysis.claims import judge_claims
-from tasks.analysis.side_by_side import side_by_side
 from tasks.analysis.tables import CLASSIFIER_CHOICES, MODEL_CHOICES, Config, Groups, make_tables
 from tasks.cache.canonical import differences
 from tasks.reporting.figures import points
 from tasks.reporting.page import PAGE, render
+from tasks.verdicts.claims import judge_claims
+from tasks.verdicts.side_by_side import side_by_side
 
 
 class ComparedStudy(NamedTuple):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 from tasks.analysis.failures import wilson_interval
 from tasks.analysis.tables import Groups
-from tasks.analysis.verdicts import seeds_text, with_unit
 from tasks.cache.entry import Entry
 from tasks.cache.identity import identity_text
+from tasks.verdicts.verdict import seeds_text, with_unit
 
 if TYPE_CHECKING:
     from jinja2 import Environment

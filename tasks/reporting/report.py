@@ -7,15 +7,15 @@ from pathlib import Path
 
 from tasks.analysis.ablation import summarize_ablation
 from tasks.analysis.blind_edge import edge_losses, edge_warning, reach_metrics, reach_sentences
-from tasks.analysis.claims import judge_claims
 from tasks.analysis.failures import Failures, count_failures
 from tasks.analysis.linear_limit import linear_limit_sentences
 from tasks.analysis.summaries import headline_metrics, summaries
 from tasks.analysis.tables import Config, Groups, Tables, make_tables
-from tasks.analysis.verdicts import counts, summary_line
 from tasks.cache.canonical import JsonObject
 from tasks.cache.provenance import mixed_releases
 from tasks.reporting.page import PAGE, pictured_seed, render
+from tasks.verdicts.claims import judge_claims
+from tasks.verdicts.verdict import counts, summary_line
 
 
 def write_report(
@@ -100,7 +100,7 @@ def failed_trainings(tables: Tables, mean_image_loss: float | None) -> dict[str,
         "depth_sweep": (tables.depth_sweep, "depth", config["depths"]),
     }
     return {
-        section: count_failures(rows, along, levels, len(config["seeds"]), mean_image_loss)
+        section: count_failures(rows, along, levels, config["seeds"], mean_image_loss)
         for section, (rows, along, levels) in swept.items()
     }
 

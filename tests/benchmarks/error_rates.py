@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from pandas import DataFrame
 
-from tasks.analysis.claim_kinds import SMALLER, Basis, Claim
-from tasks.analysis.comparisons import compare_neighbours, compare_trend, page_p_value
+from tasks.verdicts.claim_kinds import SMALLER, Basis, Claim
+from tasks.verdicts.comparisons import compare_neighbours, compare_trend, page_p_value
 
 SEEDS = (3, 5, 10)  # a single seed decides nothing
 OUTCOMES = ("confirmed", "refuted", "equivalent", "undecided")

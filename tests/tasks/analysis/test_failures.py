@@ -14,10 +14,10 @@ def test_a_training_failed_that_is_no_better_than_the_mean_image():
 
 def test_failures_are_counted_by_level_and_a_missing_model_is_one():
     rows = DataFrame(
-        [(1, 0, 0.075), (1, 1, 0.05), (1, 2, 0.05), (5, 0, 0.03), (5, 1, 0.03)],
+        [(1, 0, 0.075), (1, 1, 0.05), (1, 2, 0.05), (5, 0, 0.03), (5, 1, 0.03), (9, 7, 0.03)],
         columns=["latent_dim", "seed", "final_test_loss"],
     )
-    found = count_failures(rows, "latent_dim", [1, 5, 9], 3, 0.0675)
+    found = count_failures(rows, "latent_dim", [1, 5, 9], [0, 1, 2], 0.0675)
     assert [(one.level, one.failed, one.n) for one in found] == [(1, 1, 3), (5, 1, 3), (9, 3, 3)]
     assert found[2].high == pytest.approx(1)
 

@@ -1,6 +1,6 @@
-from tasks.analysis import known_spreads
-from tasks.analysis.claim_kinds import Basis
-from tasks.analysis.known_spreads import KnownSpread, known_spread
+from tasks.verdicts import known_spreads
+from tasks.verdicts.claim_kinds import Basis
+from tasks.verdicts.known_spreads import KnownSpread, known_spread
 
 
 def test_a_spread_is_known_by_dataset_and_claim(monkeypatch):

@@ -7,8 +7,8 @@ import pytest
 from pandas import Series
 from scipy import stats
 
-from tasks.analysis.comparisons import Comparison, compare
-from tasks.analysis.verdicts import Reading, Verdict, counts, seeds_text, summary_line, with_unit
+from tasks.verdicts.comparisons import Comparison, compare
+from tasks.verdicts.verdict import Reading, Verdict, counts, seeds_text, summary_line, with_unit
 
 
 def interval(low, high, **fields):

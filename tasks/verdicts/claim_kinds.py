@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from models.specs import Value, largest_budget
-from tasks.analysis.comparisons import (
+from tasks.verdicts.comparisons import (
     Comparison,
     Unit,
     compare,
@@ -16,8 +16,8 @@ from tasks.analysis.comparisons import (
     page_p_value,
     values_by_level,
 )
-from tasks.analysis.known_spreads import KnownSpread, known_spread
-from tasks.analysis.verdicts import Reading, Source, Verdict
+from tasks.verdicts.known_spreads import KnownSpread, known_spread
+from tasks.verdicts.verdict import Reading, Source, Verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 from pydantic import computed_field
 
 from models.specs import Value
-from tasks.analysis.comparisons import Comparison, Interval, Unit
 from tasks.analysis.intervals import CONFIDENCE
-from tasks.analysis.seeds_needed import MOST_SEEDS, seeds_to_decide
+from tasks.verdicts.comparisons import Comparison, Interval, Unit
+from tasks.verdicts.seeds_needed import MOST_SEEDS, seeds_to_decide
 
 Outcome = Literal[
     "confirmed", "refuted", "equivalent", "undecided", "not measured", "not measurable"

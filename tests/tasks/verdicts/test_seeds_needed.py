@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.analysis.comparisons import Comparison, contrast
-from tasks.analysis.seeds_needed import (
+from tasks.verdicts.comparisons import Comparison, contrast
+from tasks.verdicts.seeds_needed import (
     MOST_SEEDS,
     fewest_seeds,
     power_of_difference,

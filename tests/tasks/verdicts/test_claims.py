@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 from pandas import DataFrame, concat
 
-from tasks.analysis import known_spreads
-from tasks.analysis.claim_kinds import Basis, Margins
-from tasks.analysis.claims import add_empty_rows, judge_claims, judge_rows
-from tasks.analysis.known_spreads import KnownSpread
 from tasks.analysis.tables import Tables
+from tasks.verdicts import known_spreads
+from tasks.verdicts.claim_kinds import Basis, Margins
+from tasks.verdicts.claims import add_empty_rows, judge_claims, judge_rows
+from tasks.verdicts.known_spreads import KnownSpread
 
 # Claim, the table that decides it, what is stepped through, what is measured, where it should go.
 CLAIMS = [

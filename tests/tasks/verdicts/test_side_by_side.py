@@ -1,7 +1,7 @@
 import pytest
 from pandas import DataFrame
 
-from tasks.analysis.side_by_side import side_by_side
+from tasks.verdicts.side_by_side import side_by_side
 
 COLUMNS = ["depth", "latent_dim", "seed", "loss"]
 FIRST = DataFrame([(2, 5, 0, 0.4), (2, 5, 1, 0.8), (2, 9, 0, 0.3)], columns=COLUMNS)

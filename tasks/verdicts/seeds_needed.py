@@ -6,7 +6,7 @@ All numbers are means and standard deviations as in ``Comparison``, before they 
 import math
 from collections.abc import Callable
 
-from tasks.analysis.comparisons import Comparison, computed
+from tasks.verdicts.comparisons import Comparison, computed
 
 POWER = 0.8  # the wanted probability of a decision
 SPREAD_CONFIDENCE = 0.8  # of the upper bound of the standard deviation

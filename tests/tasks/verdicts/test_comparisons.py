@@ -7,7 +7,7 @@ import pytest
 from pandas import DataFrame, Series
 from scipy import stats
 
-from tasks.analysis.comparisons import (
+from tasks.verdicts.comparisons import (
     Comparison,
     compare,
     compare_neighbours,
@@ -173,7 +173,7 @@ def test_pairs_bring_precision_where_a_seed_moves_all_levels():
 
 
 def test_whether_levels_are_paired_is_set_in_one_place(monkeypatch):
-    monkeypatch.setattr("tasks.analysis.comparisons.PAIRED", False)
+    monkeypatch.setattr("tasks.verdicts.comparisons.PAIRED", False)
     found = compare("", BEFORE, AFTER, "")
     assert found.p_value == pytest.approx(stats.ttest_ind(AFTER, BEFORE, equal_var=False).pvalue)
 

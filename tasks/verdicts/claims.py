@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks.analysis.claim_kinds import (
+from tasks.analysis.tables import Tables
+from tasks.verdicts.claim_kinds import (
     LARGER,
     SMALLER,
     Basis,
@@ -12,8 +13,7 @@ from tasks.analysis.claim_kinds import (
     Margins,
     TrendClaim,
 )
-from tasks.analysis.tables import Tables
-from tasks.analysis.verdicts import Verdict
+from tasks.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
