@@ -225,28 +225,13 @@ def submit_interpolations(
     models: dict[AutoencoderTask, Node],
     judge_nodes: list[Node],
 ) -> None:
-    """Submit interpolations between pairs of classes at every latent size, and a figure of them.
+    """Submit how real the walks of every model are, and pictures of those of the first seed.
 
-    The figure shows the first seed. The judges measure how real the images of each model are.
+    A walk is between images of a pair of classes. The judges measure how real its images are.
     """
     steps = config.interpolation.steps
     pairs = config.interpolation.label_pairs(found.classes, found.tested)
-    shown = [_shown(name) for name in found.classes]
-    interpolations: dict[int, list[Node]] = {seed: [] for seed in config.seeds}
     for seed in config.seeds:
-        for pair in pairs:
-            for spec in config.interpolation_models:
-                names = [shown[label] for label in pair]
-                identity = {"pair": names, "latent_dim": spec.latent_dim, "seed": seed}
-                node = graph.submit(
-                    interpolate,
-                    identity,
-                    dataset=dataset,
-                    model=models[AutoencoderTask(spec, seed)],
-                    pair=pair,
-                    steps=steps,
-                )
-                interpolations[seed].append(node)
         for spec in config.interpolation_models:
             graph.submit(
                 realism,
@@ -257,8 +242,25 @@ def submit_interpolations(
                 pairs=pairs,
                 steps=steps,
             )
+    shown = [_shown(name) for name in found.classes]
     first = config.seeds[0]
-    graph.submit(interpolation_grid, {"seed": first}, walks=interpolations[first])
+    walks = [
+        graph.submit(
+            interpolate,
+            {
+                "pair": [shown[label] for label in pair],
+                "latent_dim": spec.latent_dim,
+                "seed": first,
+            },
+            dataset=dataset,
+            model=models[AutoencoderTask(spec, first)],
+            pair=pair,
+            steps=steps,
+        )
+        for pair in pairs
+        for spec in config.interpolation_models
+    ]
+    graph.submit(interpolation_grid, {"seed": first}, walks=walks)
 
 
 def _shown(name: str) -> int | str:

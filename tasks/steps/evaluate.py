@@ -24,15 +24,15 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
 
     from models.inference import apply, squared_error_by_pixel
     from models.measures.latents import dead_units, images_fired_on, principal_plane
-    from tasks.reporting.plots import latent_map, reconstruction_figure, save
+    from tasks.reporting.plots import latent_map, save
 
     images = load_dataset(dataset)
     autoencoder = load_autoencoder(model)
     originals = images.test_images[images.examples()]
     rebuilt = apply(autoencoder, originals)
-    save(reconstruction_figure(originals, {"reconstruction": rebuilt}), folder / RECONSTRUCTIONS)
     pixels = rebuilt.squeeze(1).mul(255).round().byte()
-    save_image_grid([originals, pixels], folder / THUMBNAIL, scale=1)
+    for name, scale in ((RECONSTRUCTIONS, 3), (THUMBNAIL, 1)):
+        save_image_grid([originals, pixels], folder / name, scale)
     plane = principal_plane(apply(autoencoder.encoder, images.test_images))
     save(latent_map(plane, images.test_labels, dataset.result["classes"]), folder / LATENT_MAP)
     latents = apply(autoencoder.encoder, images.train_images)

@@ -161,7 +161,8 @@ class FineTuningClaim(Claim):
             table = rows.pivot(index="seed", columns="scenario", values="test_accuracy")
             table = table.reindex(columns=["head_only", "fine_tune"])
             label = f"{budget} labels: frozen to fine-tuned"
-            found.append(compare(label, table.head_only, table.fine_tune, self.unit))
+            columns = table.head_only, table.fine_tune
+            found.append(compare(label, *columns, self.unit, paired=True))  # on one encoder
         return self.verdict(basis, found)
 
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 Unit = Literal["", "%", "points"]
 Interval = tuple[float, float]
-# Whether levels are compared seed by seed. Otherwise as independent samples.
-PAIRED = True
+# Whether levels are compared seed by seed. Otherwise as independent samples: although a seed means
+# the same order of images at every level, losses of a seed do not correlate (docs/verdicts.md).
+PAIRED = False
 LARGEST_EXPONENT = 700.0  # of math.expm1
 
 
@@ -224,11 +225,13 @@ class _Estimate(NamedTuple):
         return cls(n, mean, spread, standard_error, float(degrees))
 
 
-def compare(label: str, before: "Series", after: "Series", unit: Unit) -> Comparison:
+def compare(
+    label: str, before: "Series", after: "Series", unit: Unit, paired: bool | None = None
+) -> Comparison:
     """Compare two columns of values, whose index is the seed."""
     from pandas import DataFrame
 
-    return contrast(label, DataFrame({"before": before, "after": after}), (-1, 1), unit)
+    return contrast(label, DataFrame({"before": before, "after": after}), (-1, 1), unit, paired)
 
 
 def values_by_level(rows: "DataFrame", along: str, quantity: str) -> "DataFrame | None":

@@ -256,21 +256,26 @@ class Verdict(Value):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def edge_artefact(self) -> bool:
-        """Whether exactly one of the two verdicts, on all and on reachable pixels, confirms."""
-        other = self.reachable
-        if other is None or other.outcome == "not measured":
-            return False
-        return (self.outcome == "confirmed") != (other.outcome == "confirmed")
+        """Whether the claim, or every step of it, is confirmed on exactly one set of pixels."""
+        return bool(self.edge_note)
 
     @property
     def edge_note(self) -> str:
         """What the difference between all and reachable pixels means; empty if there is none."""
-        if not self.edge_artefact or self.reachable is None:
+        other = self.reachable
+        if other is None or other.outcome == "not measured":
             return ""
-        if self.outcome != "confirmed":
-            return "confirmed on reachable pixels only: the edge hides it"
-        sure = self.reachable.outcome in DECIDED
-        return f"confirmed on all pixels only: {'' if sure else 'perhaps '}an artefact of the edge"
+        pairs = {
+            "": (self.outcome, other.outcome),
+            "every step is ": (self.every_step.outcome, other.every_step.outcome),
+        }
+        for subject, (of_all, of_reachable) in pairs.items():
+            if of_all == "confirmed" != of_reachable:
+                sure = "" if of_reachable in DECIDED else "perhaps "
+                return f"{subject}confirmed on all pixels only: {sure}an artefact of the edge"
+            if of_all != "confirmed" == of_reachable:
+                return f"{subject}confirmed on reachable pixels only: the edge hides it"
+        return ""
 
 
 class NamedReading(NamedTuple):

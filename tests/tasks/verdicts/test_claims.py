@@ -206,6 +206,21 @@ def test_a_loss_is_judged_on_all_pixels_and_on_reachable_ones(name, table, along
     assert verdicts(**{table: rows(along, quantity, FALLING)})[name].reachable is None
 
 
+def test_a_step_that_only_the_edge_makes_is_an_artefact_although_the_trend_holds():
+    made = rows("depth", "final_test_loss", FALLING)
+    first, middle, _ = FALLING
+    flat = rows("depth", "loss", (first, middle, middle)).loss
+    found = verdicts(depth_sweep=made.assign(reachable_test_loss=flat))["deeper_lower_test_loss"]
+    assert (found.outcome, found.reachable.outcome) == ("confirmed", "confirmed")
+    assert (found.every_step.outcome, found.reachable.every_step.outcome) == (
+        "confirmed",
+        "undecided",
+    )
+    expected = "every step is confirmed on all pixels only: perhaps an artefact of the edge"
+    assert expected in found.reason
+    assert found.edge_artefact
+
+
 @pytest.mark.parametrize(
     ("passes", "expected", "reason"),
     [
