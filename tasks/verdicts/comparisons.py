@@ -159,7 +159,8 @@ def contrast(
     If ``paired``, by default ``PAIRED``, the change is computed seed by seed, over seeds that have
     every level, and the interval is Student's. This allows for any correlation between levels.
     Otherwise levels are independent samples, with the degrees of freedom of Welch (1947) and
-    Satterthwaite (1946); n is the smallest number of seeds of a level.
+    Satterthwaite (1946); n is the smallest number of seeds of a level. Changes that are equal in
+    all seeds are always paired.
 
     A relative change ("%") from or to zero is not defined: then it is the difference.
     """
@@ -173,9 +174,11 @@ def contrast(
         values = np.log(values)
     weights = np.asarray(coefficients, dtype=float)
     changes = values[~np.isnan(values).any(axis=1)] @ weights
-    found = _Estimate.paired(changes) if paired or (paired is None and PAIRED) else None
-    found = found or _Estimate.of_levels(values, weights)
+    found = _Estimate.paired(changes)
     close = 1e-12 + 1e-9 * abs(found.mean)  # equal up to rounding
+    are_equal = found.spread is not None and found.spread <= close
+    if not (are_equal or (PAIRED if paired is None else paired)):
+        found = _Estimate.of_levels(values, weights)
     return Comparison(
         label=label,
         unit=unit,

@@ -37,7 +37,7 @@ def side_by_side(
 ) -> list[ComparedChoice]:
     """Compare two tables, one row per combination of values in ``by`` that either of them has.
 
-    The change is compared seed by seed. It has an interval where both tables have at least two
+    The change is compared over seeds. It has an interval where both tables have at least two
     seeds in common. ``unit`` is that of the change.
     """
     means = [_means_by_choice(rows, by, column) for rows in (first, second)]

@@ -234,7 +234,7 @@ class Verdict(Value):
             return self.not_measurable
         if self.outcome == "undecided" and self.trend is not None:
             if self._lacks_trend:
-                return "no seed has every level"
+                return "a level has no seed"
             if self.trend.outcome == "equivalent":
                 return "no trend above the margin, but not every step is below it"
         return "; ".join(filter(None, [self._trend_note, self.headline.reason, self.edge_note]))

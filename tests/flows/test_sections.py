@@ -58,7 +58,7 @@ def test_as_reported_uses_an_encoder_trained_as_reported():
     models = {
         name: given["model"] for name, given in inputs.items() if name.startswith("transfer[")
     }
-    assert len(models) == 55 + 2  # and two judges
+    assert len(models) == 51 + 2  # and two judges
     for name, model in models.items():
         repeats = "scenario=as_reported" in name or "scenario=ablation" in name
         if "scenario=from_scratch" in name:

@@ -19,6 +19,13 @@ from tasks.verdicts.comparisons import (
     values_by_level,
 )
 
+
+@pytest.fixture(autouse=True)
+def seed_by_seed(monkeypatch):
+    """Levels are paired, except where a test says otherwise."""
+    monkeypatch.setattr("tasks.verdicts.comparisons.PAIRED", True)
+
+
 BEFORE, AFTER = Series([0.4, 0.5, 0.8, 0.6]), Series([0.2, 0.45, 0.85, 0.3])
 
 

@@ -198,7 +198,7 @@ def test_a_claim_has_the_outcome_of_every_step_if_confirmed_or_of_its_trend(
 
 
 def test_a_trend_without_a_complete_seed_says_so():
-    assert verdict(NOT_COMPARED, SUPPORT, NOT_COMPARED).reason == "no seed has every level"
+    assert verdict(NOT_COMPARED, SUPPORT, NOT_COMPARED).reason == "a level has no seed"
 
 
 def test_a_trend_below_the_margin_says_that_the_steps_leave_it_open():
