@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 RETRY_SECONDS = 2.0
+EPOCH_SECONDS = 2.0  # between two epochs of a run that are logged while it is trained
 PATIENCE_SECONDS = 25.0  # the most that an invocation waits for MLflow in total
 POLL_SECONDS = 0.02
 NOT_IN_SPOOL = {"sync", "begin", "log_epoch"}  # nothing of these is lost: log_entry logs it
@@ -44,6 +45,7 @@ class Tracker:
         self.study, self.invocation = study, invocation
         self.last_error = ""  # of the last operation, empty if it was logged
         self._entries: dict[str, Entry] = {}
+        self._epoch_logged: dict[str, float] = {}  # when, by key
         self._spool = Spool(invocation)
         self._spool.lock()
         self._put_lock = threading.Lock()
@@ -70,8 +72,15 @@ class Tracker:
             self._put("begin", plan=plan)
 
     def log_epoch(self, plan: RunPlan, event: dict[str, float]) -> None:
-        """Log the metrics of one epoch, once even if it is trained again after a failure."""
-        self._put("log_epoch", plan=plan, event=event)
+        """Log the metrics of one epoch, once even if it is trained again after a failure.
+
+        Epochs that follow within ``EPOCH_SECONDS`` are logged with the entry: one by one they would
+        take longer than a small training.
+        """
+        now = time.monotonic()
+        if now - self._epoch_logged.get(plan.key, -EPOCH_SECONDS) >= EPOCH_SECONDS:
+            self._epoch_logged[plan.key] = now
+            self._put("log_epoch", plan=plan, event=event)
 
     def log_entry(self, plan: RunPlan, entry: Entry) -> None:
         """Log an entry's parameters, metrics, epochs and files, once only."""

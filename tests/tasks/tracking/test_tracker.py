@@ -89,6 +89,21 @@ def test_an_operation_that_fails_by_a_programming_error_stays_in_the_spool(clien
     assert log_spools() == (0, [])
 
 
+def test_epochs_in_quick_succession_are_logged_with_the_entry(client, monkeypatch):
+    monkeypatch.setattr("tasks.tracking.tracker.EPOCH_SECONDS", 1_000.0)
+    tracker = Tracker("once", "invocation")
+    tracker.start_study(STUDY)
+    tracker.begin(PLAN)
+    for event in HISTORY:
+        tracker.log_epoch(PLAN, event)
+    assert tracker.wait()
+    run_id = only_run(client).info.run_id
+    assert [one.step for one in client.get_metric_history(run_id, "train_loss")] == [1]
+    tracker.log_entry(PLAN, ENTRY)
+    assert tracker.wait()
+    assert_logged_once(client)
+
+
 def test_what_an_outage_kept_from_mlflow_is_logged_later_once(server):
     with store.workspace(ENTRY.task, ENTRY.key) as folder:
         store.publish(folder, ENTRY)
