@@ -131,8 +131,10 @@ class TrendClaim(Claim):
             return self.verdict(basis, ())
         label = LABELS[self.along]
         steps = [self._counted(one) for one in compare_neighbours(table, label, self.unit)]
-        trend = self._counted(compare_trend(table, label, self.unit)) if len(steps) > 1 else None
-        page = None if self.exact else page_p_value(table, self.sign)
+        if self.exact:  # a count has no spread: its trend says less than its steps
+            return self.verdict(basis, steps)
+        trend = compare_trend(table, label, self.unit) if len(steps) > 1 else None
+        page = page_p_value(table, self.sign)
         return self.verdict(basis, steps, trend, page_p_value=page, not_measurable=not_measurable)
 
     def _counted(self, one: Comparison) -> Comparison:
