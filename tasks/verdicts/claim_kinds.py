@@ -107,13 +107,15 @@ class TrendClaim(Claim):
 
     ``column`` holds the quantity and ``along`` what it is compared along. ``reachable_column``
     holds the quantity over those pixels that every architecture can draw. An ``exact`` quantity is
-    a count that is the same for every seed.
+    a count that is the same for every seed. ``gated_by`` names the measure whose controls decide
+    whether the claim can be judged, if it is not the column.
     """
 
     along: Literal["latent_dim", "depth"]
     column: str
     reachable_column: str = ""
     exact: bool = False
+    gated_by: str = ""
 
     def judge(self, rows: "DataFrame", basis: Basis, not_measurable: str = "") -> Verdict:
         """The verdict that follows from ``rows``, one row per model with its ``seed``."""

@@ -108,6 +108,18 @@ INTERPOLATION_CLAIMS = (
         margin=0.05,
     ),
     TrendClaim(
+        name="larger_latent_sharper_between_its_ends",
+        claim="A larger latent gives interpolations as sharp as their own ends.",
+        quantity="distance from the sharpness of real images, minus that of the decoded ends",
+        sign=SMALLER,
+        along="latent_dim",
+        column="sharpness_distance_beyond_ends",
+        unit="",
+        margin=0.05,
+        source="ours",
+        gated_by="sharpness_distance",
+    ),
+    TrendClaim(
         name="larger_latent_more_realistic_kid",
         claim="A larger latent gives more realistic interpolations, by kernel distance.",
         quantity="kernel distance (KID) from real images",
@@ -250,7 +262,9 @@ def judge_rows(
         THREE_AGAINST_TWO.judge(depth_sweep, by),
         *(claim.judge(convergence, by) for claim in CONVERGENCE_CLAIMS),
         *(
-            claim.judge(interpolation, by, _not_measurable(gate.get(claim.column)))
+            claim.judge(
+                interpolation, by, _not_measurable(gate.get(claim.gated_by or claim.column))
+            )
             for claim in INTERPOLATION_CLAIMS
         ),
         *(claim.judge(has_pairs, by, rotated) for claim in CORRELATION_CLAIMS),

@@ -56,7 +56,7 @@ def test_the_page_shows_every_reading_with_the_interval_that_decides(tmp_path, g
     assert "margin 0.5 points" in row
     tested = sum(one["outcome"] in ("confirmed", "undecided") for one in found["verdicts"])
     assert f"{tested} claims are tested" in page
-    assert page.count("(ours, not the written study") == 3
+    assert page.count("(ours, not the written study") == 4
 
 
 def test_the_page_counts_failed_trainings(tmp_path, groups):
@@ -262,7 +262,7 @@ def test_printed_losses_are_marked_and_counted(tmp_path, groups, monkeypatch):
     write_report(tmp_path / "report", config, {"data": [mnist], "train": models}, [], {}, "study")
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     rows = rows_of(page, '<h2 id="latent_sweep">')
-    assert [row[5] for row in rows] == ["0.044 reproduced", "0.038 not reproduced"]
+    assert [row[6] for row in rows] == ["0.044 reproduced", "0.038 not reproduced"]
     assert [row[3] for row in rows] == ["0.044 not reproduced", "0.040 not reproduced"]
     said = as_text(page)
     assert "1 of 2 reported test losses lie within the interval in which a new seed" in said

@@ -25,6 +25,7 @@ CLAIMS = [
         (name, "interpolation", "latent_dim", measure, sign)
         for name, measure, sign in (
             ("larger_latent_sharper_interpolation", "sharpness_distance", -1),
+            ("larger_latent_sharper_between_its_ends", "sharpness_distance_beyond_ends", -1),
             ("larger_latent_more_realistic_kid", "kid", -1),
             ("larger_latent_more_realistic_precision", "precision", 1),
             ("larger_latent_more_realistic_recall", "recall", 1),
@@ -43,6 +44,7 @@ CLAIMS = [
     ("larger_latent_better_frozen_feature", "frozen", "latent_dim", "test_accuracy", 1),
 ]
 OURS = {
+    "larger_latent_sharper_between_its_ends",
     "larger_latent_larger_share_used",
     "fine_tuning_beats_frozen_with_every_budget",
     "larger_latent_better_frozen_feature",
@@ -81,7 +83,7 @@ def verdicts(gate=GATE, linear_latent=False, basis=None, **tables):
     )
     options = {"gate": gate, "linear_latent": linear_latent, "basis": basis}
     found = judge_rows(**dict.fromkeys(names, empty) | tables, **options)
-    assert len({verdict.name for verdict in found}) == len(found) == 21
+    assert len({verdict.name for verdict in found}) == len(found) == 22
     return {verdict.name: verdict for verdict in found}
 
 
