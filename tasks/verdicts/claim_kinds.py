@@ -117,6 +117,11 @@ class TrendClaim(Claim):
     exact: bool = False
     gated_by: str = ""
 
+    @property
+    def measure(self) -> str:
+        """The measure whose controls decide whether the claim can be judged."""
+        return self.gated_by or self.column
+
     def judge(self, rows: "DataFrame", basis: Basis, not_measurable: str = "") -> Verdict:
         """The verdict that follows from ``rows``, one row per model with its ``seed``."""
         found = self._judge_column(rows, basis, self.column, not_measurable)
