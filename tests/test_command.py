@@ -73,7 +73,7 @@ def test_a_plan_of_a_finished_study_is_all_cached(study):
 
 def test_mlflow_holds_one_complete_run_per_model(study):
     runs = model_runs()
-    assert len(runs) == 5  # four of the sweeps, and the encoder trained as reported
+    assert len(runs) == 7  # four of the sweeps, and three depths trained as reported
     client = connect()
     for run in runs:
         assert run.info.status == "FINISHED"
@@ -214,7 +214,7 @@ def test_a_moved_store_fills_a_new_database_without_training(
     result = study("run", "smoke", STUDY_HOME=str(moved))
     assert result.returncode == 0, result.stderr
     assert "epoch" not in result.stdout
-    assert len(model_runs()) == 5
+    assert len(model_runs()) == 7
     assert all("dead_units" in run.data.metrics for run in model_runs())
 
 

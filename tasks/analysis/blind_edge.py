@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 LARGEST_SHARE = 0.05  # of a test loss in pixels that a network cannot change, without a warning
 PIXELS = 784
-WANTED = {"unreachable_test_loss", "final_test_loss"}
 
 
 def reach_metrics(found: Iterable[JsonObject]) -> dict[str, float]:
@@ -49,23 +48,27 @@ def _counted(number: int, noun: str) -> str:
 
 
 class EdgeLoss(NamedTuple):
-    """The test loss in the pixels out of reach, and its share of the whole, over seeds."""
+    """The test loss in the pixels that not all networks reach, and its share, over seeds."""
 
     loss: Estimate
     share: Estimate
 
 
 def edge_losses(models: "DataFrame") -> dict[int, EdgeLoss]:
-    """What was measured in the pixels out of reach, by depth; ``models`` are of one latent size."""
-    if not set(models.columns) >= WANTED:
+    """What was measured in the pixels that not all networks of the study reach, by depth.
+
+    ``models`` has one row per autoencoder, all of one latent size.
+    """
+    wanted = ["final_test_loss", "reachable_test_loss"]
+    if not set(wanted) <= set(models.columns):
         return {}
-    known = models.dropna(subset=[*WANTED])
+    known = models.dropna(subset=wanted)
     known = known[known.final_test_loss > 0]
     found = {}
     for depth in sorted(set(known.depth)):
         rows = known[known.depth == depth]
-        share = rows.unreachable_test_loss / rows.final_test_loss
-        found[int(depth)] = EdgeLoss(estimate(rows.unreachable_test_loss), estimate(share))
+        losses = rows.final_test_loss - rows.reachable_test_loss
+        found[int(depth)] = EdgeLoss(estimate(losses), estimate(losses / rows.final_test_loss))
     return found
 
 

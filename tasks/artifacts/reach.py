@@ -10,15 +10,18 @@ if TYPE_CHECKING:
 
 ERRORS_FILE = "squared-errors.safetensors"  # mean squared error of each pixel, test and train
 MASKS = "masks.safetensors"
+UNREACHABLE = "unreachable_depth_{}"
 REACHED = "reached_by_all"  # pixels that every network of the study sees and can change
 
 
-def load_reached(entry: Entry) -> "Tensor":
-    """Mask (28, 28) of the pixels that every network of the study sees and can change.
+def load_masks(entry: Entry, depth: int) -> "tuple[Tensor, Tensor]":
+    """Masks (28, 28) of the pixels that all networks reach, and that this depth cannot change.
 
-    Raises UnusableEntryError if the entry of step ``reach`` holds something else.
+    The first are those that every network of the study sees and can change. Raises
+    UnusableEntryError if the entry of step ``reach`` holds something else.
     """
     from safetensors.torch import load_file
 
     with loading(entry):
-        return load_file(entry.path(MASKS))[REACHED].bool()
+        masks = load_file(entry.path(MASKS))
+        return masks[REACHED], masks[UNREACHABLE.format(depth)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.dataset import load_dataset
-from tasks.artifacts.reach import ERRORS_FILE, load_reached
+from tasks.artifacts.reach import ERRORS_FILE, load_masks
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, Step
 from tasks.reporting.image_grids import save_image_grid
@@ -17,8 +17,9 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
     """Losses over all pixels and over those that all networks of the study reach; dead units.
 
     A loss over some pixels is their part of the loss: the sum over these pixels divided by the
-    number of all pixels, so the parts add up to the whole. ``evaluated_train_loss`` is that of the
-    training images with the final weights. Also writes figures, and the error of each pixel.
+    number of all pixels. ``unreachable_test_loss`` is that of the pixels which this network cannot
+    change. ``evaluated_train_loss`` is that of the training images with the final weights. Also
+    writes figures, and the error of each pixel.
     """
     from safetensors.torch import save_file
 
@@ -40,13 +41,15 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
     test = squared_error_by_pixel(autoencoder, images.test_images)
     train = squared_error_by_pixel(autoencoder, images.train_images)
     save_file({"test": test, "train": train}, folder / ERRORS_FILE)
-    reached, latent_dim = load_reached(reach), model.result["spec"]["latent_dim"]
+    spec = model.result["spec"]
+    reached, unreachable = load_masks(reach, spec["depth"])
+    latent_dim = spec["latent_dim"]
     return {
         "dead": dead.nonzero().flatten().tolist(),
         "metrics": {
             "final_test_loss": float(test.mean()),
             "reachable_test_loss": float((test * reached).mean()),
-            "unreachable_test_loss": float((test * ~reached).mean()),
+            "unreachable_test_loss": float((test * unreachable).mean()),
             "evaluated_train_loss": float(train.mean()),
             "reachable_train_loss": float((train * reached).mean()),
             "pca_test_loss": pca.result["test_loss"][latent_dim],

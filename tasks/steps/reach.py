@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from models.specs import ModelSpec
 from tasks.artifacts.dataset import load_dataset
-from tasks.artifacts.reach import MASKS, REACHED
+from tasks.artifacts.reach import MASKS, REACHED, UNREACHABLE
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, Step
 from tasks.datasets.dataset import SIDE
@@ -30,10 +30,11 @@ def measure_reach(folder: Path, dataset: Entry, pca: Entry, depths: tuple[int, .
     from models.measures.pca import fit_pca
 
     images = load_dataset(dataset)
-    masks, found = {}, []
+    masks, files, found = {}, {}, []
     for depth in depths:
         unseen, unreachable, groups = left_out(ModelSpec(depth=depth))
-        masks[f"depth_{depth}"] = unseen | unreachable
+        masks[depth] = unseen | unreachable
+        files[UNREACHABLE.format(depth)] = unreachable
         train, test = (
             part[:, unreachable].float() / 255 for part in (images.train_images, images.test_images)
         )
@@ -49,7 +50,7 @@ def measure_reach(folder: Path, dataset: Entry, pca: Entry, depths: tuple[int, .
             }
         )
     reached = ~torch.stack(list(masks.values())).any(0)
-    save_file({name: mask for name, mask in masks.items()} | {REACHED: reached}, folder / MASKS)
+    save_file(files | {REACHED: reached}, folder / MASKS)
     losses = pca.result["test_loss"]
     if not reached.all():
         parts = (images.train_images[:, reached], images.test_images[:, reached])

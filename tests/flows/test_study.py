@@ -115,7 +115,8 @@ def test_an_error_while_submitting_lets_waiting_tasks_end(monkeypatch):
 
     monkeypatch.setattr(study, "submit_sections", refuse)
     stacks = Recorder()
-    graph = SimpleNamespace(session=SimpleNamespace(stacks=stacks))
+    session = SimpleNamespace(stacks=stacks, display=Recorder())  # a single seed is noted
+    graph = SimpleNamespace(session=session)
     with pytest.raises(ValueError, match="no dataset"):
         _submit(graph, CONFIG, SECTIONS)
     assert stacks.calls == [("mark_all_submitted",)]

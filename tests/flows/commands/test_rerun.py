@@ -56,8 +56,10 @@ def test_patterns_choose_tasks():
     model = "train[depth=2, latent_dim=2, seed=0]"
     assert chosen() == []
     assert chosen(model) == [model]
-    assert chosen("train[depth=2, *]") == ["train[depth=2, latent_dim=5, seed=0]", model]
-    assert chosen("train[depth=2, latent_dim=?, seed=0]") == chosen("train[depth=2, *]")
+    larger = "train[depth=2, latent_dim=5, seed=0]"
+    as_reported = "train[depth=2, latent_dim=5, seed=0, recipe=as_reported]"
+    assert chosen("train[depth=2, *]") == [larger, as_reported, model]
+    assert chosen("train[depth=2, latent_dim=?, seed=0]") == [larger, model]
     assert chosen("pca*", "data[digits]", "pca*") == ["pca[digits]", "data[digits]"]
     with pytest.raises(
         ConfigError, match=r"'train\[depth=7\*': no such task in study smoke; there are train"

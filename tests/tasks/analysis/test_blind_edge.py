@@ -58,10 +58,13 @@ def test_small_shares_and_what_was_not_measured_are_no_warning():
 
 
 def test_the_loss_out_of_reach_is_a_mean_over_seeds():
-    rows = DataFrame(models((1, 5, 0.4, 0.1), (1, 5, 0.2, 0.1), (3, 5, 0.1, 0.0)))
+    rows = DataFrame(
+        [(1, 0.4, 0.3), (1, 0.2, 0.1), (3, 0.1, 0.1)],
+        columns=["depth", "final_test_loss", "reachable_test_loss"],
+    )
     found = edge_losses(rows)
     assert found.keys() == {1, 3}
     assert found[1].loss.mean == pytest.approx(0.1)
     assert found[1].share.mean == pytest.approx((0.25 + 0.5) / 2)
     assert found[3].share.mean == 0
-    assert edge_losses(rows.drop(columns="unreachable_test_loss")) == {}
+    assert edge_losses(rows.drop(columns="reachable_test_loss")) == {}

@@ -131,7 +131,7 @@ def executed(tmp_path_factory):
 
 def test_every_step_was_executed(executed):
     names = {compute.__name__ for compute in executed}
-    assert len(names) == 11
+    assert len(names) == 13
     assert min(len(parts) for parts in executed.values()) >= 2
 
 

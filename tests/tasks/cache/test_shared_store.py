@@ -31,7 +31,7 @@ RESULT = {
     "spec": ModelSpec().model_dump(),
     "recipe": TrainingRecipe().model_dump(),
     "history": [EPOCH],
-    "parameters": {"n_parameters": 12},
+    "parameters": {"n_parameters": 12, "flops_per_image": 34},
     "metrics": {"initial_test_loss": 0.6, "final_train_loss": 0.5, "final_test_loss": 0.5},
 }
 
@@ -156,7 +156,7 @@ def test_an_entry_names_no_folder_outside_its_store(field, value):
         {"result": RESULT | {"spec": ModelSpec().model_dump() | {"depth": 9}}},
         {"result": RESULT | {"recipe": ModelSpec().model_dump()}},
         {"result": RESULT | {"verdicts": []}},
-        {"result": RESULT | {"parameters": {"n_parameters": 10**400}}},
+        {"result": RESULT | {"parameters": {"n_parameters": 10**400, "flops_per_image": 34}}},
         {"result": RESULT | {"history": [EPOCH | {"epoch": 10**400}]}},
         {"result": RESULT | {"history": [EPOCH] * 10_001}},
         {"result": RESULT | {"metrics": RESULT["metrics"] | {"final_train_loss": 1e999}}},
