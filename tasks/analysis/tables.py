@@ -53,7 +53,7 @@ class Tables(NamedTuple):
 
     ``models`` has one row per autoencoder, ``transfer`` one per classifier, ``interpolation`` one
     per autoencoder whose latent walks were measured, ``convergence`` one per autoencoder of the
-    depth sweep that was trained at a constant learning rate. ``n_train`` is the number of training
+    depth sweep that was trained with the reported recipe. ``n_train`` is the number of training
     images, 0 if the dataset could not be prepared. ``interpolation_controls`` says for each measure
     of walks how it did on images of which it is known how real they are.
     """
@@ -161,12 +161,12 @@ def model_identity(entry: Entry) -> ModelIdentity:
 
 
 def convergence_of(groups: Groups, config: Config, n_train: int) -> list[Row]:
-    """Rows of the depth sweep at a constant learning rate, whichever recipe it was trained with."""
+    """Rows of the depth sweep with the reported recipe, which may be that of the study."""
     found = [*groups.get("train", []), *groups.get("reported_encoder", [])]
     curves = [
         curve_of(entry, n_train)
         for entry in found
-        if entry.result["recipe"].get("schedule") == "constant"
+        if entry.result["recipe"].items() >= published_results.TRAINING.items()
         and entry.result["spec"]["depth"] in config["depths"]
         and entry.result["spec"]["latent_dim"] == config["depth_latent_dim"]
     ]

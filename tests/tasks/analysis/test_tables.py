@@ -1,7 +1,8 @@
 import pytest
 
+from tasks.analysis import published_results
 from tasks.analysis.realism_gate import MEASURES
-from tasks.analysis.tables import make_tables
+from tasks.analysis.tables import convergence_of, make_tables
 from tasks.cache.entry import Entry
 
 CONFIG = {"interpolation": {"latent_dims": [20]}}
@@ -46,3 +47,25 @@ def test_without_walks_no_measure_may_decide():
     found = make_tables({}, CONFIG)
     assert found.interpolation.empty
     assert set(found.interpolation_gate.values()) == {False}
+
+
+def trained(**recipe):
+    """An entry of an autoencoder with the reported recipe, except for these values."""
+    result = {
+        "spec": {"depth": 2, "latent_dim": 20},
+        "recipe": {"seed": 0, "batch_size": 4} | published_results.TRAINING | recipe,
+        "history": [{"test_loss": 0.1}, {"test_loss": 0.05}],
+        "parameters": {"flops_per_image": 1000},
+        "metrics": {"initial_test_loss": 0.2, "final_test_loss": 0.05},
+    }
+    described = {"inputs": {}, "code": {}, "files": {}, "provenance": {}, "seconds": 1.0}
+    return Entry(task="train", key="abc", name="train[x]", result=result, **described)
+
+
+def test_convergence_is_that_of_the_reported_recipe_alone():
+    config = {"depths": [2], "depth_latent_dim": 20}
+    own, reported = trained(learning_rate=0.01), trained()
+    assert convergence_of({"train": [own], "reported_encoder": [reported]}, config, 8) == (
+        convergence_of({"train": [reported]}, config, 8)
+    )
+    assert len(convergence_of({"train": [reported]}, config, 8)) == 1

@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 
 from models.networks.autoencoder import Autoencoder
 from models.specs import ModelSpec
+from tasks.analysis import published_results
 from tasks.artifacts.autoencoder import WEIGHTS
 from tasks.artifacts.dataset import DATASET_FILE
 from tasks.artifacts.reach import ERRORS_FILE
@@ -120,7 +121,7 @@ def add_model(publish, groups, depth, latent_dim, seed):
     weights = Autoencoder(spec).state_dict()
     result = {
         "spec": spec.model_dump(),
-        "recipe": {"seed": seed, "schedule": "constant", "batch_size": 4},
+        "recipe": {"seed": seed, "batch_size": 4} | published_results.TRAINING,
         "history": epochs,
         "parameters": {"n_parameters": 100 * latent_dim - depth, "flops_per_image": 1_000},
         "metrics": {
