@@ -106,16 +106,17 @@ def seeds_to_decide(
     ``margins`` holds the margin of equivalence of each, in its unit. ``known_spread`` replaces the
     standard deviation that a single seed does not have. The changes are taken for the true ones:
     if all have the claim's sign, every comparison has to be confirmed; otherwise one of the others
-    has to be refuted; or all have to be equivalent. The smallest number counts. None if a
-    comparison has no seed or no spread.
+    has to be refuted; or all have to be equivalent. The smallest number counts. An exact count
+    needs no seeds. None if another comparison has no seed or no spread.
     """
-    spreads = [_spread_of(one, known_spread) for one in comparisons]
+    pairs = [pair for pair in zip(comparisons, margins, strict=True) if not pair[0].exact]
+    spreads = [_spread_of(one, known_spread) for one, _ in pairs]
     known = [
         (one, spread, margin)
-        for one, spread, margin in zip(comparisons, spreads, margins, strict=True)
+        for (one, margin), spread in zip(pairs, spreads, strict=True)
         if one.n and spread is not None
     ]
-    if not known or len(known) < len(comparisons):
+    if not known or len(known) < len(pairs):
         return None
     each = POWER ** (1 / len(known))  # together with the wanted power
     against = [(one, spread) for one, spread, _ in known if sign * one.mean <= 0]
@@ -131,7 +132,7 @@ def seeds_to_decide(
         options = [
             max(_seeds_to_differ(one, spread, SIGNIFICANCE, each) for one, spread, _ in known)
         ]
-    if all(abs(one.change) < margin for one, _, margin in known):
+    if all(abs(one.change) < margin for one, margin in zip(comparisons, margins, strict=True)):
         options.append(
             max(_seeds_to_be_equivalent(one, spread, margin, each) for one, spread, margin in known)
         )

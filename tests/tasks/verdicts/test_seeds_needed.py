@@ -90,6 +90,17 @@ def test_equal_changes_need_as_many_as_the_sign_test():
     assert seeds_to_decide((unmoved,), 1, [0.01]) == 5
 
 
+def test_an_exact_count_needs_no_seeds():
+    count = Comparison(label="", n=3, mean=-0.5, spread=0.0, exact=True)
+    clear = made(-6.0, n=3)
+    alone = seeds_to_decide((clear,), -1, [0.01])
+    assert seeds_to_decide((count, clear), -1, [0.01] * 2) == alone < 6
+    one_seed = Comparison(label="", n=1, mean=-0.5, exact=True)
+    assert seeds_to_decide((one_seed, clear), -1, [0.01] * 2) == alone
+    small = made(-0.05, n=3)  # soon equivalent, but the count is not
+    assert seeds_to_decide((count, small), -1, [0.01, 1.0]) == MOST_SEEDS + 1
+
+
 def test_without_seeds_or_spread_nothing_is_known():
     single = Comparison(label="", n=1, mean=0.2)
     none = Comparison(label="", n=0)
