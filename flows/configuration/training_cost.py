@@ -43,9 +43,10 @@ def more_seeds_note(config: StudyConfig, sections: tuple[Section, ...], n_train:
     minutes = max(1, round(seconds * UNIT_SECONDS / config.runner.tasks_at_once / 60))
     listed = ",".join(map(str, seeds))
     return (
-        f"one seed decides no claim; {ENOUGH_SEEDS} seeds (--set seeds=[{listed}]) take about "
-        f"{minutes} more minute{'' if minutes == 1 else 's'} of training with "
-        f"{config.runner.tasks_at_once} tasks at once, estimated from another machine"
+        f"one seed decides no claim on losses or accuracies; {ENOUGH_SEEDS} seeds "
+        f"(--set seeds=[{listed}]) take about {minutes} more minute{'' if minutes == 1 else 's'} "
+        f"of training with {config.runner.tasks_at_once} tasks at once, estimated from another "
+        "machine"
     )
 
 

@@ -32,7 +32,7 @@ def _sentence(pixels: str, rows: Sequence[Row], ours: str, linear: str) -> str:
     for row in rows:
         by_result[_compare(row, ours, linear)].append(row["latent_dim"])
     if len(by_result["below"]) == len(rows):
-        return f"On {pixels} every autoencoder's test loss is below PCA's."
+        return f"On {pixels} the autoencoder's test loss is below PCA's at every latent size."
     parts = [
         f"{result} PCA's at d = {', '.join(map(str, sizes))}"
         for result, sizes in by_result.items()

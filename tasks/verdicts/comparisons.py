@@ -252,8 +252,8 @@ def values_by_level(rows: "DataFrame", along: str, quantity: str) -> "DataFrame 
 def compare_neighbours(table: "DataFrame", label: str, unit: Unit) -> tuple[Comparison, ...]:
     """Compare each level, a column of the table, with the next.
 
-    ``label`` is the format of a level's name, like ``"d = {}"``. Two neighbours that share no seed
-    give a comparison with n = 0.
+    ``label`` is the format of a level's name, like ``"d = {}"``. If one of two neighbours has
+    no seed, their comparison has n = 0.
     """
     values = table.to_numpy(dtype=float)
     names = [label.format(level) for level in table.columns]

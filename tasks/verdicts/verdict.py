@@ -142,7 +142,8 @@ class Reading(Value):
             return "one seed" if one.n else f"no seed for {one.label}"
         if one.rising and one.falling:
             return "seeds disagree"
-        return "too few seeds: all changes have one sign"
+        one_sign = one.rising or one.falling
+        return "too few seeds: all changes have one sign" if one_sign else "too few seeds"
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -182,7 +182,8 @@ def test_what_a_dataset_lacks_is_said_before_anything_runs():
 
 def test_a_single_seed_is_told_what_more_would_cost():
     (note,) = check_dataset(load_config("mnist", ["seeds=[7]"]), SECTIONS)
-    assert note.startswith("one seed decides no claim; 5 seeds (--set seeds=[7,8,9,10,11]) take")
+    expected = "one seed decides no claim on losses or accuracies; "
+    assert note.startswith(expected + "5 seeds (--set seeds=[7,8,9,10,11]) take")
     longer = load_config("mnist", ["seeds=[7]", "training.epochs=50"])
     minutes = [
         int(said.split("about ")[1].split()[0]) for said in (note, *check_dataset(longer, SECTIONS))

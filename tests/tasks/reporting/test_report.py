@@ -228,7 +228,7 @@ def test_the_ablation_shows_outputs_side_by_side_and_what_reproduces(tmp_path, g
     assert rows[1][10].startswith("40.0")  # 0.925 - 0.525, in percentage points
     said = as_text(page)
     assert "These reproduce both losses: softmax, sgd, 0.001, head." in said
-    assert "Alone, the learning rate explains most of the test loss: " in said
+    assert "Alone, the learning rate explains the most of the variance of the test loss: " in said
     assert "the largest share in 2 of 2 seeds; interactions" not in said
     assert "with K = 2 classes by 0.500." in said
     assert "the first update: 0.080 \u00b1 0.000 over seeds, from 0.080 to 0.080." in said
@@ -237,7 +237,7 @@ def test_the_ablation_shows_outputs_side_by_side_and_what_reproduces(tmp_path, g
 def test_one_seed_reproduces_nothing_and_may_be_near(tmp_path, groups):
     said = as_text(ablation_page(tmp_path / "report", groups, [0]))
     assert "These are near both losses: softmax, sgd, 0.001, head." in said
-    assert "explains most of the test accuracy" in said
+    assert "explains the most of the variance of the test accuracy" in said
     assert "no number can be called reproduced" in said
 
 

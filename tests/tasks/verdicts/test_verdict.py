@@ -136,6 +136,7 @@ def test_the_margin_is_that_of_the_unit():
         (ONE_SEED, "one seed"),
         (Comparison(label="d = 1 to d = 5", n=0), "no seed for d = 1 to d = 5"),
         (interval(-0.1, 0.3, rising=4), "too few seeds: all changes have one sign"),
+        (OPEN, "too few seeds"),  # no seed has both levels
         (interval(-0.1, 0.3, rising=3, falling=1), "seeds disagree"),
     ],
 )
