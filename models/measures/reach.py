@@ -67,7 +67,7 @@ def tied_outputs(
 
 
 def constant_floor(train: Tensor, test: Tensor, groups: Tensor) -> float:
-    """The least loss of pixels that are constant in every reconstruction, per pixel of the image.
+    """The test loss of pixels that are constant in every reconstruction, with the best constants.
 
     ``train`` and ``test`` are these pixels (n, k) of images in [0, 1]; pixels of one group
     (k,) have the same constant. The constants are the means over the training images, the best

@@ -37,9 +37,9 @@ def _sentence(one: JsonObject) -> str:
     place = f" ({one['place']})"
     return (
         f"Depth {depth} does not see {one['unseen_pixels']} and cannot change {pixels} of {PIXELS} "
-        f"pixels{place}. It gives them {_counted(one['constants'], 'constant')}, so on this "
-        f"dataset they cost a test loss of at least {one['floor']:.4f}; they hold "
-        f"{100 * one['variance_share']:.1f} % of the variance of the test images."
+        f"pixels{place}. It gives them {_counted(one['constants'], 'constant')}. Those that fit "
+        f"the training images best leave a test loss of {one['floor']:.4f} there; these pixels "
+        f"hold {100 * one['variance_share']:.1f} % of the variance of the test images."
     )
 
 

@@ -20,8 +20,8 @@ SEED = 0  # of the random weights and inputs; a pixel is reached if one of them 
 def measure_reach(folder: Path, dataset: Entry, pca: Entry, depths: tuple[int, ...]) -> Result:
     """The pixels that each depth leaves out, and the loss of PCA on those that all depths reach.
 
-    ``floor`` is the least test loss that the constant pixels of a depth cause on this dataset, per
-    pixel of the whole image: that of the best constants that its decoder can give them.
+    ``floor`` is the test loss of the constant pixels of a depth on this dataset, per pixel of the
+    whole image, with those constants of its decoder that fit the training images best.
     ``variance_share`` is their share of the variance of the test images.
     """
     import torch
