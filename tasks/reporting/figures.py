@@ -13,6 +13,7 @@ from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.reach import ERRORS_FILE
 from tasks.cache.entry import Entry, loading
+from tasks.reporting.page import pictured_seed
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -25,19 +26,21 @@ def draw_figures(
 ) -> None:
     """Write the figures whose data were measured into a folder: charts as SVG, images as PNG.
 
-    A training whose test loss is not below ``mean_image_loss`` is drawn as failed.
+    A training whose test loss is not below ``mean_image_loss`` is drawn as failed. Images are those
+    of ``pictured_seed``; a model that lacks this seed is not shown.
     """
     from tasks.reporting.plots import save
 
+    seed = pictured_seed(groups, tables.config["seeds"])
     sweeps = {
         "latent": (tables.latent_sweep, lambda entry: f"d = {model_identity(entry).latent_dim}"),
         "depth": (tables.depth_sweep, lambda entry: f"depth {model_identity(entry).depth}"),
     }
     for name, (rows, label) in sweeps.items():
         if len(rows):
-            _draw_sweep(folder, name, groups, rows, label)
+            _draw_sweep(folder, name, groups, rows, label, seed)
     if len(tables.depth_sweep):
-        figure = pixel_error_figure(groups, tables.depth_sweep)
+        figure = pixel_error_figure(groups, tables.depth_sweep, seed)
         if figure is not None:
             save(figure, folder / "pixel-errors.png")
     charts: dict[str, Callable[[Tables], Figure | None]] = {
@@ -53,9 +56,14 @@ def draw_figures(
 
 
 def _draw_sweep(
-    folder: Path, name: str, groups: Groups, rows: "DataFrame", label: Callable[[Entry], str]
+    folder: Path,
+    name: str,
+    groups: Groups,
+    rows: "DataFrame",
+    label: Callable[[Entry], str],
+    seed: int,
 ) -> None:
-    """Loss curves with intervals, and reconstructions by the first seed of each label."""
+    """Loss curves with intervals, and reconstructions by one seed of each label."""
     from tasks.reporting.plots import curves_figure, save
 
     chosen = set(rows.key)
@@ -67,8 +75,14 @@ def _draw_sweep(
         for loss in ("test_loss", "train_loss")
     ]
     save(curves_figure(*curves), folder / f"{name}-curves.svg")
-    first = {name: members[0] for name, members in by_label.items()}
-    save(reconstructions(groups["data"][0], first), folder / f"{name}-reconstructions.png")
+    shown = {
+        name: one
+        for name, members in by_label.items()
+        for one in members
+        if model_identity(one).seed == seed
+    }
+    if shown:
+        save(reconstructions(groups["data"][0], shown), folder / f"{name}-reconstructions.png")
 
 
 def _mean_curve(members: Sequence[Entry], loss: str) -> "list[Point]":
@@ -94,8 +108,8 @@ def reconstructions(dataset: Entry, models: dict[str, Entry]) -> "Figure":
     return reconstruction_figure(originals, rebuilt)
 
 
-def pixel_error_figure(groups: Groups, rows: "DataFrame") -> "Figure | None":
-    """The error of each pixel over the test images, for the first seed of every depth."""
+def pixel_error_figure(groups: Groups, rows: "DataFrame", seed: int) -> "Figure | None":
+    """The error of each pixel over the test images, for one seed of every depth."""
     from safetensors.torch import load_file
 
     from tasks.reporting.plots import heat_maps
@@ -103,11 +117,11 @@ def pixel_error_figure(groups: Groups, rows: "DataFrame") -> "Figure | None":
     evaluated = {entry.inputs["model"]: entry for entry in groups.get("evaluate", [])}
     maps = {}
     for entry in sorted(groups["train"], key=model_identity):
-        name = f"depth {model_identity(entry).depth}"
-        measured = evaluated.get(entry.fingerprint)
-        if entry.key in set(rows.key) and name not in maps and measured is not None:
+        identity, measured = model_identity(entry), evaluated.get(entry.fingerprint)
+        chosen = entry.key in set(rows.key) and identity.seed == seed
+        if chosen and measured is not None:
             with loading(measured):
-                maps[name] = load_file(measured.path(ERRORS_FILE))["test"]
+                maps[f"depth {identity.depth}"] = load_file(measured.path(ERRORS_FILE))["test"]
     return heat_maps(maps) if maps else None
 
 

@@ -1,7 +1,7 @@
 import pytest
 from pandas import DataFrame
 
-from tasks.analysis.tables import make_tables
+from tasks.analysis.tables import make_tables, model_identity
 from tasks.reporting.figures import accuracy_figure, draw_figures, points, rate_figure
 from tests.tasks.reporting.conftest import CONFIG, N_TRAIN
 
@@ -20,6 +20,25 @@ def test_what_was_measured_is_drawn_and_nothing_else(tmp_path, groups):
         "accuracy.svg",
         "frozen.svg",  # without correlation.svg: no model was correlated
     }
+
+
+def test_images_are_of_one_seed_which_a_depth_may_lack(tmp_path, groups, monkeypatch):
+    shown = []
+
+    def made(models):
+        shown.append(list(models))
+
+    def reconstructions(dataset, models):
+        shown.append([(name, model_identity(one).seed) for name, one in models.items()])
+
+    monkeypatch.setattr("tasks.reporting.plots.save", lambda figure, path: None)
+    monkeypatch.setattr("tasks.reporting.plots.heat_maps", made)
+    monkeypatch.setattr("tasks.reporting.figures.reconstructions", reconstructions)
+    lost = (1, 2, CONFIG["seeds"][0])  # depth, latent size and seed
+    trained = [one for one in groups["train"] if model_identity(one) != lost]
+    found = groups | {"train": trained}
+    draw_figures(tmp_path, found, make_tables(found, CONFIG), 0.25)
+    assert shown == [[("d = 2", 0), ("d = 3", 0)], [("depth 2", 0)], ["depth 2"]]
 
 
 def test_without_models_there_are_no_figures(tmp_path):
