@@ -56,7 +56,8 @@ class Ablation(NamedTuple):
     """What the page shows of the ablation.
 
     ``reported`` has the printed train and test loss by trained part, if there are any to compare
-    with; ``reproducing`` has the classifiers that reproduce both.
+    with; ``reproducing`` has the classifiers that reproduce both, or are near both if there is a
+    single seed.
     """
 
     recipes: list[Row]
@@ -79,9 +80,10 @@ def summarize_ablation(rows: "DataFrame") -> Ablation | None:
     ]
     aligned = rows[rows.labels == "aligned"]
     found = [variance_shares(aligned, response) for response in RESPONSES]
+    reproduces = "near, one seed" if rows.seed.nunique() == 1 else "reproduced"
     return Ablation(
         recipes,
-        [cell for cell in cells if cell["reproduction"] in {"reproduced", "near, one seed"}],
+        [cell for cell in cells if cell["reproduction"] == reproduces],
         _printed_losses() if any(cell["reproduction"] for cell in cells) else {},
         [one for one in found if one],
         gradient_ratio(aligned),

@@ -262,9 +262,7 @@ def judge_rows(
         THREE_AGAINST_TWO.judge(depth_sweep, by),
         *(claim.judge(convergence, by) for claim in CONVERGENCE_CLAIMS),
         *(
-            claim.judge(
-                interpolation, by, _not_measurable(gate.get(claim.gated_by or claim.column))
-            )
+            claim.judge(interpolation, by, _not_measurable(gate.get(claim.measure)))
             for claim in INTERPOLATION_CLAIMS
         ),
         *(claim.judge(has_pairs, by, rotated) for claim in CORRELATION_CLAIMS),

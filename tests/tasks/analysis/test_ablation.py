@@ -151,6 +151,16 @@ def test_a_classifier_reproduces_if_both_losses_do():
     assert far.reproducing == []
 
 
+def test_one_of_several_seeds_reproduces_nothing_by_being_near():
+    rows = table(lambda cell: 2.3031 if cell.trained == "head" else 1.0)
+    rows = rows.assign(reported_train_loss=2.303, reported_test_loss=2.303)
+    lost = (rows.output == "softmax") & (rows.seed == 1)  # they diverged
+    reproducing = summarize_ablation(rows[~lost]).reproducing
+    assert {cell["output"] for cell in reproducing} == {"logits"}
+    one_seed = summarize_ablation(rows[rows.seed == 0]).reproducing
+    assert {cell["reproduction"] for cell in one_seed} == {"near, one seed"}
+
+
 def test_the_ratio_of_first_gradients_has_one_value_per_seed():
     rows = table(lambda cell: 1.0)
     ratio, smallest, largest = gradient_ratio(rows)
