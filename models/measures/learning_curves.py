@@ -18,6 +18,8 @@ def epochs_to_loss(losses: Sequence[float], goal: float) -> float:
     if losses[0] <= goal:
         return 0.0
     for epoch, (before, after) in enumerate(pairwise(losses)):
+        if after <= goal and after <= 0:  # it has no logarithm
+            return epoch + 1.0
         if after <= goal:
             return epoch + math.log(before / goal) / math.log(before / after)
     return math.nan
@@ -26,8 +28,10 @@ def epochs_to_loss(losses: Sequence[float], goal: float) -> float:
 def area_under_log_loss(losses: Sequence[float]) -> float:
     """Mean natural logarithm of the loss over the whole training, by the trapezoidal rule.
 
-    Lower is better: the loss falls sooner, or further. It needs no goal.
+    Lower is better: the loss falls sooner, or further. It needs no goal. NaN if a loss is 0.
     """
+    if min(losses) <= 0:
+        return math.nan
     logarithms = [math.log(loss) for loss in losses]
     inner = sum(logarithms[1:-1])
     return (inner + (logarithms[0] + logarithms[-1]) / 2) / (len(losses) - 1)

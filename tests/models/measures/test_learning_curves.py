@@ -36,3 +36,9 @@ def test_the_area_is_the_mean_of_the_logarithm():
     assert area_under_log_loss([0.5, 0.5, 0.5]) == pytest.approx(math.log(0.5))
     assert area_under_log_loss(HALVING) == pytest.approx(math.log((0.8 * 0.1) ** 0.5))
     assert area_under_log_loss([math.e, 1, 1]) == pytest.approx(0.25)
+
+
+def test_a_loss_of_zero_has_no_logarithm():
+    assert epochs_to_loss([0.5, 0.2, 0.0], 0.0) == 2
+    assert epochs_to_loss([0.5, 0.2, 0.0], 0.2) == pytest.approx(1)
+    assert math.isnan(area_under_log_loss([0.5, 0.2, 0.0]))
