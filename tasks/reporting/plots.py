@@ -20,6 +20,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # the same with four of Paul Tol's muted palette, for ten classes; each class is also named
 CLASS_COLOURS = (*COLOURS, "#332288", "#882255", "#999933", "#000000")
 DPI = 110
+GAP = 2  # pixels between the images of a row
 LONGEST_NAME = 16  # characters of a class
 
 
@@ -42,20 +43,28 @@ def _draw_image(axes: Axes, image: "Tensor") -> None:
 
 
 def image_rows(rows: Mapping[str, "Tensor"], title: str | None = None) -> Figure:
-    """One row of images (n, 28, 28) in [0, 1] for each name, which is written beside it."""
+    """One row of images (n, height, width) in [0, 1] for each name, which is written beside it.
+
+    A row is drawn as one picture: an axis for each image would take most of the time.
+    """
     columns = max(len(images) for images in rows.values())
     figure = Figure(figsize=(1.9 + 0.62 * columns, 0.66 * len(rows) + (0.35 if title else 0.1)))
     figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
-    grid = figure.subplots(len(rows), columns, squeeze=False)
-    for axes_row, (name, images) in zip(grid, rows.items(), strict=True):
-        for axes, image in zip(axes_row, images, strict=False):
-            _draw_image(axes, image)
-        axes_row[0].set_ylabel(
-            name, rotation=0, ha="right", va="center", fontsize=8, parse_math=False
-        )
+    grid = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    for axes, (name, images) in zip(grid, rows.items(), strict=True):
+        _draw_image(axes, _strip(images, columns))
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8, parse_math=False)
     if title:
         figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
+
+
+def _strip(images: "Tensor", columns: int) -> "Tensor":
+    """Images (n, height, width) side by side, white between them and where there are fewer."""
+    n, height, width = images.shape
+    strip = images.new_ones(height, columns, width + GAP)
+    strip[:, :n, :width] = images.transpose(0, 1)
+    return strip.reshape(height, -1)[:, :-GAP]
 
 
 def reconstruction_figure(originals: "Tensor", rows: Mapping[str, "Tensor"]) -> Figure:
