@@ -13,11 +13,6 @@ def apply(module: nn.Module, inputs: Tensor) -> Tensor:
     return StackedInference(StackedParameters([module]), module)(inputs)[0]
 
 
-def reconstruction_loss(model: nn.Module, images: Tensor) -> float:
-    """Mean squared error per pixel over images (n, 28, 28) uint8, in evaluation mode."""
-    return reconstruction_losses(StackedInference(StackedParameters([model]), model), images)[0]
-
-
 def squared_error_by_pixel(model: nn.Module, images: Tensor) -> Tensor:
     """Mean squared error of each pixel over images (n, height, width) uint8, in evaluation mode.
 

@@ -2,7 +2,7 @@
 
 It names no optimizer, learning rate, batch size or number of epochs. Those in ``TRAINING`` and
 ``CLASSIFIER`` are inferences. ``TRAINING`` does not explain the printed losses: with five epochs it
-gives a test loss of .0062 at latent size 100, where .019 is printed.
+gives a test loss of .0074 at latent size 100 (20 seeds), where .019 is printed.
 """
 
 # mean squared error per pixel by latent size
