@@ -64,7 +64,7 @@ def test_text_is_legible_light_and_dark(open_page, scheme):
 def test_every_section_can_be_reached_from_the_top(open_page):
     page = open_page()
     targets = page.eval_on_selector_all("nav a", "links => links.map(link => link.hash.slice(1))")
-    assert len(targets) == 8
+    assert len(targets) == 9
     assert all(page.locator(f"#{target}").count() == 1 for target in targets)
 
 
