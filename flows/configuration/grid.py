@@ -70,7 +70,8 @@ def autoencoders(
     """The autoencoders that these sections and classifiers need, each once.
 
     Depths are also compared at the constant learning rate of the reported recipe: how fast a
-    network converges under a schedule says more about the schedule.
+    network converges under a schedule says more about the schedule. Latent sizes are, where the
+    written study has printed their losses.
     """
     specs: list[ModelSpec] = []
     compared = config.depth_sweep if "depth_sweep" in sections else []
@@ -80,6 +81,8 @@ def autoencoders(
     if "interpolation" in sections:
         specs += config.interpolation_models
     wanted = [AutoencoderTask(spec, seed) for seed in config.seeds for spec in specs]
+    if "latent_sweep" in sections and config.dataset.name == published_results.DATASET:
+        compared = [*compared, *config.latent_sweep]
     wanted += [_as_reported(config, spec, seed) for seed in config.seeds for spec in compared]
     wanted += [one.encoder for one in classifiers if one.encoder is not None]
     return list(dict.fromkeys(wanted))

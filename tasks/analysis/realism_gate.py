@@ -27,11 +27,12 @@ ORDERS = (
 
 
 class WrongOrder(NamedTuple):
-    """Two sets of images that so many of the judges order wrongly, or cannot order."""
+    """Two sets of images that some judges order wrongly, or cannot order for want of a value."""
 
     better: str
     worse: str
     wrong: int
+    undefined: int
     judges: int
 
 
@@ -64,9 +65,11 @@ def _test(rows: Sequence[ImageSets], measure: str, sign: int) -> GateResult:
     failures = []
     for better, worse in ORDERS:
         pairs = list(zip(by_judge.get(better, ()), by_judge.get(worse, ()), strict=False))
-        wrong = sum(x is None or y is None or sign * (x - y) <= 0 for x, y in pairs)
-        if wrong or not pairs:
-            failures.append(WrongOrder(better, worse, wrong, len(pairs)))
+        differences = [sign * (x - y) for x, y in pairs if x is not None and y is not None]
+        wrong = sum(difference <= 0 for difference in differences)
+        undefined = len(pairs) - len(differences)
+        if wrong or undefined or not pairs:
+            failures.append(WrongOrder(better, worse, wrong, undefined, len(pairs)))
     values = {name: mean_of_all(found) for name, found in by_judge.items()}
     return GateResult(not failures, values, tuple(failures))
 

@@ -119,6 +119,7 @@ def summaries(tables: Tables) -> dict[str, list[Row]]:
     size = ["latent_dim"]
     return {
         "latent": means_over_seeds(tables.latent_sweep, shape, MODEL_COLUMNS),
+        "reported_recipe": means_over_seeds(tables.reported_latent_sweep, shape, LOSSES),
         "depth": means_over_seeds(tables.depth_sweep, shape, MODEL_COLUMNS),
         "convergence": means_over_seeds(tables.convergence, ["depth"], CONVERGENCE_COLUMNS[2:]),
         "interpolation": means_over_seeds(tables.interpolation, size, INTERPOLATION_COLUMNS),

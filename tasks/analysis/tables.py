@@ -53,15 +53,17 @@ class Tables(NamedTuple):
 
     ``models`` has one row per autoencoder, ``transfer`` one per classifier, ``interpolation`` one
     per autoencoder whose latent walks were measured, ``convergence`` one per autoencoder of the
-    depth sweep that was trained with the reported recipe. ``n_train`` is the number of training
-    images, 0 if the dataset could not be prepared. ``interpolation_controls`` says for each measure
-    of walks how it did on images of which it is known how real they are.
+    depth sweep that was trained with the reported recipe, ``reported_recipe`` one per autoencoder
+    that was trained with it beside the study's own. ``n_train`` is the number of training images, 0
+    if the dataset could not be prepared. ``interpolation_controls`` says for each measure of walks
+    how it did on images of which it is known how real they are.
     """
 
     models: "DataFrame"
     transfer: "DataFrame"
     interpolation: "DataFrame"
     convergence: "DataFrame"
+    reported_recipe: "DataFrame"
     config: Config
     n_train: int
     interpolation_controls: Mapping[str, GateResult] = {}
@@ -74,7 +76,15 @@ class Tables(NamedTuple):
     @property
     def latent_sweep(self) -> "DataFrame":
         """The autoencoders of all latent sizes at the study's depth."""
-        found = self.models
+        return self._of_latent_sizes(self.models)
+
+    @property
+    def reported_latent_sweep(self) -> "DataFrame":
+        """The same with the reported recipe; empty if not all latent sizes were trained with it."""
+        found = self._of_latent_sizes(self.reported_recipe)
+        return found if set(found.latent_dim) >= set(self.config["latent_dims"]) else found[:0]
+
+    def _of_latent_sizes(self, found: "DataFrame") -> "DataFrame":
         swept = found.latent_dim.isin(self.config["latent_dims"])
         return found[(found.depth == published_results.SWEEP_DEPTH) & swept]
 
@@ -141,13 +151,19 @@ def make_tables(groups: Groups, config: Config) -> Tables:
     from pandas import DataFrame
 
     n_train = groups["data"][0].result["n_train"] if groups.get("data") else 0
-    models, transfer = model_rows(groups), transfer_rows(groups.get("transfer", []), n_train)
+    transfer = transfer_rows(groups.get("transfer", []), n_train)
     measured = groups.get("realism", [])
+
+    def models(group: str) -> "DataFrame":
+        rows = model_rows(groups, group)
+        return DataFrame(rows, columns=None if rows else [*MODEL_CHOICES, "seed"])
+
     return Tables(
-        DataFrame(models, columns=None if models else [*MODEL_CHOICES, "seed"]),
+        models("train"),
         DataFrame(transfer, columns=None if transfer else [*CLASSIFIER_CHOICES, "seed"]),
         DataFrame(interpolation_rows(measured)),
         DataFrame(convergence_of(groups, config, n_train), columns=CONVERGENCE_COLUMNS),
+        models("reported_encoder"),
         config,
         n_train,
         gate([entry.result["images"] for entry in measured]),
@@ -178,18 +194,18 @@ def dataset_name(groups: Groups) -> str:
     return str(groups["data"][0].result["name"]) if groups.get("data") else ""
 
 
-def model_rows(groups: Groups) -> list[Row]:
-    """One row per trained autoencoder: its measurements and the published losses."""
+def model_rows(groups: Groups, group: str = "train") -> list[Row]:
+    """One row per autoencoder of a group: its measurements and the published losses."""
     extra: dict[str, Row] = {}
     for task in ("evaluate", "correlate"):
         for entry in groups.get(task, []):
             extra.setdefault(entry.inputs["model"], {}).update(entry.result["metrics"])
     rows = []
-    for entry in sorted(groups.get("train", []), key=model_identity):
+    for entry in sorted(groups.get(group, []), key=model_identity):
         depth, latent_dim, seed = model_identity(entry)
         row: Row = {"depth": depth, "latent_dim": latent_dim, "seed": seed}
         row |= entry.result["parameters"]
-        if dataset_name(groups) == "mnist":
+        if dataset_name(groups) == published_results.DATASET:
             on_grid = depth == published_results.SWEEP_DEPTH
             row["reported_train_loss"] = (
                 published_results.TRAIN_LOSS.get(latent_dim) if on_grid else None
@@ -214,7 +230,7 @@ def transfer_rows(entries: Iterable[Entry], n_train: int = 0) -> list[Row]:
         row = {name: row[name] for name in [*CLASSIFIER_CHOICES, "seed"]}
         (row["label_budget"],) = distinct_budgets([row["label_budget"]], n_train)
         repeats = row["scenario"] in {"as_reported", "ablation"} and row["label_budget"] == "all"
-        if repeats and entry.result["dataset"] == "mnist":
+        if repeats and entry.result["dataset"] == published_results.DATASET:
             row["reported_train_loss"] = published_results.TRANSFER_TRAIN_LOSS[row["trained"]]
             row["reported_test_loss"] = published_results.TRANSFER_TEST_LOSS[row["trained"]]
         choices = tuple(row[name] for name in [*CLASSIFIER_CHOICES, "seed"])

@@ -163,7 +163,7 @@ class Writer:
         runs = [self.runs.find(entry.key) for entry in models]
         ids = [run.info.run_id if run else None for run in runs]
         self._log_models(parent, models, ids)
-        summary, findings = page.result["summary"], page.result["findings"]
+        summary, findings = page.result["summary"], page.result.get("findings", [])
         tags = verdict_tags(verdicts) | {"verdicts": summary}
         tags[DESCRIPTION_TAG] = study_description(
             summary, verdicts, findings, zip(models, ids, strict=True)

@@ -23,7 +23,7 @@ FAILED_GATE = "it does not order the controls on this dataset"
 NO_GATE = "its controls were not measured"
 LINEAR_LATENT = (
     "with a linear latent layer every invertible linear map of the latent does as well, "
-    "so nothing determines how correlated its coordinates are"
+    "so nothing determines how correlated its coordinates are, or how many of them are used"
 )
 
 LATENT_SIZE_CLAIMS = tuple(

@@ -29,6 +29,17 @@ def test_sections_need_only_their_models():
     assert trained(("interpolation", "transfer"), *empty) == ([], [])
 
 
+def test_latent_sizes_have_the_reported_recipe_where_their_losses_were_printed():
+    models, _ = trained(("latent_sweep",))
+    sizes = [1, 5, 10, 20, 50, 100]
+    assert [one.spec.latent_dim for one in models if one.as_reported] == sizes
+    assert [one.spec.latent_dim for one in models if not one.as_reported] == sizes
+    for other in ("dataset.name=digits", "training.schedule=constant"):
+        own = ["training.learning_rate=0.001", "training.latent_bias=null"]
+        found, _ = trained(("latent_sweep",), other, *own)
+        assert [one.as_reported for one in found] == [False] * len(sizes)
+
+
 def test_judges_are_classifiers_of_the_transfer_section_as_far_as_there_are():
     everything = ("transfer", "interpolation")
     _, found = trained(("transfer",), "seeds=[7,1,0]")

@@ -39,7 +39,7 @@ def test_one_judge_that_disagrees_fails_every_measure(better, worse):
     for values in ([9, limit, 9], [9, limit - 0.1, 9]):  # as real, or more real
         for found in gate([row(**{worse: values})]).values():
             assert not found.passes
-            assert (better, worse, 1, 3) in found.failures
+            assert (better, worse, 1, 0, 3) in found.failures
 
 
 def test_models_are_averaged_before_they_are_ordered():
@@ -53,12 +53,12 @@ def test_what_is_missing_or_undefined_does_not_pass():
     undefined = row()
     undefined["noise"]["kid"] = [3.0, None, 3.0]
     found = gate([undefined])
-    assert found["kid"].failures == (("pixel_mix", "noise", 1, 3),)
+    assert found["kid"].failures == (("pixel_mix", "noise", 0, 1, 3),)
     assert found["kid"].values["noise"] is None
     assert found["recall"].passes
     without = row()
     del without["real"]
-    assert ("real", "blur", 0, 0) in gate([without])["kid"].failures
+    assert ("real", "blur", 0, 0, 0) in gate([without])["kid"].failures
 
 
 def test_a_mean_needs_all_of_its_values():

@@ -259,11 +259,17 @@ def test_printed_losses_are_marked_and_counted(tmp_path, groups, monkeypatch):
     monkeypatch.setattr("tasks.reporting.figures.draw_figures", lambda *given: None)
     config = CONFIG | {"latent_dims": [5, 10], "sections": ["latent_sweep"]}
     (tmp_path / "report").mkdir()
-    write_report(tmp_path / "report", config, {"data": [mnist], "train": models}, [], {}, "study")
+    found = {"data": [mnist], "train": models, "reported_encoder": models[:1]}
+    write_report(tmp_path / "report", config, found, [], {}, "study")
+    assert "simplest recipe" not in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    found["reported_encoder"] = models
+    write_report(tmp_path / "report", config, found, [], {}, "study")
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     rows = rows_of(page, '<h2 id="latent_sweep">')
     assert [row[6] for row in rows] == ["0.044 reproduced", "0.038 not reproduced"]
     assert [row[3] for row in rows] == ["0.044 not reproduced", "0.040 not reproduced"]
+    rows = rows_of(page, "<h3>The simplest recipe that may have been used")
+    assert [row[3] for row in rows] == ["0.044 reproduced", "0.038 not reproduced"]
     said = as_text(page)
     assert "1 of 2 reported test losses lie within the interval in which a new seed" in said
     assert "names no optimizer, learning rate, batch size or number of epochs" in said

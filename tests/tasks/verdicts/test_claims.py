@@ -415,7 +415,7 @@ def test_claims_are_judged_on_a_study_s_own_tables_with_their_gaps():
             "latent_dims": [3, 4],
         },
     }
-    tables = Tables(models, classifiers, DataFrame(), DataFrame(), config, 0)
+    tables = Tables(models, classifiers, DataFrame(), DataFrame(), models[:0], config, 0)
     found = {verdict.name: verdict for verdict in judge_claims(tables)}
     steps = found["larger_latent_lower_test_loss"].every_step.comparisons
     assert [(one.label, one.n) for one in steps] == [
