@@ -1,0 +1,102 @@
+"""Made measurements, one row per model, and the verdicts that follow from them."""
+
+import math
+
+from pandas import DataFrame
+
+from tasks.verdicts.claims import judge_rows
+
+# Claim, the table that decides it, what is stepped through, what is measured, where it should go.
+CLAIMS = [
+    ("larger_latent_lower_train_loss", "latent_sweep", "latent_dim", "evaluated_train_loss", -1),
+    ("larger_latent_lower_test_loss", "latent_sweep", "latent_dim", "final_test_loss", -1),
+    ("deeper_lower_train_loss", "depth_sweep", "depth", "evaluated_train_loss", -1),
+    ("deeper_lower_test_loss", "depth_sweep", "depth", "final_test_loss", -1),
+    ("deeper_fewer_updates", "convergence", "depth", "updates_to_common_loss", -1),
+    ("deeper_fewer_operations", "convergence", "depth", "flops_to_common_loss", -1),
+    ("deeper_smaller_area_under_log_loss", "convergence", "depth", "area_under_log_loss", -1),
+    *(
+        (name, "interpolation", "latent_dim", measure, sign)
+        for name, measure, sign in (
+            ("larger_latent_sharper_interpolation", "sharpness_distance", -1),
+            ("larger_latent_sharper_between_its_ends", "sharpness_distance_beyond_ends", -1),
+            ("larger_latent_more_realistic_kid", "kid", -1),
+            ("larger_latent_more_realistic_precision", "precision", 1),
+            ("larger_latent_more_realistic_recall", "recall", 1),
+            ("larger_latent_more_recognizable_interpolation", "confidence", 1),
+            ("larger_latent_interpolation_nearer_real_images", "nearest_distance", -1),
+        )
+    ),
+    *(
+        (name, "latent_sweep", "latent_dim", measure, sign)
+        for name, measure, sign in (
+            ("larger_latent_less_correlated_nan_as_zero", "mean_abs_correlation_nan_as_zero", -1),
+            ("larger_latent_less_correlated_live", "mean_abs_correlation_live", -1),
+            ("larger_latent_larger_share_used", "effective_rank_share", 1),
+        )
+    ),
+    ("larger_latent_better_frozen_feature", "frozen", "latent_dim", "test_accuracy", 1),
+]
+OURS = {
+    "larger_latent_sharper_between_its_ends",
+    "larger_latent_larger_share_used",
+    "fine_tuning_beats_frozen_with_every_budget",
+    "larger_latent_better_frozen_feature",
+}
+GATE = dict.fromkeys(
+    ["sharpness_distance", "kid", "precision", "recall", "confidence", "nearest_distance"], True
+)
+FALLING, RISING = (0.9, 0.6, 0.3), (0.3, 0.6, 0.9)
+SWING = 0.05  # the most by which seeds depart from the mean
+
+
+def rows(along, quantity, means, seeds=4):
+    """One model per depth 1, 2, ... or latent size 2, 3, ..., and seed."""
+    first = 2 if along == "latent_dim" else 1
+    return DataFrame(
+        {
+            along: value,
+            "seed": seed,
+            quantity: mean * (1 + SWING * math.sin(2 * seed + 3 * value * value)),
+        }
+        for value, mean in enumerate(means, start=first)
+        for seed in range(seeds)
+    )
+
+
+def verdicts(gate=GATE, linear_latent=False, basis=None, **tables):
+    """Every verdict by name, from these tables and otherwise empty ones."""
+    empty = DataFrame(columns=["scenario", "label_budget", "latent_dim", "depth", "seed"])
+    names = (
+        "latent_sweep",
+        "depth_sweep",
+        "convergence",
+        "interpolation",
+        "classifiers",
+        "frozen",
+    )
+    options = {"gate": gate, "linear_latent": linear_latent, "basis": basis}
+    found = judge_rows(**dict.fromkeys(names, empty) | tables, **options)
+    assert len({verdict.name for verdict in found}) == len(found) == 22
+    return {verdict.name: verdict for verdict in found}
+
+
+def outcome(name, table, made):
+    return verdicts(**{table: made})[name].outcome
+
+
+def steps_of(verdict):
+    return verdict.every_step.comparisons
+
+
+def classified(frozen, fine_tuned, budget="all", seeds=4):
+    """Classifiers of both scenarios, and those that the comparison must not see."""
+    means = {"head_only": frozen, "fine_tune": fine_tuned, "from_scratch": 0.5}
+    made = [
+        {"scenario": name, "label_budget": budget, "seed": seed, "test_accuracy": mean + swing}
+        for name, mean in means.items()
+        for seed in range(seeds)
+        for swing in [0.01 * (-1) ** (seed + (name == "head_only"))]
+    ]
+    reported = {"scenario": "as_reported", "label_budget": budget, "seed": 0, "test_accuracy": 0.1}
+    return DataFrame([*made, reported, reported])
