@@ -23,6 +23,7 @@ FACTORS = {
 }
 RESPONSES = {"final_test_loss": "test loss", "test_accuracy": "test accuracy"}
 INTERACTIONS = "interactions"
+UPDATE = ["optimizer", "learning_rate"]  # what decides how large an update is
 
 
 class GradientRatio(NamedTuple):
@@ -37,7 +38,8 @@ class Shares(NamedTuple):
     """Which share of a quantity's variance each factor explains, as estimates over seeds.
 
     ``largest`` is the name of the factor with the largest mean share, interactions aside;
-    ``n_agree`` is the number of seeds in which it has the largest.
+    ``n_agree`` is the number of seeds in which it has the largest. ``of_update`` is the share of
+    optimizer and learning rate together: their own and that of their interaction.
     """
 
     quantity: str
@@ -45,6 +47,7 @@ class Shares(NamedTuple):
     largest: str
     largest_share: Estimate
     n_agree: int
+    of_update: Estimate
 
     @property
     def interactions_explain_more(self) -> bool:
@@ -149,36 +152,36 @@ def variance_shares(rows: "DataFrame", response: str) -> Shares | None:
 
     Only seeds that have every combination of the factors' levels count; None if there is none.
     """
-    by_seed = []
     levels = math.prod(rows[factor].nunique() for factor in FACTORS)
-    for _, cells in rows.groupby("seed"):
-        if len(cells) == levels:
-            by_seed.append(main_effects(cells, list(FACTORS), response))
-    found = [shares for shares in by_seed if shares]
-    if not found:
+    complete = [cells for _, cells in rows.groupby("seed") if len(cells) == levels]
+    varied = [cells for cells in complete if cells[response].nunique() > 1]
+    if not varied:
         return None
+    found = [main_effects(cells, list(FACTORS), response) for cells in varied]
+    of_update = estimate(explained_share(cells, UPDATE, response) for cells in varied)
     means = {name: estimate(one[name] for one in found) for name in [*FACTORS, INTERACTIONS]}
     largest = max(FACTORS, key=lambda name: means[name].mean)
     agree = sum(max(FACTORS, key=lambda name: one[name]) == largest for one in found)
-    return Shares(RESPONSES[response], means, FACTORS[largest], means[largest], agree)
+    return Shares(RESPONSES[response], means, FACTORS[largest], means[largest], agree, of_update)
 
 
-def main_effects(
-    cells: "DataFrame", factors: Sequence[str], response: str
-) -> dict[str, float] | None:
+def main_effects(cells: "DataFrame", factors: Sequence[str], response: str) -> dict[str, float]:
     """The share of the variance of ``response`` that each factor explains alone; the rest.
 
-    ``cells`` has one row for every combination of the factors' levels. The share of a factor is the
-    sum of squares of its level means about the grand mean, divided by the total sum of squares
-    (Fisher 1935). What no factor explains alone is due to interactions. None if all cells are
-    equal.
+    ``cells`` has one row for every combination of the factors' levels, with different values. What
+    no factor explains alone is due to interactions.
+    """
+    found = {factor: explained_share(cells, [factor], response) for factor in factors}
+    return found | {INTERACTIONS: 1 - sum(found.values())}
+
+
+def explained_share(cells: "DataFrame", factors: Sequence[str], response: str) -> float:
+    """The share of the variance of ``response`` that these factors explain together.
+
+    It is the sum of squares of the means of their combinations about the grand mean, divided by the
+    total sum of squares (Fisher 1935). The values must differ.
     """
     values = cells[response]
-    total = float(((values - values.mean()) ** 2).sum())
-    if not total:
-        return None
-    found = {}
-    for factor in factors:
-        of_level = cells.groupby(factor)[response].transform("mean")
-        found[factor] = float(((of_level - values.mean()) ** 2).sum()) / total
-    return found | {INTERACTIONS: 1 - sum(found.values())}
+    means = cells.groupby(list(factors))[response].transform("mean")
+    between, total = (float(((one - values.mean()) ** 2).sum()) for one in (means, values))
+    return between / total

@@ -75,7 +75,17 @@ def test_what_matters_only_together_is_an_interaction():
     shares = variance_shares(cells, "final_test_loss")
     assert shares.interactions_explain_more
     equal = table(lambda cell: 2.3, seeds=[0])
-    assert main_effects(equal, FACTORS, "final_test_loss") is None
+    assert variance_shares(equal, "final_test_loss") is None
+
+
+def test_optimizer_and_rate_are_also_taken_together():
+    def loss(cell):
+        return float(cell.slow == cell.sgd) + 0.5 * cell.softmax
+
+    found = variance_shares(table(loss), "final_test_loss")
+    assert found.shares["optimizer"].mean == found.shares["learning_rate"].mean == 0
+    assert found.of_update.mean == pytest.approx(0.8)
+    assert found.of_update.n == 2
 
 
 KNOWN = {

@@ -238,6 +238,7 @@ def test_one_seed_reproduces_nothing_and_may_be_near(tmp_path, groups):
     said = as_text(ablation_page(tmp_path / "report", groups, [0]))
     assert "These are near both losses: softmax, sgd, 0.001, head." in said
     assert "explains the most of the variance of the test accuracy" in said
+    assert "Optimizer and learning rate together explain" in said
     assert "no number can be called reproduced" in said
 
 
