@@ -27,7 +27,7 @@ class Reading(Value):
     """The statement that a quantity changes in one direction in each of some comparisons.
 
     ``sign`` is the direction: 1 if it rises, -1 if it falls. ``margin`` has the unit of the
-    quantity. ``known_spread`` is the standard deviation of a change in other studies, which stands
+    quantity. ``known_spread`` bounds the standard deviation of a change in other studies. It stands
     in for that of a single seed.
     """
 

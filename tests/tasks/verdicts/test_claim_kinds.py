@@ -163,6 +163,12 @@ def test_fine_tuning_must_win_with_all_labels_and_for_one_claim_with_every_budge
     assert {one.unit for one in steps_of(every)} == {"points"}
 
 
+def test_one_budget_makes_one_claim():
+    found = verdicts(classifiers=classified(0.7, 0.8))
+    assert found["fine_tuning_beats_frozen"].outcome == "confirmed"
+    assert found["fine_tuning_beats_frozen_with_every_budget"].outcome == "not measured"
+
+
 def test_without_all_labels_the_largest_budget_counts():
     made = [classified(0.7, 0.8, budget=100), classified(0.9, 0.8, budget=1000)]
     found = verdicts(classifiers=concat(made))["fine_tuning_beats_frozen"]

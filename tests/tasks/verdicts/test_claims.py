@@ -9,7 +9,7 @@ from tasks.analysis.tables import Tables
 from tasks.verdicts import known_spreads
 from tasks.verdicts.claim_kinds import Basis, Margins
 from tasks.verdicts.claims import add_empty_rows, judge_claims
-from tasks.verdicts.known_spreads import KnownSpread
+from tasks.verdicts.known_spreads import KnownSpread, Measured
 from tests.tasks.verdicts.made_rows import (
     CLAIMS,
     FALLING,
@@ -121,7 +121,9 @@ def test_a_single_seed_takes_the_spread_that_is_known(monkeypatch):
     name = "larger_latent_lower_test_loss"
     made = rows("latent_dim", "final_test_loss", FALLING, seeds=1)
     assert verdicts(latent_sweep=made)[name].seeds_needed is None
-    monkeypatch.setattr(known_spreads, "KNOWN", {("mnist", name): KnownSpread(0.2, 0.4)})
+    monkeypatch.setattr(
+        known_spreads, "KNOWN", {("mnist", name): Measured(20, KnownSpread(0.2, 0.4))}
+    )
     found = verdicts(latent_sweep=made, basis=Basis(dataset="mnist"))[name]
     assert found.seeds_needed == 4
     assert found.every_step.seeds_needed > 4
