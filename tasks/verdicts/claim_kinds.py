@@ -43,10 +43,10 @@ class Margins(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class Basis:
-    """What every claim of a study is judged by: its margins, and the name of its dataset."""
+    """What every claim of a study is judged by: its margins, and its name."""
 
     margins: Margins = field(default_factory=Margins)
-    dataset: str = ""
+    study: str = ""
 
     def margin(self, margin: Margin) -> float:
         """The margin itself, or the one that the study sets."""
@@ -54,7 +54,7 @@ class Basis:
 
     def spread(self, claim: str) -> KnownSpread:
         """The known spread of a claim's changes, with None where it is not known."""
-        return known_spread(self.dataset, claim) or KnownSpread(None, None)
+        return known_spread(self.study, claim) or KnownSpread(None, None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -292,9 +292,7 @@ def judge_claims(tables: Tables) -> list[Verdict]:
         add_empty_rows(tables.frozen, "latent_dim", frozen_sizes),
         gate=tables.interpolation_gate,
         linear_latent=config["training"]["latent_activation"] == "linear",
-        basis=Basis(
-            margins=Margins.model_validate(config["margins"]), dataset=config["dataset"]["name"]
-        ),
+        basis=Basis(margins=Margins.model_validate(config["margins"]), study=config["name"]),
     )
 
 

@@ -319,7 +319,8 @@ def summary_line(verdicts: Sequence[Verdict], n_seeds: int) -> str:
         return f"{text}; {'at least 3' if n_seeds == 1 else 'more'} seeds are needed for the others"
     if fewest > MOST_SEEDS:
         return f"{text}; {seeds_text(fewest)} would decide the next"
-    return f"{text}; about {max(1, fewest - n_seeds):,} more seeds would decide the next"
+    more = max(1, fewest - n_seeds)
+    return f"{text}; about {more:,} more seed{'' if more == 1 else 's'} would decide the next"
 
 
 def _p_value_and_size(one: Comparison) -> tuple[float, float]:

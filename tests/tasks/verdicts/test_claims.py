@@ -124,7 +124,7 @@ def test_a_single_seed_takes_the_spread_that_is_known(monkeypatch):
     monkeypatch.setattr(
         known_spreads, "KNOWN", {("mnist", name): Measured(20, KnownSpread(0.2, 0.4))}
     )
-    found = verdicts(latent_sweep=made, basis=Basis(dataset="mnist"))[name]
+    found = verdicts(latent_sweep=made, basis=Basis(study="mnist"))[name]
     assert found.seeds_needed == 4
     assert found.every_step.seeds_needed > 4
 
@@ -156,7 +156,7 @@ def test_claims_are_judged_on_a_study_s_own_tables_with_their_gaps():
         "depths": [1, 2],
         "depth_latent_dim": 2,
         "margins": {"relative": 1.0, "accuracy": 0.5},
-        "dataset": {"name": "made"},
+        "name": "made",
         "training": {"latent_activation": "relu"},
         "interpolation": {"latent_dims": [2]},
         "transfer": {

@@ -278,6 +278,9 @@ def test_the_summary_names_the_claim_that_needs_the_fewest_seeds():
     more = near.seeds_needed - 4
     expected = f"4 seeds: 3 of 5 claims decided; about {more} more seeds would decide the next"
     assert summary_line(made, 4) == expected
+    assert summary_line([near], near.seeds_needed - 1).endswith(
+        "about 1 more seed would decide the next"
+    )
     assert summary_line([*decided, *ignored], 4) == "4 seeds: 3 of 3 claims decided"
     assert summary_line(ignored, 1) == "1 seed: no claim was tested"
 
