@@ -138,6 +138,9 @@ def test_the_page_says_that_nothing_passed(tmp_path, measured):
         del entry.result["images"]["real"]
     _, page = write(tmp_path / "report", measured)
     assert "How real interpolations are is not measurable here: no measure passes." in page
+    row = page[page.index('<tr id="larger_latent_more_realistic_kid">') :].partition("</tr>")[0]
+    assert "does not count" in row
+    assert not any(f">{outcome}<" in row for outcome in ("confirmed", "refuted", "undecided"))
     assert "real test images not above ends, reconstructed (too few images);" in page
 
 
