@@ -72,7 +72,8 @@ def verdict_table(summary: str, verdicts: Sequence[JsonObject]) -> list[str]:
     """A summary and a table of verdicts as lines of markdown."""
     lines = [f"{as_text(summary)}.", "", "| claim | verdict | every step | |", "|---|---|---|---|"]
     for one in verdicts:
-        literal = one["every_step"]["outcome"] if one["trend"] else ""
+        counts = one["trend"] and one["outcome"] != "not measurable"
+        literal = one["every_step"]["outcome"] if counts else ""
         claim, outcome, *more = map(as_text, (one["claim"], one["outcome"], literal, one["reason"]))
         lines.append(f"| {' | '.join([claim, f'**{outcome}**', *more])} |")
     return lines

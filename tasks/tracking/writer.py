@@ -215,11 +215,13 @@ def verdict_tags(verdicts: Iterable[JsonObject]) -> dict[str, str]:
     """The outcome of every claim as ``verdict.<claim>``, and of its readings.
 
     Those are ``verdict.<claim>.trend`` and ``verdict.<claim>.every_step``, with ``.reachable``
-    before the reading for reachable pixels.
+    before the reading for reachable pixels. Those of a claim that is not measurable do not count.
     """
     found = {}
     for verdict in verdicts:
         found[f"verdict.{verdict['name']}"] = str(verdict["outcome"])
+        if verdict["outcome"] == "not measurable":
+            continue
         for place, reading in _readings(verdict):
             found[f"verdict.{'.'.join(place)}"] = str(reading["outcome"])
     return found

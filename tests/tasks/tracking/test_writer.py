@@ -9,6 +9,7 @@ from tasks.cache import store
 from tasks.cache.entry import Entry, files_in
 from tasks.reporting.page import PAGE
 from tasks.tracking.client import DESCRIPTION_TAG, INVOCATION_TAG, KIND_TAG, search_everywhere
+from tasks.tracking.descriptions import verdict_table
 from tasks.tracking.run_plan import RunPlan
 from tasks.tracking.views import epochs_of_view
 from tasks.tracking.writer import Writer, verdict_metrics, verdict_tags
@@ -215,3 +216,9 @@ def test_reachable_pixels_have_numbers_and_tags_of_their_own():
     assert found["verdict/larger/reachable/every_step/change"] == 0.4
     assert "verdict/larger/reachable/trend/change" not in found
     assert verdict_tags([made])["verdict.larger.reachable.every_step"] == "undecided"
+
+
+def test_readings_of_what_is_not_measurable_have_no_tags():
+    made = VERDICT | {"outcome": "not measurable", "reason": "why"}
+    assert verdict_tags([made]) == {"verdict.larger": "not measurable"}
+    assert verdict_table("1 seed", [made])[-1].endswith("| **not measurable** |  | why |")
