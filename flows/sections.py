@@ -16,7 +16,7 @@ from flows.configuration.grid import (
     classifiers,
     judges,
 )
-from flows.configuration.load import command_of
+from flows.configuration.load import command_of, is_as_shipped
 from flows.configuration.study_config import Section, StudyConfig
 from flows.configuration.training_cost import more_seeds_note, training_cost, transfer_cost
 from models.specs import ConfigError, too_large_budgets
@@ -284,7 +284,7 @@ def submit_report(
     return graph.submit(
         report,
         {"study": config.name},
-        config=study_parameters(config, sections),
+        config=study_parameters(config, sections) | {"as_shipped": is_as_shipped(config)},
         groups=groups,
         failures=failures,
         left_out=left_out(config, sections),

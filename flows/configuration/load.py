@@ -72,6 +72,14 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
         raise SeveralConfigError("\n".join(lines[:SHOWN_MISTAKES] + more)) from None
 
 
+def is_as_shipped(config: StudyConfig) -> bool:
+    """Whether a study is a shipped one with its own settings, but for seeds and runner."""
+    if config.name not in shipped_studies():
+        return False
+    shipped = load_config(config.name)
+    return config == shipped.model_copy(update={"seeds": config.seeds, "runner": config.runner})
+
+
 def name_of_study(study: str) -> str:
     """The name of a study that is given by its name or its YAML file. Raises ConfigError."""
     is_file = Path(study).suffix in STUDY_FILES and Path(study).is_file()

@@ -85,8 +85,9 @@ def edge_warning(models: Iterable[Mapping[Any, Any]]) -> str:
     named = " and ".join(map(str, sorted({found[1] for found in above})))
     return (
         f"pixels that networks of depth {named} cannot change hold up to {100 * share:.0f} % of a "
-        f"test loss (depth {depth}, d = {latent_dim}); compare models by the loss over reachable "
-        "pixels, or choose a depth that reaches all"
+        f"test loss (depth {depth}, d = {latent_dim}); every reconstruction has the same constants "
+        "there; compare models by the loss over reachable pixels, or choose a depth that reaches "
+        "all"
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from models.specs import LabelBudget, distinct_budgets, largest_budget, too_large_budgets
 from tasks.analysis import published_results
 from tasks.analysis.convergence import convergence_rows, curve_of
+from tasks.analysis.failures import is_failure
 from tasks.analysis.realism_gate import GateResult, gate, mean_of_all
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
@@ -194,8 +195,17 @@ def dataset_name(groups: Groups) -> str:
     return str(groups["data"][0].result["name"]) if groups.get("data") else ""
 
 
+def mean_image_loss(groups: Groups) -> float | None:
+    """The test loss of the mean training image for every image; None if it is unknown or zero."""
+    return groups["pca"][0].result["test_loss"][0] or None if groups.get("pca") else None
+
+
 def model_rows(groups: Groups, group: str = "train") -> list[Row]:
-    """One row per autoencoder of a group: its measurements and the published losses."""
+    """One row per autoencoder of a group: its measurements and the published losses.
+
+    ``failed`` says whether it is no better than the mean image, where that has a loss.
+    """
+    limit = mean_image_loss(groups)
     extra: dict[str, Row] = {}
     for task in ("evaluate", "correlate"):
         for entry in groups.get(task, []):
@@ -214,6 +224,8 @@ def model_rows(groups: Groups, group: str = "train") -> list[Row]:
                 published_results.TEST_LOSS.get(latent_dim) if on_grid else None
             )
         row |= entry.result["metrics"] | extra.get(entry.fingerprint, {})
+        if limit is not None:
+            row["failed"] = is_failure(row["final_test_loss"], limit)
         rows.append(row | {"seconds": entry.seconds, "key": entry.key})
     return rows
 

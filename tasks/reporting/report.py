@@ -10,7 +10,7 @@ from tasks.analysis.blind_edge import edge_losses, edge_warning, reach_metrics, 
 from tasks.analysis.failures import Failures, count_failures
 from tasks.analysis.linear_limit import linear_limit_sentences
 from tasks.analysis.summaries import headline_metrics, summaries
-from tasks.analysis.tables import Config, Groups, Tables, make_tables
+from tasks.analysis.tables import Config, Groups, Tables, make_tables, mean_image_loss
 from tasks.cache.canonical import JsonObject
 from tasks.cache.provenance import mixed_releases
 from tasks.reporting.page import PAGE, pictured_seed, render
@@ -47,8 +47,8 @@ def write_report(
         table.drop(columns="key", errors="ignore").to_csv(folder / f"{name}.csv", index=False)
     verdicts = judge_claims(tables)
     summary = summary_line(verdicts, len(config["seeds"]))
-    mean_image_loss = groups["pca"][0].result["test_loss"][0] if groups.get("pca") else None
-    draw_figures(folder, groups, tables, mean_image_loss)
+    limit = mean_image_loss(groups)
+    draw_figures(folder, groups, tables, limit)
     rows = summaries(tables)
     findings = [
         *reach_sentences(reached_by_depth(groups)),
@@ -76,8 +76,8 @@ def write_report(
         summary=summary,
         tested=counts(verdicts)[1],
         folder=folder,
-        mean_image_loss=mean_image_loss,
-        failed_trainings=failed_trainings(tables, mean_image_loss),
+        mean_image_loss=limit,
+        failed_trainings=failed_trainings(tables, limit),
         provenance=provenance_summary(groups),
         mixed_releases=list(
             mixed_releases({name: [e.provenance for e in group] for name, group in groups.items()})
@@ -90,17 +90,17 @@ def write_report(
     return {"metrics": metrics, "verdicts": found, "summary": summary, "findings": findings}
 
 
-def failed_trainings(tables: Tables, mean_image_loss: float | None) -> dict[str, list[Failures]]:
+def failed_trainings(tables: Tables, limit: float | None) -> dict[str, list[Failures]]:
     """The failures of trainings by section; none where the mean image's loss is not known."""
     config = tables.config
-    if mean_image_loss is None or not len(tables.models):
+    if limit is None or not len(tables.models):
         return {"latent_sweep": [], "depth_sweep": []}
     swept = {
         "latent_sweep": (tables.latent_sweep, "latent_dim", config["latent_dims"]),
         "depth_sweep": (tables.depth_sweep, "depth", config["depths"]),
     }
     return {
-        section: count_failures(rows, along, levels, config["seeds"], mean_image_loss)
+        section: count_failures(rows, along, sorted(levels), config["seeds"], limit)
         for section, (rows, along, levels) in swept.items()
     }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from tasks.verdicts.comparisons import (
     compare_neighbours,
     compare_trend,
     page_p_value,
+    unit_for,
     values_by_level,
 )
 from tasks.verdicts.known_spreads import KnownSpread, known_spread
@@ -108,7 +109,8 @@ class TrendClaim(Claim):
     ``column`` holds the quantity and ``along`` what it is compared along. ``reachable_column``
     holds the quantity over those pixels that every architecture can draw. An ``exact`` quantity is
     a count that is the same for every seed. ``gated_by`` names the measure whose controls decide
-    whether the claim can be judged, if it is not the column.
+    whether the claim can be judged, if it is not the column. ``if_zero`` says why nothing can be
+    compared if a value is zero.
     """
 
     along: Literal["latent_dim", "depth"]
@@ -116,6 +118,7 @@ class TrendClaim(Claim):
     reachable_column: str = ""
     exact: bool = False
     gated_by: str = ""
+    if_zero: str = ""
 
     @property
     def measure(self) -> str:
@@ -136,16 +139,44 @@ class TrendClaim(Claim):
         table = values_by_level(rows, self.along, column)
         if table is None:
             return self.verdict(basis, ())
-        label = LABELS[self.along]
-        steps = [self._counted(one) for one in compare_neighbours(table, label, self.unit)]
+        label, unit = LABELS[self.along], unit_for(table, self.unit)
+        steps = [self._counted(one) for one in compare_neighbours(table, label, unit)]
         if self.exact:  # a count has no spread: its trend says less than its steps
             return self.verdict(basis, steps)
-        trend = compare_trend(table, label, self.unit) if len(steps) > 1 else None
-        page = page_p_value(table, self.sign)
-        return self.verdict(basis, steps, trend, page_p_value=page, not_measurable=not_measurable)
+        trend = compare_trend(table, label, unit) if len(steps) > 1 else None
+        page, failures = page_p_value(table, self.sign), count_failures(rows, self.along)
+        zero = self.if_zero if (table == 0).to_numpy().any() else ""
+        why = not_measurable or failures.not_measurable or zero
+        return self.verdict(
+            basis, steps, trend, page_p_value=page, not_measurable=why, note=failures.note
+        )
 
     def _counted(self, one: Comparison) -> Comparison:
         return one.model_copy(update={"exact": True}) if self.exact and one.n else one
+
+
+class FailedTrainings(NamedTuple):
+    """What trainings that are no better than the mean image mean for a verdict; empty without any.
+
+    They are results of their recipe, so they are compared. But two levels without any other say
+    nothing of the networks.
+    """
+
+    not_measurable: str = ""
+    note: str = ""
+
+
+def count_failures(rows: "DataFrame", along: str) -> FailedTrainings:
+    """The failures in the column ``failed`` of one row per training, if it is there."""
+    if "failed" not in rows:
+        return FailedTrainings()
+    by_level = rows.dropna(subset=["failed"]).groupby(along).failed.agg(["sum", "size"])
+    failed = {LABELS[along].format(level): pair for level, *pair in by_level.itertuples()}
+    none_left = [level for level, (number, size) in failed.items() if number == size]
+    if len(none_left) > 1:
+        return FailedTrainings(f"all trainings failed at {' and '.join(none_left)}")
+    counted = [f"{number} of {n} at {level}" for level, (number, n) in failed.items() if number]
+    return FailedTrainings(note=f"failed trainings: {', '.join(counted)}" if counted else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,4 +231,4 @@ class FewerParametersClaim(Claim):
             (one,) = compare_neighbours(table, "depth {}", self.unit)
             exact = column == "n_parameters" and one.n > 0
             found.append(one.model_copy(update={"label": name, "exact": exact}))
-        return self.verdict(basis, found)
+        return self.verdict(basis, found, **count_failures(rows, "depth")._asdict())

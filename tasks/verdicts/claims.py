@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 FAILED_GATE = "it does not order the controls on this dataset"
+AT_THE_START = "a network has the common loss before its first update"
 NO_GATE = "its controls were not measured"
 LINEAR_LATENT = (
     "with a linear latent layer every invertible linear map of the latent does as well, "
@@ -75,6 +76,7 @@ CONVERGENCE_CLAIMS = (
         sign=SMALLER,
         along="depth",
         column="updates_to_common_loss",
+        if_zero=AT_THE_START,
     ),
     TrendClaim(
         name="deeper_fewer_operations",
@@ -83,6 +85,7 @@ CONVERGENCE_CLAIMS = (
         sign=SMALLER,
         along="depth",
         column="flops_to_common_loss",
+        if_zero=AT_THE_START,
     ),
     TrendClaim(
         name="deeper_smaller_area_under_log_loss",
@@ -292,7 +295,10 @@ def judge_claims(tables: Tables) -> list[Verdict]:
         add_empty_rows(tables.frozen, "latent_dim", frozen_sizes),
         gate=tables.interpolation_gate,
         linear_latent=config["training"]["latent_activation"] == "linear",
-        basis=Basis(margins=Margins.model_validate(config["margins"]), study=config["name"]),
+        basis=Basis(
+            margins=Margins.model_validate(config["margins"]),
+            study=config["name"] if config.get("as_shipped") else "",
+        ),
     )
 
 

@@ -86,7 +86,10 @@ class Comparison(Value):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def effect_size(self) -> float | None:
-        """Cohen's d of the changes: mean by standard deviation. None if all are equal."""
+        """The mean change divided by the standard deviation of that of one seed.
+
+        None if all are equal. For changes seed by seed it is Cohen's d of the changes.
+        """
         return self.mean / self.spread if self.spread else None
 
     @computed_field  # type: ignore[prop-decorator]
@@ -168,8 +171,7 @@ def contrast(
 
     values = np.asarray(table, dtype=float)
     values = np.where(np.isfinite(values), values, np.nan)
-    if unit == "%" and bool((values <= 0).any()):
-        unit = ""
+    unit = unit_for(values, unit)
     if unit == "%":
         values = np.log(values)
     weights = np.asarray(coefficients, dtype=float)
@@ -190,6 +192,13 @@ def contrast(
         rising=int((changes > close).sum()),
         falling=int((changes < -close).sum()),
     )
+
+
+def unit_for(values: "DataFrame | Array", unit: Unit) -> Unit:
+    """The unit in which all changes of these values are defined: not "%" if one is zero."""
+    import numpy as np
+
+    return "" if unit == "%" and bool((np.asarray(values, dtype=float) <= 0).any()) else unit
 
 
 class _Estimate(NamedTuple):

@@ -61,8 +61,11 @@ class Reading(Value):
 
     @property
     def corrected_confidence(self) -> float:
-        """That of the intervals that can refute, after Bonferroni correction."""
-        return 1 - (1 - CONFIDENCE) / max(1, len(self.comparisons))
+        """That of the intervals that can refute, after Bonferroni correction.
+
+        Exact counts are no random comparisons.
+        """
+        return 1 - (1 - CONFIDENCE) / max(1, sum(not one.exact for one in self.comparisons))
 
     def _refutes(self, one: Comparison) -> bool:
         side = one.side(self.corrected_confidence)
@@ -118,7 +121,8 @@ class Reading(Value):
     @property
     def below_margin(self) -> bool:
         """Whether the decisive change is sure to be smaller than the margin."""
-        return self.decisive is not None and self._is_small(self.decisive)
+        one = self.decisive
+        return one is not None and not one.exact and self._is_small(one)
 
     @property
     def refuted_by_more_than_the_margin(self) -> bool:
@@ -165,7 +169,7 @@ class Verdict(Value):
     ``every_step`` reads it literally: every comparison goes its way. ``page_p_value`` is that of
     Page's test of the trend, which decides nothing. ``reachable`` is the verdict on the same claim
     over those pixels that every architecture can draw. A claim that this study cannot decide has
-    the reason in ``not_measurable``.
+    the reason in ``not_measurable``. ``note`` is what a reader must know beside the outcome.
     """
 
     name: str
@@ -177,6 +181,7 @@ class Verdict(Value):
     page_p_value: float | None = None
     reachable: "Verdict | None" = None
     not_measurable: str = ""
+    note: str = ""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -233,12 +238,13 @@ class Verdict(Value):
         """What the outcome alone does not say; empty if there is nothing."""
         if self.outcome == "not measurable":
             return self.not_measurable
+        why = [self._trend_note, self.headline.reason, self.edge_note]
         if self.outcome == "undecided" and self.trend is not None:
             if self._lacks_trend:
-                return "a level has no seed"
-            if self.trend.outcome == "equivalent":
-                return "no trend above the margin, but not every step is below it"
-        return "; ".join(filter(None, [self._trend_note, self.headline.reason, self.edge_note]))
+                why = ["a level has no seed"]
+            elif self.trend.outcome == "equivalent":
+                why = ["no trend above the margin, but not every step is below it"]
+        return "; ".join(filter(None, [*why, self.note if self.outcome != "not measured" else ""]))
 
     @property
     def _trend_note(self) -> str:

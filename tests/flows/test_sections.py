@@ -40,7 +40,7 @@ def test_the_encoder_of_transfer_is_trained_first_then_the_longest():
         "train[depth=2, latent_dim=100, seed=0]",
     ]
     assert trainings[-1].startswith("train[depth=1, latent_dim=20, seed=0")
-    assert len(trainings) == 8 + 3
+    assert len(trainings) == 2 * 8
 
 
 def test_every_task_comes_after_what_it_needs():
@@ -83,8 +83,8 @@ def test_only_as_reported_trains_no_other_encoder():
 def test_a_section_trains_only_what_it_needs(name):
     inputs = submitted(sections=(name,))
     trained = sum(task.startswith("train[") for task in inputs)
-    # each depth is trained with two recipes
-    expected = {"latent_sweep": 6, "depth_sweep": 6, "interpolation": 2, "decorrelation": 6}
+    # latent sizes and depths are trained with two recipes
+    expected = {"latent_sweep": 12, "depth_sweep": 6, "interpolation": 2, "decorrelation": 6}
     assert trained == expected[name]
     assert any(task.startswith("correlate[") for task in inputs) is (name == "decorrelation")
 

@@ -7,6 +7,7 @@ import pytest
 from flows.configuration.load import (
     SHIPPED,
     command_of,
+    is_as_shipped,
     load_config,
     name_of_study,
     recorded_config,
@@ -72,6 +73,12 @@ def test_mistakes_are_one_line_with_key_value_and_range(override, words):
     assert len(lines) == 1, lines
     for word in words:
         assert word in lines[0]
+
+
+def test_a_shipped_study_may_have_other_seeds_and_workers():
+    assert is_as_shipped(load_config("digits", ["seeds=[7]", "runner.width=1"]))
+    assert not is_as_shipped(load_config("digits", ["training.epochs=1"]))
+    assert not is_as_shipped(load_config("digits", ["name=mine"]))
 
 
 def test_an_error_about_two_keys_names_only_these():

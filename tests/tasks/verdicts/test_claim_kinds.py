@@ -60,6 +60,7 @@ def test_depth_3_is_compared_with_depth_2_in_parameters_and_loss(counts, losses,
     other = verdicts(depth_sweep=edge)["depth_3_fewer_parameters_lower_loss"]
     assert other.outcome == expected
     assert other.edge_artefact == (expected == "confirmed")
+    assert found.every_step.corrected_confidence == 0.95  # of the loss alone
     if len(counts) == 3:
         labels = ["parameters, depth 2 to depth 3", "test loss, depth 2 to depth 3"]
         assert [one.label for one in steps_of(found)] == labels
@@ -92,6 +93,43 @@ def test_a_step_that_only_the_edge_makes_is_an_artefact_although_the_trend_holds
     expected = "every step is confirmed on all pixels only: perhaps an artefact of the edge"
     assert expected in found.reason
     assert found.edge_artefact
+
+
+@pytest.mark.parametrize(
+    ("failed", "expected", "reason"),
+    [
+        ({}, "confirmed", ""),
+        ({2: 1}, "confirmed", "failed trainings: 1 of 4 at d = 2"),
+        ({2: 4, 3: 2}, "confirmed", "failed trainings: 4 of 4 at d = 2, 2 of 4 at d = 3"),
+        ({2: 4, 3: 4}, "not measurable", "all trainings failed at d = 2 and d = 3"),
+    ],
+)
+def test_failed_trainings_are_named_and_two_levels_of_them_not_compared(failed, expected, reason):
+    made = rows("latent_dim", "final_test_loss", FALLING)
+    made["failed"] = made.seed < made.latent_dim.map(lambda size: failed.get(size, 0))
+    found = verdicts(latent_sweep=made)["larger_latent_lower_test_loss"]
+    assert (found.outcome, found.reason) == (expected, reason)
+    by_depth = made.rename(columns={"latent_dim": "depth"}).assign(n_parameters=9)
+    counted = verdicts(depth_sweep=by_depth)["depth_3_fewer_parameters_lower_loss"]
+    assert (counted.outcome == "not measurable") == (expected == "not measurable")
+
+
+@pytest.mark.parametrize("column", ["updates_to_common_loss", "flops_to_common_loss"])
+def test_a_loss_that_a_network_has_from_the_start_says_nothing_of_convergence(column):
+    made = rows("depth", column, FALLING)
+    name = "deeper_fewer_updates" if column.startswith("updates") else "deeper_fewer_operations"
+    assert outcome(name, "convergence", made) == "confirmed"
+    made.loc[made.seed == made.depth, column] = 0
+    found = verdicts(convergence=made)[name]
+    assert found.outcome == "not measurable"
+    assert found.reason == "a network has the common loss before its first update"
+
+
+def test_all_changes_of_a_quantity_have_one_unit():
+    made = rows("latent_dim", "final_test_loss", FALLING)
+    made.loc[made.index[-1], "final_test_loss"] = 0
+    found = verdicts(latent_sweep=made)["larger_latent_lower_test_loss"]
+    assert {one.unit for one in (*steps_of(found), *found.trend.comparisons)} == {""}
 
 
 def test_steps_go_up_in_size_over_all_seeds():

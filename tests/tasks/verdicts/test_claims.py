@@ -148,7 +148,7 @@ def test_a_size_without_a_model_gets_an_empty_row():
     assert add_empty_rows(made[:0], "latent_dim", [2, 3]).empty  # nothing was measured at all
 
 
-def test_claims_are_judged_on_a_study_s_own_tables_with_their_gaps():
+def study_tables(**more):
     models = rows("latent_dim", "final_test_loss", FALLING).assign(depth=2)
     classifiers = classified(0.7, 0.8).assign(depth=2, latent_dim=3, trained="head")
     config = {
@@ -167,8 +167,11 @@ def test_claims_are_judged_on_a_study_s_own_tables_with_their_gaps():
             "latent_dims": [3, 4],
         },
     }
-    tables = Tables(models, classifiers, DataFrame(), DataFrame(), models[:0], config, 0)
-    found = {verdict.name: verdict for verdict in judge_claims(tables)}
+    return Tables(models, classifiers, DataFrame(), DataFrame(), models[:0], config | more, 0)
+
+
+def test_claims_are_judged_on_a_study_s_own_tables_with_their_gaps():
+    found = {verdict.name: verdict for verdict in judge_claims(study_tables())}
     steps = found["larger_latent_lower_test_loss"].every_step.comparisons
     assert [(one.label, one.n) for one in steps] == [
         ("d = 2 to d = 3", 4),
@@ -179,6 +182,15 @@ def test_claims_are_judged_on_a_study_s_own_tables_with_their_gaps():
     assert found["larger_latent_lower_test_loss"].every_step.margin == 1.0
     assert [one.n for one in steps_of(found["larger_latent_better_frozen_feature"])] == [0]
     assert found["fine_tuning_beats_frozen"].outcome == "confirmed"
+
+
+@pytest.mark.parametrize("as_shipped", [True, False])
+def test_only_a_study_as_shipped_takes_its_known_spread(monkeypatch, as_shipped):
+    name = "larger_latent_lower_test_loss"
+    known = Measured(20, KnownSpread(0.2, 0.4))
+    monkeypatch.setattr(known_spreads, "KNOWN", {("made", name): known})
+    found = {one.name: one for one in judge_claims(study_tables(as_shipped=as_shipped))}
+    assert (found[name].every_step.known_spread is not None) == as_shipped
 
 
 def test_a_single_coordinate_has_no_correlation_to_compare():
