@@ -46,6 +46,7 @@ class Plan(BaseModel):
 
     tasks: list[PlannedTask]
     notes: list[str] = []
+    warnings: list[str] = []
 
 
 @dataclass
@@ -259,5 +260,6 @@ def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> Plan:
     submit_report(graph, config, sections, dict(graph.groups), [])
     plan = graph.plan()
     warning = warning_of_entries(*(_entries(graph, name) for name in ("evaluate", "train")))
-    plan.notes = [*notes, *plan.notes, *([f"warning: {warning}"] if warning else [])]
+    plan.notes = [*notes, *plan.notes]
+    plan.warnings = [warning] if warning else []
     return plan

@@ -39,7 +39,7 @@ def plan(
 
 
 def print_plan(plan: "Plan", width: int) -> None:
-    """Print the tasks, how long those that would run may take, ``width`` at once, and notes."""
+    """Print the tasks, how long those to run may take, ``width`` at once, notes and warnings."""
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -55,6 +55,8 @@ def print_plan(plan: "Plan", width: int) -> None:
     console.print(text)
     for note in plan.notes:
         console.print(one_line(f"note: {note}"))
+    for warning in plan.warnings:
+        console.print(one_line(f"warning: {warning}"))
 
 
 def _line(task: "PlannedTask") -> str:
