@@ -174,7 +174,7 @@ def count_failures(rows: "DataFrame", along: str) -> FailedTrainings:
     failed = {LABELS[along].format(level): pair for level, *pair in by_level.itertuples()}
     none_left = [level for level, (number, size) in failed.items() if number == size]
     if len(none_left) > 1:
-        return FailedTrainings(f"all trainings failed at {' and '.join(none_left)}")
+        return FailedTrainings(f"all trainings failed at {', '.join(none_left)}")
     counted = [f"{number} of {n} at {level}" for level, (number, n) in failed.items() if number]
     return FailedTrainings(note=f"failed trainings: {', '.join(counted)}" if counted else "")
 

@@ -101,7 +101,7 @@ def test_a_step_that_only_the_edge_makes_is_an_artefact_although_the_trend_holds
         ({}, "confirmed", ""),
         ({2: 1}, "confirmed", "failed trainings: 1 of 4 at d = 2"),
         ({2: 4, 3: 2}, "confirmed", "failed trainings: 4 of 4 at d = 2, 2 of 4 at d = 3"),
-        ({2: 4, 3: 4}, "not measurable", "all trainings failed at d = 2 and d = 3"),
+        ({2: 4, 3: 4}, "not measurable", "all trainings failed at d = 2, d = 3"),
     ],
 )
 def test_failed_trainings_are_named_and_two_levels_of_them_not_compared(failed, expected, reason):
