@@ -140,6 +140,42 @@ def test_a_cycle_is_found_though_it_hides_in_a_function():
     assert cycle_in({"tasks.a": first, "tasks.b": second})
 
 
+def parts_before_the_whole(tree, library="mlflow"):
+    """Imports of a part of a library before the library itself, in a file as it is read."""
+    found, whole = [], False
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module]
+            whole |= library in names
+            found += [one for one in names if one.startswith(f"{library}.") and not whole]
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef) and not whole:
+            found += parts_before_the_whole(node, library)
+    return found
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_mlflow_is_imported_whole_before_its_parts(module):
+    """Or two threads may get it half imported.
+
+    ``from mlflow.a import b`` locks ``mlflow.a``, then waits for ``mlflow``. A thread that imports
+    ``mlflow`` meanwhile waits for ``mlflow.a``, so Python lets one of them go on without.
+    """
+    assert parts_before_the_whole(TREES[module]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from mlflow.entities import Run\nimport mlflow",
+        "import mlflow.entities",
+        "def f():\n    from mlflow.utils import g",
+        "class A:\n    def f(self):\n        from mlflow.utils import g",
+    ],
+)
+def test_a_part_before_the_whole_is_found(text):
+    assert parts_before_the_whole(ast.parse(text))
+
+
 @pytest.mark.parametrize(
     ("library", "homes"),
     [

@@ -6,8 +6,8 @@ An address in MLflow's database is not trusted: anyone who can log to it can wri
 import tempfile
 from pathlib import Path
 
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 
 from models.messages import in_one_line
 from models.specs import ConfigError

@@ -8,8 +8,8 @@ training instead of generative AI, and for each study's experiment the view of i
 import json
 from pathlib import Path
 
+from mlflow import MlflowException
 from mlflow.entities import ViewType
-from mlflow.exceptions import MlflowException
 from mlflow.server import app as pages
 from mlflow.server.fastapi_app import app
 from mlflow.server.handlers import _get_tracking_store

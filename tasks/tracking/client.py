@@ -15,10 +15,10 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import mlflow
+from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.store.db import utils as database_utils
 from mlflow.store.entities import PagedList
-from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 

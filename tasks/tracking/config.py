@@ -141,13 +141,13 @@ class KnownAddresses(NamedTuple):
 
 def path_of(address: str) -> Path | None:
     """The path on this machine that an address names, as MLflow reads it; None if it names none."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
+    import mlflow
 
     if address.startswith("file:"):
         is_here = urlsplit(address).netloc in {"", "localhost"}
     else:  # a path, in which MLflow replaces %20, too
         is_here = not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address)
-    return Path(local_file_uri_to_path(address)) if is_here else None
+    return Path(mlflow.utils.file_utils.local_file_uri_to_path(address)) if is_here else None
 
 
 def resolved_path(address: str) -> Path | None:

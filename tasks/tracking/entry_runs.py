@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
+from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
-from mlflow.tracking import MlflowClient
 
 from tasks.artifacts.saved_model import MODEL_FILE
 from tasks.cache.canonical import JsonObject

@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
 
 from models.specs import ConfigError
 from tasks.system.addresses import without_credentials

@@ -7,6 +7,7 @@ their tags, and a repeated metric has the same time and value as before, so MLfl
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import mlflow
 from mlflow.entities import Metric, RunTag
 
 from tasks.cache.canonical import JsonObject
@@ -202,7 +203,6 @@ class Writer:
 
 def start_system_monitor(run_id: str) -> "SystemMetricsMonitor":
     """Log this machine's load and memory to a run until the monitor's ``finish()``."""
-    import mlflow
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     mlflow.set_tracking_uri(tracking_uri())

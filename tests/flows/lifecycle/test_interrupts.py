@@ -18,6 +18,7 @@ interrupts.CLOSE_SECONDS = interrupts.CLOSE_TASKS_SECONDS = {seconds}
 interrupts._close_runs = lambda: {close}
 interrupts._close_task_runs = lambda: {close_tasks}
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup may have it ignored
 interrupts.stop_on_signals()
 print(child.pid, flush=True)
 time.sleep(60)
