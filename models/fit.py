@@ -2,19 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from models.fast.inference import StackedInference
-from models.fast.step import FastTrainingStep
+from models.engines import Engine, choose_engine, make_inference, make_step
 from models.inference import apply, reconstruction_losses
 from models.networks.autoencoder import Autoencoder, Encoder
 from models.networks.classifier import Classifier
 from models.networks.initialization import initialize
 from models.objectives.cross_entropy import CrossEntropy
+from models.objectives.squared_error import SquaredError
 from models.random_streams import random_stream
 from models.specs import LabelBudget, ModelSpec, TrainingRecipe, TransferSpec
 from models.training.loop import DivergedError, Epoch, Member, OnEpoch, Training
@@ -23,13 +22,14 @@ from models.training.snapshots import Checkpoint
 from models.training.stacked_parameters import StackedParameters
 
 GRADIENT_IMAGES = 2_000  # images for the gradient norm of a classifier
+IMAGE_SHAPE = (1, 28, 28)  # channels, height, width
 
 
 class TrainedModel(NamedTuple):
     """An autoencoder in evaluation mode, its epochs, and the error if it diverged.
 
     ``initial_test_loss`` is that of the initial weights. ``samples`` are reconstructions
-    (n, 28, 28) uint8 of chosen test images, by epoch.
+    (n, 28, 28) uint8 of chosen test images, by epoch. ``engine`` computed them.
     """
 
     model: Autoencoder
@@ -37,6 +37,7 @@ class TrainedModel(NamedTuple):
     samples: dict[int, Tensor]
     diverged: DivergedError | None
     initial_test_loss: float
+    engine: Engine
 
 
 def train_stack(
@@ -72,16 +73,24 @@ def train_stack(
     updates = recipe.epochs * math.ceil(len(train_images) / recipe.batch_size)
     schedule = make_schedule(recipe.schedule, optimizer, recipe.learning_rate, updates)
     train_images, test_images = train_images.to(device), test_images.to(device)
-    inference = StackedInference(parameters, models[0])
+    objective = SquaredError()
+    sizes = batch_sizes(len(train_images), recipe.batch_size)
+    engine = kept_engine(members) or choose_engine(models[0], IMAGE_SHAPE, objective, sizes, device)
+    inference = make_inference(engine, parameters, models[0], IMAGE_SHAPE)
     sampled_images = test_images[list(samples)]
 
     def sample() -> Tensor:
         return inference(sampled_images).squeeze(2).mul(255).round().to(torch.uint8).cpu()
 
     initial_losses = reconstruction_losses(inference, test_images)
-    make_step = partial(FastTrainingStep, parameters, models[0])
     training = Training(
-        parameters, members, optimizer, make_step, schedule, sample if samples else None
+        parameters,
+        members,
+        optimizer,
+        lambda n: make_step(engine, parameters, models[0], n, IMAGE_SHAPE, objective),
+        schedule,
+        sample if samples else None,
+        engine=engine,
     )
     training.fit(
         train_images,
@@ -93,7 +102,7 @@ def train_stack(
     trained = []
     for index, (model, member) in enumerate(zip(models, members, strict=True)):
         model.load_state_dict(parameters.state_dict(index))
-        results = member.history, member.samples, member.diverged, initial_losses[index]
+        results = member.history, member.samples, member.diverged, initial_losses[index], engine
         trained.append(TrainedModel(model.eval(), *results))
     return trained
 
@@ -120,6 +129,21 @@ def train_autoencoder(
     if trained.diverged is not None:
         raise trained.diverged
     return trained.model, trained.history
+
+
+def batch_sizes(n: int, batch_size: int) -> set[int]:
+    """The sizes of full batches and of the last one, of n inputs."""
+    return {min(n, batch_size), n % batch_size or min(n, batch_size)}
+
+
+def kept_engine(members: Sequence[Member]) -> Engine | None:
+    """The engine of the members' checkpoints, so that they continue with the same bits.
+
+    None if there is none, or if they differ.
+    """
+    snapshots = [member.checkpoint.load() for member in members if member.checkpoint]
+    engines = {snapshot.data.get("engine") for snapshot in snapshots if snapshot is not None}
+    return engines.pop() if len(engines) == 1 else None
 
 
 class TransferResult(NamedTuple):
@@ -203,18 +227,27 @@ def train_classifier(
     gradient_data = inputs[:GRADIENT_IMAGES], labels[:GRADIENT_IMAGES]
     first_gradient_norm = last_layer_gradient(classifier, *gradient_data, criterion)
     module: nn.Module = classifier
+    shape: tuple[int, ...] = IMAGE_SHAPE
     if spec.trained == "head":  # a frozen encoder gives the same latents in every epoch
         module = classifier.head
         inputs, test_inputs = (apply(classifier.encoder, x) for x in (inputs, test_inputs))
+        shape = (model_spec.latent_dim,)
 
     parameters = StackedParameters([module], device)
     optimizer = make_optimizer(spec.optimizer, parameters.values, spec.learning_rate)
     member = Member(random_stream(spec.seed, "order"), on_epoch, checkpoint)
-    make_step = partial(FastTrainingStep, parameters, module, objective=criterion)
-    training = Training(parameters, [member], optimizer, make_step)
+    sizes = batch_sizes(len(labels), spec.batch_size)
+    engine = kept_engine([member]) or choose_engine(module, shape, criterion, sizes, device)
+    training = Training(
+        parameters,
+        [member],
+        optimizer,
+        lambda n: make_step(engine, parameters, module, n, shape, criterion),
+        engine=engine,
+    )
     updates_per_epoch = math.ceil(len(labels) / spec.batch_size)
     epochs = max(spec.epochs, math.ceil(spec.minimum_updates / updates_per_epoch))
-    inference = StackedInference(parameters, module)
+    inference = make_inference(engine, parameters, module, shape)
     test_inputs, test_labels = test_inputs.to(device), test[1].long().to(device)
     training.fit(
         inputs.to(device),

@@ -19,6 +19,7 @@ ORDER = [
     "models.objectives",
     "models.training",
     "models.fast",
+    "models.engines",
     "models.inference",
     "models.fit",
     "models.measures",

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from models.fast.scratch import Operation, Scratch
-from models.objectives.cross_entropy import CrossEntropy
+from models.objectives.objective import Objective
 
 
 class ReconstructionLoss:
@@ -46,9 +46,9 @@ class ReconstructionLoss:
 
 
 class ClassificationLoss:
-    """Cross entropy of logits z, a mean over the ``n`` images of a batch, by torch's autograd."""
+    """A loss of outputs z and labels, a mean over the ``n`` images of a batch, by autograd."""
 
-    def __init__(self, objective: CrossEntropy):
+    def __init__(self, objective: Objective):
         self._objective = objective
 
     def bind(

@@ -19,7 +19,8 @@ from models.fast.linear_maps import Chunk, Dense
 from models.fast.losses import ClassificationLoss, ReconstructionLoss
 from models.fast.matmul_backend import use_fast_matmul
 from models.fast.scratch import Operation, Scratch
-from models.objectives.cross_entropy import CrossEntropy
+from models.objectives.objective import Objective
+from models.objectives.squared_error import SquaredError
 from models.training.stacked_parameters import StackedParameters
 
 CHUNK = 64  # images per thread; their largest maps fit the second-level cache of a core
@@ -58,12 +59,12 @@ class Passes(NamedTuple):
 class FastTrainingStep:
     """Loss and gradients for a batch of ``n`` inputs, for a stack of equal networks.
 
-    Fill ``inputs`` (models, n, features), and ``labels`` (models, n) for a classification
-    objective; without an objective the inputs are reconstructed by squared error. A call adds the
-    mean loss of the batch to ``total`` (models,), sets the gradients of ``parameters`` and updates
-    the running statistics of batch norm.
+    Fill ``inputs`` (models, n, features), and ``labels`` (models, n) for an objective that has
+    labels; another one must be the squared error. A call adds the mean loss of the batch to
+    ``total`` (models,), sets the gradients of ``parameters`` and updates the running statistics of
+    batch norm.
 
-    Raises TypeError for a layer that has no counterpart here.
+    Raises TypeError for a layer or an objective that has no counterpart here.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class FastTrainingStep:
         parameters: StackedParameters,
         module: nn.Module,
         n: int,
-        objective: CrossEntropy | None = None,
+        objective: Objective,
     ):
         use_fast_matmul()
         like = parameters.gradients
@@ -84,12 +85,14 @@ class FastTrainingStep:
         self.inputs = like.new_zeros(models, n, self._layers[0].inputs)
         self.labels = torch.zeros(models, n, dtype=torch.long, device=like.device)
         self._loss: ClassificationLoss | ReconstructionLoss
-        if objective is None:
+        if objective.with_labels:
+            self._loss = ClassificationLoss(objective)
+            self._target = self.labels
+        elif isinstance(objective, SquaredError):
             self._loss = ReconstructionLoss(self._layers[-1].output_bias)
             self._target = self.inputs
         else:
-            self._loss = ClassificationLoss(objective)
-            self._target = self.labels
+            raise TypeError(f"{objective} is not written by hand")
         self._operations = self._all_operations(parameters, n)
         self._calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None

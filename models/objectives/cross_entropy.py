@@ -1,8 +1,12 @@
 """Cross entropy of a classifier's logits."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from torch import Tensor
 
 
+@dataclass(frozen=True)
 class CrossEntropy:
     """Mean cross entropy in nats.
 
@@ -16,11 +20,11 @@ class CrossEntropy:
     and without the first softmax, so the Jacobian turns g into g / K.
     """
 
-    def __init__(self, softmax_first: bool = False):
-        self._softmax_first = softmax_first
+    softmax_first: bool = False
+    with_labels: ClassVar[bool] = True
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean over n, of shape (...), for logits (..., n, classes) and labels (..., n)."""
-        scores = logits.softmax(-1) if self._softmax_first else logits
+        scores = logits.softmax(-1) if self.softmax_first else logits
         chosen = scores.log_softmax(-1).gather(-1, labels.unsqueeze(-1))
         return -chosen.squeeze(-1).mean(-1)

@@ -65,9 +65,9 @@ class Training:
     """Everything that changes while a stack of equal models is trained.
 
     ``parameters`` holds the parameters, running statistics and gradients of all models.
-    ``make_step`` returns the training step for a batch size. The members' generators are the only
-    source of randomness. ``sample`` returns the models' outputs (models, ...) for a few inputs; it
-    is called after at most ``MAX_SAMPLED_EPOCHS`` epochs.
+    ``make_step`` returns the training step of ``engine`` for a batch size. The members' generators
+    are the only source of randomness. ``sample`` returns the models' outputs (models, ...) for a
+    few inputs; it is called after at most ``MAX_SAMPLED_EPOCHS`` epochs.
     """
 
     parameters: StackedParameters
@@ -77,6 +77,7 @@ class Training:
     schedule: LRScheduler | None = None
     sample: Callable[[], Tensor] | None = None
     epoch: int = 0
+    engine: str = "torch"
     _steps: dict[int, TrainingStep] = field(default_factory=dict)
 
     def snapshot(self, index: int) -> Snapshot:
@@ -91,6 +92,7 @@ class Training:
         tensors["generator"] = member.generator.get_state()
         data = {
             "epoch": self.epoch,
+            "engine": self.engine,
             "history": [list(epoch) for epoch in member.history],
             "param_groups": optimizer["param_groups"],
             "schedule": self.schedule.state_dict() if self.schedule else None,

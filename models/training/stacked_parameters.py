@@ -16,7 +16,7 @@ class StackedParameters:
     def __init__(self, modules: Sequence[nn.Module], device: torch.device | str = "cpu"):
         first = modules[0]
         self._shapes = {name: value.shape for name, value in first.named_parameters()}
-        flat = [nn.utils.parameters_to_vector(module.parameters()) for module in modules]
+        flat = [torch.cat([one.flatten() for one in module.parameters()]) for module in modules]
         self.values = nn.Parameter(torch.stack(flat).detach().to(device))
         self.gradients = torch.zeros_like(self.values)
         self.values.grad = self.gradients
@@ -40,10 +40,14 @@ class StackedParameters:
         value, gradient = self.values.detach(), self.gradients
         return value[:, place].unflatten(1, shape), gradient[:, place].unflatten(1, shape)
 
+    def views(self, index: int) -> dict[str, Tensor]:
+        """Views of the state of one module, by torch's names."""
+        weights = {name: self.weight(name)[0][index] for name in self._shapes}
+        return weights | {name: value[index] for name, value in self.buffers.items()}
+
     def state_dict(self, index: int) -> dict[str, Tensor]:
         """A copy of the state of one module, by torch's names."""
-        names = {name: self.weight(name)[0][index].clone() for name in self._shapes}
-        return names | {name: value[index].clone() for name, value in self.buffers.items()}
+        return {name: value.clone() for name, value in self.views(index).items()}
 
     def load_state_dict(self, index: int, state: dict[str, Tensor]) -> None:
         """Set the state of one module, by torch's names."""

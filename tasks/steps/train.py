@@ -92,6 +92,7 @@ def _write_model(
             "n_parameters": count_parameters(trained.model),
             "flops_per_image": training_flops(trained.model, (1, SIDE, SIDE)),
         },
+        "engine": trained.engine,
         "metrics": {
             "initial_test_loss": trained.initial_test_loss,
             "final_train_loss": last.train_loss,

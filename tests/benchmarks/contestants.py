@@ -21,6 +21,7 @@ from torchvision.transforms import ToTensor
 from models.fast.step import FastTrainingStep
 from models.networks.autoencoder import Autoencoder
 from models.networks.initialization import initialize
+from models.objectives.squared_error import SquaredError
 from models.specs import ModelSpec
 from models.training.optimizers import make_optimizer
 from models.training.stacked_parameters import StackedParameters
@@ -81,7 +82,7 @@ def latent_study(batches: int, tick: Tick) -> None:
     """This project's training core."""
     module, images = new_model(), train_images()
     parameters = StackedParameters([module])
-    step = FastTrainingStep(parameters, module, BATCH)
+    step = FastTrainingStep(parameters, module, BATCH, SquaredError())
     optimizer = make_optimizer("adam", parameters.values, 1e-3)
     for index in islice(shuffled(images), batches):
         fill(step.inputs, images.index_select(0, index).unsqueeze(0))

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 import torch
 
-from models import fit
+from models import engines
 from models.fast.step import FastTrainingStep
 from models.fit import train_autoencoder
 from models.random_streams import random_stream
@@ -39,7 +39,7 @@ def batches(monkeypatch):
             seen.append(self.inputs.clone())
             super().__call__()
 
-    monkeypatch.setattr(fit, "FastTrainingStep", Recording)
+    monkeypatch.setattr(engines, "FastTrainingStep", Recording)
     return seen
 
 

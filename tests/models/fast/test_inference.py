@@ -4,6 +4,7 @@ import torch
 from models.fast.inference import StackedInference
 from models.fast.step import FastTrainingStep
 from models.networks.autoencoder import Autoencoder
+from models.objectives.squared_error import SquaredError
 from models.specs import ModelSpec
 from models.training.step import fill
 from tests.models.fast.examples import IMAGES, N, make_stack
@@ -12,7 +13,7 @@ from tests.models.fast.examples import IMAGES, N, make_stack
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_outputs_equal_torchs_in_evaluation_mode(depth):
     modules, parameters = make_stack(Autoencoder, ModelSpec(depth=depth, latent_dim=4))
-    step = FastTrainingStep(parameters, modules[0], N)
+    step = FastTrainingStep(parameters, modules[0], N, SquaredError())
     fill(step.inputs, IMAGES)
     step()  # changes the running statistics
     images = IMAGES[0].unsqueeze(1)

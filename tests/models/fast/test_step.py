@@ -10,6 +10,7 @@ from models.fast.step import FastTrainingStep
 from models.networks.autoencoder import Autoencoder
 from models.networks.classifier import Classifier
 from models.objectives.cross_entropy import CrossEntropy
+from models.objectives.squared_error import SquaredError
 from models.specs import ModelSpec
 from models.training.stacked_parameters import StackedParameters
 from models.training.step import fill
@@ -34,7 +35,7 @@ def assert_equal_to_torch(modules, parameters, step, losses):
 def test_a_step_of_stacked_autoencoders_equals_torch(depth, activation):
     spec = ModelSpec(depth=depth, latent_dim=7, latent_activation=activation)
     modules, parameters = make_stack(Autoencoder, spec)
-    step = FastTrainingStep(parameters, modules[0], N)
+    step = FastTrainingStep(parameters, modules[0], N, SquaredError())
     fill(step.inputs, IMAGES)
     step()
     x = IMAGES.unsqueeze(2)
@@ -65,7 +66,7 @@ def test_a_step_of_stacked_classifiers_equals_torch(part, softmax_first):
 
 def test_gradients_do_not_add_up_over_steps():
     modules, parameters = make_stack(Autoencoder, ModelSpec(depth=2, latent_dim=5), 1)
-    step = FastTrainingStep(parameters, modules[0], 40)
+    step = FastTrainingStep(parameters, modules[0], 40, SquaredError())
     for batch in (IMAGES[:1, :40], IMAGES[1:2, :40]):
         fill(step.inputs, batch)
         step.total.zero_()
@@ -80,7 +81,7 @@ def test_the_loss_in_single_precision_equals_torchs_in_double(depth):
     (double,), _ = make_stack(Autoencoder, ModelSpec(depth=depth, latent_dim=20), 1)
     single = copy.deepcopy(double).float()
     parameters = StackedParameters([single])
-    step = FastTrainingStep(parameters, single, N)
+    step = FastTrainingStep(parameters, single, N, SquaredError())
     fill(step.inputs, IMAGES[:1].float())
     step()
     x = IMAGES[0].unsqueeze(1)
