@@ -7,14 +7,14 @@ from typing import NamedTuple
 Values = Sequence[float | None]  # of each judge, or a single one
 ImageSets = Mapping[str, Mapping[str, Values]]  # by set of images and measure
 
-SMALLER, LARGER = -1, 1  # which values are those of more real images
+LOWER, HIGHER = -1, 1  # which values are those of more real images
 MEASURES = {
-    "kid": SMALLER,
-    "precision": LARGER,
-    "recall": LARGER,
-    "confidence": LARGER,
-    "sharpness_distance": SMALLER,
-    "nearest_distance": SMALLER,
+    "kid": LOWER,
+    "precision": HIGHER,
+    "recall": HIGHER,
+    "confidence": HIGHER,
+    "sharpness_distance": LOWER,
+    "nearest_distance": LOWER,
 }
 DESTROYED = ("shuffled", "noise", "mean", "black", "checkerboard")
 # pairs of sets; the images of the first are surely more real than those of the second
