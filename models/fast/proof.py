@@ -12,15 +12,19 @@ from torch import Tensor, nn
 
 from models.fast.inference import StackedInference
 from models.fast.step import CHUNK, FastTrainingStep
-from models.networks.autoencoder import Autoencoder, Decoder, Encoder
-from models.networks.classifier import Classifier
 from models.objectives.objective import Objective
 from models.random_streams import random_stream
 from models.training.stacked_parameters import StackedParameters
 from models.training.torch_inference import TorchInference
 from models.training.torch_step import TorchTrainingStep
 
-KNOWN = {Autoencoder, Encoder, Decoder, Classifier}
+# By name: whoever asks for one network does not depend on the code of the others.
+KNOWN = {
+    "models.networks.autoencoder.Autoencoder",
+    "models.networks.autoencoder.Encoder",
+    "models.networks.autoencoder.Decoder",
+    "models.networks.classifier.Classifier",
+}
 IN_SEQUENCE = {nn.Linear, nn.ReLU}
 # Relative. In single precision a value that rounds to the other side of a ReLU's zero changes a
 # gradient by up to half a per cent, so formulas are compared in double precision.
@@ -35,7 +39,7 @@ def is_known(module: nn.Module) -> bool:
     """
     if type(module) is nn.Sequential:
         return all(type(one) in IN_SEQUENCE or is_known(one) for one in module)
-    return type(module) in KNOWN
+    return f"{type(module).__module__}.{type(module).__qualname__}" in KNOWN
 
 
 def equals_torch(

@@ -5,10 +5,15 @@ A step whose entries are never taken from a shared store is not here.
 
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,  # pydantic needs it before Python 3.12
+)
 
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, with_config
-from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
+from typing_extensions import TypedDict
 
 from models.specs import ModelSpec, TrainingRecipe, TransferSpec
 from tasks.cache.canonical import JsonObject
@@ -123,13 +128,14 @@ class TrainMetrics(TypedDict):
 
 @exactly
 class TrainResult(TypedDict):
-    """A trained autoencoder."""
+    """A trained autoencoder; ``engine`` computed it, which earlier versions did not say."""
 
     spec: Spec
     recipe: Recipe
     history: History
     parameters: ModelSize
     metrics: TrainMetrics
+    engine: NotRequired[Literal["torch", "hand-written"]]
 
 
 @exactly

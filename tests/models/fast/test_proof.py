@@ -1,10 +1,12 @@
 """The comparison of the hand-written step with torch's finds every kind of difference."""
 
+import importlib
+
 import pytest
 import torch
 from torch import nn
 
-from models.fast.proof import equals_torch, is_known
+from models.fast.proof import KNOWN, equals_torch, is_known
 from models.networks.autoencoder import Autoencoder
 from models.networks.classifier import Classifier, feature_layers
 from models.objectives.cross_entropy import CrossEntropy
@@ -63,3 +65,9 @@ def test_only_exact_types_are_known():
     assert all(map(is_known, [*known, classifier.encoder, Autoencoder(spec).decoder]))
     others = [Skipping(spec), nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.Tanh())]
     assert not any(map(is_known, others))
+
+
+def test_every_name_is_that_of_a_network():
+    for name in KNOWN:
+        place, _, kind = name.rpartition(".")
+        assert issubclass(getattr(importlib.import_module(place), kind), nn.Module)
