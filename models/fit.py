@@ -16,9 +16,16 @@ from models.objectives.cross_entropy import CrossEntropy
 from models.objectives.squared_error import SquaredError
 from models.random_streams import random_stream
 from models.specs import LabelBudget, ModelSpec, TrainingRecipe, TransferSpec
-from models.training.loop import DivergedError, Epoch, Member, OnEpoch, Training
+from models.training.loop import (
+    DivergedError,
+    Epoch,
+    Member,
+    OnEpoch,
+    Training,
+    load_snapshots,
+)
 from models.training.optimizers import make_optimizer, make_schedule
-from models.training.snapshots import Checkpoint
+from models.training.snapshots import Checkpoint, Snapshot
 from models.training.stacked_parameters import StackedParameters
 
 GRADIENT_IMAGES = 2_000  # images for the gradient norm of a classifier
@@ -75,7 +82,10 @@ def train_stack(
     train_images, test_images = train_images.to(device), test_images.to(device)
     objective = SquaredError()
     sizes = batch_sizes(len(train_images), recipe.batch_size)
-    engine = kept_engine(members) or choose_engine(models[0], IMAGE_SHAPE, objective, sizes, device)
+    snapshots = load_snapshots(members)
+    engine = kept_engine(snapshots) or choose_engine(
+        models[0], IMAGE_SHAPE, objective, sizes, device
+    )
     inference = make_inference(engine, parameters, models[0], IMAGE_SHAPE)
     sampled_images = test_images[list(samples)]
 
@@ -98,6 +108,7 @@ def train_stack(
         recipe.batch_size,
         recipe.epochs,
         lambda: reconstruction_losses(inference, test_images),
+        snapshots=snapshots,
     )
     trained = []
     for index, (model, member) in enumerate(zip(models, members, strict=True)):
@@ -136,13 +147,12 @@ def batch_sizes(n: int, batch_size: int) -> set[int]:
     return {min(n, batch_size), n % batch_size or min(n, batch_size)}
 
 
-def kept_engine(members: Sequence[Member]) -> Engine | None:
-    """The engine of the members' checkpoints, so that they continue with the same bits.
+def kept_engine(snapshots: Sequence[Snapshot]) -> Engine | None:
+    """The engine of the snapshots, so that they continue with the same bits.
 
     None if there is none, or if they differ.
     """
-    snapshots = [member.checkpoint.load() for member in members if member.checkpoint]
-    engines = {snapshot.data.get("engine") for snapshot in snapshots if snapshot is not None}
+    engines = {snapshot.data.get("engine") for snapshot in snapshots}
     return engines.pop() if len(engines) == 1 else None
 
 
@@ -237,7 +247,8 @@ def train_classifier(
     optimizer = make_optimizer(spec.optimizer, parameters.values, spec.learning_rate)
     member = Member(random_stream(spec.seed, "order"), on_epoch, checkpoint)
     sizes = batch_sizes(len(labels), spec.batch_size)
-    engine = kept_engine([member]) or choose_engine(module, shape, criterion, sizes, device)
+    snapshots = load_snapshots([member])
+    engine = kept_engine(snapshots) or choose_engine(module, shape, criterion, sizes, device)
     training = Training(
         parameters,
         [member],
@@ -256,6 +267,7 @@ def train_classifier(
         epochs,
         lambda: criterion(inference(test_inputs), test_labels.expand(1, -1)).tolist(),
         test_every=max(1, epochs // 20),  # small label budgets mean hundreds of short epochs
+        snapshots=snapshots,
     )
     if member.diverged is not None:
         raise member.diverged

@@ -60,6 +60,17 @@ class Member:
     diverged: DivergedError | None = None
 
 
+def load_snapshots(members: Sequence[Member]) -> list[Snapshot]:
+    """One snapshot of each member, from which all can continue; none unless all have one.
+
+    They must be of the same epoch.
+    """
+    snapshots = [member.checkpoint.load() for member in members if member.checkpoint]
+    found = [snapshot for snapshot in snapshots if snapshot is not None]
+    agree = len(found) == len(members) and len({one.epoch for one in found}) == 1
+    return found if agree else []
+
+
 @dataclass
 class Training:
     """Everything that changes while a stack of equal models is trained.
@@ -133,18 +144,17 @@ class Training:
         epochs: int,
         test_losses: Callable[[], list[float]],
         test_every: int = 1,
+        snapshots: Sequence[Snapshot] = (),
     ) -> None:
         """Train to the last epoch on inputs (n, ...) and labels (n,).
 
-        Training continues from the members' snapshots if all have one of the same epoch. The train
+        Training continues from the members' ``snapshots``, if there are any. The train
         loss of an epoch is the mean over its images, each with the weights of its update. After
         every ``test_every`` epochs and after the last, ``test_losses`` measures one loss per member
         and snapshots are kept.
         """
-        snapshots = [member.checkpoint.load() for member in self.members if member.checkpoint]
-        found = [snapshot for snapshot in snapshots if snapshot is not None]
-        if len(found) == len(self.members) and len({one.epoch for one in found}) == 1:
-            self.restore(found)
+        if snapshots:
+            self.restore(snapshots)
             for member in self.members:
                 member.on_epoch(member.history[-1])
         while self.epoch < epochs and not all(member.diverged for member in self.members):

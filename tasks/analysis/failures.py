@@ -19,14 +19,10 @@ class Failures(NamedTuple):
     high: float
 
 
-def is_failure(loss: float, mean_image_loss: float) -> bool:
-    """Whether a test loss is NaN, infinite, or not below that of the mean training image."""
-    return not loss < mean_image_loss
-
-
 def has_failed(losses: "Series", mean_image_loss: float) -> "Series[bool]":
-    """``is_failure`` of each test loss; a missing one is a failure too."""
-    return losses.astype(float).map(lambda loss: is_failure(loss, mean_image_loss))
+    """Whether each test loss is missing, infinite, or not below that of the mean training image."""
+    numbers = losses.astype(float)
+    return ~(numbers < mean_image_loss)  # NaN is not below
 
 
 def count_failures(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from models.specs import LabelBudget, distinct_budgets, largest_budget, too_large_budgets
 from tasks.analysis import published_results
 from tasks.analysis.convergence import convergence_rows, curve_of
-from tasks.analysis.failures import is_failure
+from tasks.analysis.failures import has_failed
 from tasks.analysis.realism_gate import GateResult, gate, mean_of_all
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
@@ -55,7 +55,8 @@ class Tables(NamedTuple):
     ``models`` has one row per autoencoder, ``transfer`` one per classifier, ``interpolation`` one
     per autoencoder whose latent walks were measured, ``convergence`` one per autoencoder of the
     depth sweep that was trained with the reported recipe, ``reported_recipe`` one per autoencoder
-    that was trained with it beside the study's own. ``n_train`` is the number of training images, 0
+    that was trained with it beside the study's own. Where the mean image has a loss, ``failed``
+    says of an autoencoder whether it is no better. ``n_train`` is the number of training images, 0
     if the dataset could not be prepared. ``interpolation_controls`` says for each measure of walks
     how it did on images of which it is known how real they are.
     """
@@ -153,11 +154,14 @@ def make_tables(groups: Groups, config: Config) -> Tables:
 
     n_train = groups["data"][0].result["n_train"] if groups.get("data") else 0
     transfer = transfer_rows(groups.get("transfer", []), n_train)
-    measured = groups.get("realism", [])
+    measured, limit = groups.get("realism", []), mean_image_loss(groups)
 
     def models(group: str) -> "DataFrame":
         rows = model_rows(groups, group)
-        return DataFrame(rows, columns=None if rows else [*MODEL_CHOICES, "seed"])
+        found = DataFrame(rows, columns=None if rows else [*MODEL_CHOICES, "seed"])
+        if rows and limit is not None:
+            found["failed"] = has_failed(found.final_test_loss, limit)
+        return found
 
     return Tables(
         models("train"),
@@ -201,11 +205,7 @@ def mean_image_loss(groups: Groups) -> float | None:
 
 
 def model_rows(groups: Groups, group: str = "train") -> list[Row]:
-    """One row per autoencoder of a group: its measurements and the published losses.
-
-    ``failed`` says whether it is no better than the mean image, where that has a loss.
-    """
-    limit = mean_image_loss(groups)
+    """One row per autoencoder of a group: its measurements and the published losses."""
     extra: dict[str, Row] = {}
     for task in ("evaluate", "correlate"):
         for entry in groups.get(task, []):
@@ -224,8 +224,6 @@ def model_rows(groups: Groups, group: str = "train") -> list[Row]:
                 published_results.TEST_LOSS.get(latent_dim) if on_grid else None
             )
         row |= entry.result["metrics"] | extra.get(entry.fingerprint, {})
-        if limit is not None:
-            row["failed"] = is_failure(row["final_test_loss"], limit)
         rows.append(row | {"seconds": entry.seconds, "key": entry.key})
     return rows
 

@@ -5,15 +5,10 @@ A step whose entries are never taken from a shared store is not here.
 
 from collections.abc import Callable
 from functools import cache
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NotRequired,  # pydantic needs it before Python 3.12
-)
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, with_config
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from models.specs import ModelSpec, TrainingRecipe, TransferSpec
 from tasks.cache.canonical import JsonObject

@@ -144,7 +144,7 @@ class TrendClaim(Claim):
         if self.exact:  # a count has no spread: its trend says less than its steps
             return self.verdict(basis, steps)
         trend = compare_trend(table, label, unit) if len(steps) > 1 else None
-        page, failures = page_p_value(table, self.sign), count_failures(rows, self.along)
+        page, failures = page_p_value(table, self.sign), failures_of(rows, self.along)
         zero = self.if_zero if (table == 0).to_numpy().any() else ""
         why = not_measurable or failures.not_measurable or zero
         return self.verdict(
@@ -166,7 +166,7 @@ class FailedTrainings(NamedTuple):
     note: str = ""
 
 
-def count_failures(rows: "DataFrame", along: str) -> FailedTrainings:
+def failures_of(rows: "DataFrame", along: str) -> FailedTrainings:
     """The failures in the column ``failed`` of one row per training, if it is there."""
     if "failed" not in rows:
         return FailedTrainings()
@@ -231,4 +231,4 @@ class FewerParametersClaim(Claim):
             (one,) = compare_neighbours(table, "depth {}", self.unit)
             exact = column == "n_parameters" and one.n > 0
             found.append(one.model_copy(update={"label": name, "exact": exact}))
-        return self.verdict(basis, found, **count_failures(rows, "depth")._asdict())
+        return self.verdict(basis, found, **failures_of(rows, "depth")._asdict())

@@ -9,7 +9,7 @@ from tasks.analysis.tables import Tables
 from tasks.verdicts import known_spreads
 from tasks.verdicts.claim_kinds import Basis, Margins
 from tasks.verdicts.claims import add_empty_rows, judge_claims
-from tasks.verdicts.known_spreads import KnownSpread, Measured
+from tasks.verdicts.known_spreads import Measured
 from tests.tasks.verdicts.made_rows import (
     CLAIMS,
     FALLING,
@@ -121,9 +121,7 @@ def test_a_single_seed_takes_the_spread_that_is_known(monkeypatch):
     name = "larger_latent_lower_test_loss"
     made = rows("latent_dim", "final_test_loss", FALLING, seeds=1)
     assert verdicts(latent_sweep=made)[name].seeds_needed is None
-    monkeypatch.setattr(
-        known_spreads, "KNOWN", {("mnist", name): Measured(20, KnownSpread(0.2, 0.4))}
-    )
+    monkeypatch.setattr(known_spreads, "KNOWN", {("mnist", name): Measured(20, 0.2, 0.4)})
     found = verdicts(latent_sweep=made, basis=Basis(study="mnist"))[name]
     assert found.seeds_needed == 4
     assert found.every_step.seeds_needed > 4
@@ -187,7 +185,7 @@ def test_claims_are_judged_on_a_study_s_own_tables_with_their_gaps():
 @pytest.mark.parametrize("as_shipped", [True, False])
 def test_only_a_study_as_shipped_takes_its_known_spread(monkeypatch, as_shipped):
     name = "larger_latent_lower_test_loss"
-    known = Measured(20, KnownSpread(0.2, 0.4))
+    known = Measured(20, 0.2, 0.4)
     monkeypatch.setattr(known_spreads, "KNOWN", {("made", name): known})
     found = {one.name: one for one in judge_claims(study_tables(as_shipped=as_shipped))}
     assert (found[name].every_step.known_spread is not None) == as_shipped

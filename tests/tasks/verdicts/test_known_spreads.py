@@ -5,7 +5,7 @@ from tasks.verdicts.seeds_needed import spread_bound
 
 
 def test_a_spread_is_known_by_study_and_claim(monkeypatch):
-    made = Measured(5, KnownSpread(trend=None, step=0.05))
+    made = Measured(5, trend=None, step=0.05)
     monkeypatch.setattr(known_spreads, "KNOWN", {("mnist", "larger"): made})
     bounds = KnownSpread(trend=None, step=spread_bound(0.05, 4))
     assert known_spread("mnist", "larger") == bounds
@@ -16,6 +16,6 @@ def test_a_spread_is_known_by_study_and_claim(monkeypatch):
 
 
 def test_what_is_known_is_positive():
-    for seeds, spread in known_spreads.KNOWN.values():
+    for seeds, *spread in known_spreads.KNOWN.values():
         assert seeds > 1
         assert all(one is None or one > 0 for one in spread)
