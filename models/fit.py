@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from models.engines import Engine, choose_engine, make_inference, make_step
 from models.inference import apply, reconstruction_losses
-from models.networks.autoencoder import Autoencoder, Encoder
+from models.networks.autoencoder import Autoencoder
 from models.networks.classifier import Classifier
-from models.networks.initialization import initialize
+from models.networks.initialization import initialize, own_parts
 from models.objectives.cross_entropy import CrossEntropy
 from models.objectives.squared_error import SquaredError
 from models.random_streams import random_stream
@@ -68,8 +68,8 @@ def train_stack(
     """
     members, models = [], []
     for index, seed in enumerate(seeds):
-        models.append(Autoencoder(spec))
-        initialize(models[-1], seed, recipe.latent_bias)
+        models.append(Autoencoder(spec, IMAGE_SHAPE, seed))
+        initialize(models[-1], seed, recipe.latent_bias, own_parts(spec))
         members.append(Member(random_stream(seed, "order")))
         if on_epochs is not None:
             members[-1].on_epoch = on_epochs[index]
@@ -206,7 +206,7 @@ def last_layer_gradient(
 def train_classifier(
     model_spec: ModelSpec,
     spec: TransferSpec,
-    encoder: Encoder | None,
+    encoder: nn.Module | None,
     train: tuple[Tensor, Tensor],
     test: tuple[Tensor, Tensor],
     n_classes: int | None = None,
@@ -225,8 +225,8 @@ def train_classifier(
     """
     if n_classes is None:
         n_classes = int(torch.cat([train[1], test[1]]).max()) + 1
-    classifier = Classifier(model_spec, n_classes)
-    initialize(classifier, spec.seed)
+    classifier = Classifier(model_spec, IMAGE_SHAPE, n_classes, spec.seed)
+    initialize(classifier, spec.seed, own=own_parts(model_spec))
     if encoder is not None:
         classifier.encoder.load_state_dict(encoder.state_dict())
     chosen = labelled_subset(train[1], spec.label_budget, random_stream(spec.seed, "labels"))

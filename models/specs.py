@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 LatentActivation = Literal["relu", "linear"]
 LearningRate = Annotated[float, Field(gt=0, le=1e9)]
 Depth = Annotated[int, Field(ge=1, le=3)]
-LatentDim = Annotated[int, Field(ge=1, le=784)]
+LatentDim = Annotated[int, Field(ge=1, le=65_536)]
+ImageShape = tuple[int, int, int]  # channels, height, width
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Scenario = Literal["head_only", "fine_tune", "from_scratch", "as_reported", "ablation"]
 LabelBudget = Annotated[int, Field(ge=1)] | Literal["all"]
@@ -51,13 +52,73 @@ class Value(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    def parameters(self) -> dict[str, Any]:
+        """The fields as JSON data, by the names of parameters in MLflow."""
+        return self.model_dump(mode="json")
+
+
+WRITTEN = "written"  # the networks of the written study
+WRITTEN_SHAPE: ImageShape = (1, 28, 28)
+
+
+class Architecture(Value):
+    """What builds the encoder and the decoder of an autoencoder.
+
+    A builder is named like a module of ``models.networks``, or by the digest of a user's own code.
+    """
+
+    encoder: str = Field(WRITTEN, description="What builds the encoder.")
+    decoder: str = Field(WRITTEN, description="What builds the decoder.")
+    options: dict[str, JsonValue] = Field({}, description="Keyword arguments of both builders.")
+
+    @model_validator(mode="after")
+    def _depth_of_written(self) -> Self:
+        parts = {self.encoder, self.decoder}
+        if WRITTEN in parts and (parts != {WRITTEN} or [*self.options] != ["depth"]):
+            raise ValueError(
+                "the written study's networks come as a pair, with the option depth alone"
+            )
+        if WRITTEN in parts and self.options["depth"] not in {1, 2, 3}:
+            raise ValueError(f"options.depth: {self.options['depth']!r} is not 1, 2 or 3")
+        return self
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+    @property
+    def depth(self) -> int | None:
+        """The number of convolution layers of a network of the written study, else None."""
+        return int(str(self.options["depth"])) if self.encoder == WRITTEN else None
+
 
 class ModelSpec(Value):
-    """One autoencoder architecture of the study."""
+    """One autoencoder: its architecture and its latent vector."""
 
-    depth: Depth = Field(2, description="Number of convolution layers in the encoder.")
+    architecture: Architecture
     latent_dim: LatentDim = Field(20, description="Size of the latent vector.")
     latent_activation: LatentActivation = Field("relu", description="Activation on the latent.")
+    latent_outputs: Literal[1, 2] = Field(
+        1,
+        description="Outputs of the encoder's network for each latent unit: 2 are a mean and the "
+        "logarithm of a variance.",
+    )
+
+    @classmethod
+    def written(cls, depth: int = 2, **values: Any) -> Self:
+        """An autoencoder of the written study."""
+        return cls(architecture=Architecture(options={"depth": depth}), **values)
+
+    def parameters(self) -> dict[str, Any]:
+        """As JSON data, with the depth or with the options of the networks."""
+        found = self.model_dump(mode="json", exclude={"architecture", "latent_outputs"})
+        if self.depth is not None:
+            return {"depth": self.depth, **found}
+        return found | {"network_options": self.architecture.options}
+
+    @property
+    def depth(self) -> int | None:
+        """The number of convolution layers of a network of the written study, else None."""
+        return self.architecture.depth
 
 
 class TrainingOptions(Value):

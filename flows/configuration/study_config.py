@@ -319,7 +319,7 @@ class StudyConfig(Value):
 
     def _spec(self, depth: int, latent_dim: int) -> ModelSpec:
         activation = self.training.latent_activation
-        return ModelSpec(depth=depth, latent_dim=latent_dim, latent_activation=activation)
+        return ModelSpec.written(depth, latent_dim=latent_dim, latent_activation=activation)
 
     @property
     def latent_sweep(self) -> list[ModelSpec]:

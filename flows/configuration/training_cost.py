@@ -8,7 +8,11 @@ from flows.configuration.grid import autoencoders, classifiers
 from flows.configuration.study_config import Section, StudyConfig
 from models.specs import ModelSpec, TransferSpec
 
-EPOCH_WORK = {1: 0.2, 2: 1.0, 3: 1.0}  # one epoch of an autoencoder, by depth
+EPOCH_WORK: dict[int | None, float] = {
+    1: 0.2,
+    2: 1.0,
+    3: 1.0,
+}  # one epoch of an autoencoder, by depth
 CLASSIFIER_SHARE = {"head": 0.05, "head_and_encoder": 0.5}  # of an epoch of its autoencoder
 TEST_WORK = 0.03  # one evaluation on the test images
 ALL_LABELS = 60_000
@@ -18,7 +22,7 @@ ENOUGH_SEEDS = 5
 
 def training_cost(spec: ModelSpec, epochs: int) -> float:
     """Work of training an autoencoder, in epochs of one at depth 2 and a small latent size."""
-    return epochs * EPOCH_WORK[spec.depth] * (1 + spec.latent_dim / 500)
+    return epochs * EPOCH_WORK.get(spec.depth, 1.0) * (1 + spec.latent_dim / 500)
 
 
 def transfer_cost(spec: TransferSpec, encoder: ModelSpec) -> float:
@@ -27,7 +31,7 @@ def transfer_cost(spec: TransferSpec, encoder: ModelSpec) -> float:
     images = max(spec.epochs * labels, spec.minimum_updates * min(spec.batch_size, labels))
     tests = min(20, images / labels) * TEST_WORK
     share = CLASSIFIER_SHARE[spec.trained]
-    return (share * images / ALL_LABELS + tests) * EPOCH_WORK[encoder.depth]
+    return (share * images / ALL_LABELS + tests) * EPOCH_WORK.get(encoder.depth, 1.0)
 
 
 def more_seeds_note(config: StudyConfig, sections: tuple[Section, ...], n_train: int) -> str:

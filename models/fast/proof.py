@@ -21,8 +21,8 @@ from models.training.torch_step import TorchTrainingStep
 # By name: whoever asks for one network does not depend on the code of the others.
 KNOWN = {
     "models.networks.autoencoder.Autoencoder",
-    "models.networks.autoencoder.Encoder",
-    "models.networks.autoencoder.Decoder",
+    "models.networks.written.Encoder",
+    "models.networks.written.Decoder",
     "models.networks.classifier.Classifier",
 }
 IN_SEQUENCE = {nn.Linear, nn.ReLU}

@@ -1,97 +1,58 @@
-"""The written study's convolutional autoencoders, depths 1 to 3, for grey images (28, 28)."""
-
-import math
+"""Autoencoders and their encoders, whatever networks they are made of."""
 
 from torch import Tensor, nn
 
-from models.specs import ModelSpec
+from models.networks import written
+from models.networks.builders import build_network
+from models.specs import ImageShape, ModelSpec
 
 
-class Convolution(nn.Sequential):
-    """Conv2d, batch norm, ReLU."""
+class NetworkEncoder(nn.Module):
+    """Images (n, c, h, w) to latent vectors (n, d), by any network.
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, padding: int = 0):
-        super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, stride, padding), nn.BatchNorm2d(outputs), nn.ReLU()
-        )
+    The network returns (n, d), or (n, 2 d): means, then logarithms of variances. Then the latent
+    vectors are the means.
+    """
 
-
-# Shape (channels, height, width) of the encoder's last feature map, by depth.
-FEATURE_SHAPES = {1: (18, 6, 6), 2: (36, 5, 5), 3: (36, 3, 3)}
-
-
-def _encoder_layers(depth: int) -> list[nn.Module]:
-    if depth == 1:
-        return [Convolution(1, 18, 5, 4)]
-    if depth == 2:
-        return [Convolution(1, 18, 5, 2), Convolution(18, 36, 3, 2)]
-    return [Convolution(1, 9, 3, 2, 1), Convolution(9, 18, 3, 2, 1), Convolution(18, 36, 3, 2, 0)]
-
-
-def _decoder_layers(depth: int) -> list[nn.Module]:
-    if depth == 1:
-        return [nn.ConvTranspose2d(18, 1, 5, 4, output_padding=3)]
-    if depth == 2:
-        return [
-            nn.ReLU(),
-            nn.Unflatten(1, FEATURE_SHAPES[2]),
-            nn.ConvTranspose2d(36, 18, 3, 2, output_padding=1),
-            nn.BatchNorm2d(18),
-            nn.ReLU(),
-            nn.ConvTranspose2d(18, 1, 5, 2, output_padding=1),
-        ]
-    return [
-        nn.ReLU(),
-        nn.Unflatten(1, FEATURE_SHAPES[3]),
-        nn.ConvTranspose2d(36, 18, 3, 2),
-        nn.BatchNorm2d(18),
-        nn.ReLU(),
-        nn.ConvTranspose2d(18, 9, 3, 2, padding=1, output_padding=1),
-        nn.BatchNorm2d(9),
-        nn.ReLU(),
-        nn.ConvTranspose2d(9, 1, 3, 2, padding=1, output_padding=1),
-    ]
-
-
-class Encoder(nn.Module):
-    """Images (n, 1, 28, 28) to latent vectors (n, d)."""
-
-    def __init__(self, spec: ModelSpec):
+    def __init__(self, network: nn.Module, spec: ModelSpec):
         super().__init__()
-        self.features = nn.Sequential(*_encoder_layers(spec.depth), nn.Flatten())
-        self.latent = nn.Linear(math.prod(FEATURE_SHAPES[spec.depth]), spec.latent_dim)
+        self.network = network
         self.activation = nn.ReLU() if spec.latent_activation == "relu" else nn.Identity()
+        self.latent_dim = spec.latent_dim
 
     def forward(self, x: Tensor) -> Tensor:
-        latent: Tensor = self.activation(self.latent(self.features(x)))
+        latent: Tensor = self.activation(self.network(x)[:, : self.latent_dim])
         return latent
 
 
-class Decoder(nn.Module):
-    """Latent vectors (n, d) to images (n, 1, 28, 28) in (0, 1)."""
+def make_encoder(spec: ModelSpec, image_shape: ImageShape, seed: int = 0) -> nn.Module:
+    """The encoder of an autoencoder: images (n, c, h, w) to latent vectors (n, d).
 
-    def __init__(self, spec: ModelSpec):
-        super().__init__()
-        shape = FEATURE_SHAPES[spec.depth]
-        self.expand = nn.Linear(spec.latent_dim, math.prod(shape))
-        layers = _decoder_layers(spec.depth)
-        if spec.depth == 1:  # the only depth without a ReLU after the linear layer
-            layers = [nn.Unflatten(1, shape), *layers]
-        self.image = nn.Sequential(*layers, nn.Sigmoid())
-
-    def forward(self, z: Tensor) -> Tensor:
-        images: Tensor = self.image(self.expand(z))
-        return images
+    ``seed`` is that of the initial weights of networks that draw their own. Raises ConfigError for
+    a shape that the architecture does not take.
+    """
+    shape, outputs = spec.architecture, spec.latent_dim * spec.latent_outputs
+    if shape.depth is not None and spec.latent_outputs == 1:
+        written.check_shape(image_shape, shape.depth)
+        return written.Encoder(shape.depth, outputs, spec.latent_activation)
+    network = build_network("encoder", shape.encoder, image_shape, outputs, shape.options, seed)
+    return NetworkEncoder(network, spec)
 
 
 class Autoencoder(nn.Module):
-    """Encoder and decoder; ``forward`` reconstructs images (n, 1, 28, 28)."""
+    """Encoder and decoder; ``forward`` reconstructs images (n, c, h, w).
 
-    def __init__(self, spec: ModelSpec):
+    Raises ConfigError for a shape that the architecture does not take.
+    """
+
+    def __init__(self, spec: ModelSpec, image_shape: ImageShape, seed: int = 0):
         super().__init__()
         self.spec = spec
-        self.encoder = Encoder(spec)
-        self.decoder = Decoder(spec)
+        self.encoder = make_encoder(spec, image_shape, seed)
+        shape = spec.architecture
+        self.decoder = build_network(
+            "decoder", shape.decoder, image_shape, spec.latent_dim, shape.options, seed
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         images: Tensor = self.decoder(self.encoder(x))
@@ -100,4 +61,4 @@ class Autoencoder(nn.Module):
 
 def count_parameters(module: nn.Module) -> int:
     """Number of trainable scalars."""
-    return sum(parameter.numel() for parameter in module.parameters())
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -2,17 +2,19 @@
 
 from torch import Tensor, nn
 
-from models.networks.autoencoder import Encoder
-from models.specs import ModelSpec
+from models.networks.autoencoder import make_encoder
+from models.specs import ImageShape, ModelSpec
 
 
 class Classifier(nn.Module):
     """Encoder, then an MLP d -> 50 -> 100 -> k classes with ReLU between; gives logits (n, k)."""
 
-    def __init__(self, spec: ModelSpec, n_classes: int = 10):
+    def __init__(
+        self, spec: ModelSpec, image_shape: ImageShape, n_classes: int = 10, seed: int = 0
+    ):
         super().__init__()
         self.n_classes = n_classes
-        self.encoder = Encoder(spec)
+        self.encoder = make_encoder(spec, image_shape, seed)
         self.head = nn.Sequential(
             nn.Linear(spec.latent_dim, 50),
             nn.ReLU(),

@@ -99,9 +99,9 @@ def _share(row: Mapping[Any, Any]) -> float:
 
 def warning_of_entries(evaluated: Iterable[Entry], trained: Iterable[Entry]) -> str:
     """``edge_warning`` from entries of the steps ``evaluate`` and ``train``."""
-    specs = {entry.fingerprint: entry.result["spec"] for entry in trained}
+    specs = {entry.fingerprint: entry.identity for entry in trained}
     return edge_warning(
-        specs[entry.inputs["model"]] | entry.result["metrics"]
+        {**specs[entry.inputs["model"]], **entry.result["metrics"]}
         for entry in evaluated
         if entry.inputs["model"] in specs
     )

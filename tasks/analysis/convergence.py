@@ -25,7 +25,7 @@ def curve_of(entry: Entry, n_train: int) -> Curve:
     flops = result["parameters"]["flops_per_image"] * n_train
     updates = math.ceil(n_train / recipe["batch_size"])
     return Curve(
-        result["spec"]["depth"],
+        entry.identity["depth"],
         recipe["seed"],
         [result["metrics"]["initial_test_loss"], *after],
         updates,

@@ -177,8 +177,8 @@ def make_tables(groups: Groups, config: Config) -> Tables:
 
 def model_identity(entry: Entry) -> ModelIdentity:
     """Depth, latent size and seed of an entry of the step ``train``."""
-    spec = entry.result["spec"]
-    return ModelIdentity(spec["depth"], spec["latent_dim"], entry.result["recipe"]["seed"])
+    seed = entry.result["recipe"]["seed"]
+    return ModelIdentity(entry.identity["depth"], entry.result["spec"]["latent_dim"], seed)
 
 
 def convergence_of(groups: Groups, config: Config, n_train: int) -> list[Row]:
@@ -188,7 +188,7 @@ def convergence_of(groups: Groups, config: Config, n_train: int) -> list[Row]:
         curve_of(entry, n_train)
         for entry in found
         if entry.result["recipe"].items() >= published_results.TRAINING.items()
-        and entry.result["spec"]["depth"] in config["depths"]
+        and entry.identity["depth"] in config["depths"]
         and entry.result["spec"]["latent_dim"] == config["depth_latent_dim"]
     ]
     return convergence_rows(curves)
@@ -236,7 +236,7 @@ def transfer_rows(entries: Iterable[Entry], n_train: int = 0) -> list[Row]:
     """
     rows: dict[tuple[object, ...], Row] = {}
     for entry in entries:
-        row = entry.result["architecture"] | entry.result["spec"]
+        row = dict(entry.identity) | entry.result["spec"]
         row = {name: row[name] for name in [*CLASSIFIER_CHOICES, "seed"]}
         (row["label_budget"],) = distinct_budgets([row["label_budget"]], n_train)
         repeats = row["scenario"] in {"as_reported", "ablation"} and row["label_budget"] == "all"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from models.specs import ModelSpec
 from tasks.artifacts.autoencoder import WEIGHTS
 from tasks.cache.entry import Entry, loading
+from tasks.datasets.dataset import SIDE
 
 if TYPE_CHECKING:
     from models.networks.classifier import Classifier
@@ -20,7 +21,7 @@ def load_classifier(entry: Entry) -> "Classifier":
     from models.networks.classifier import Classifier
 
     with loading(entry):
-        spec, n_classes = ModelSpec(**entry.result["architecture"]), len(entry.result["confusion"])
-        classifier = Classifier(spec, n_classes)
+        spec = ModelSpec.model_validate(entry.result["architecture"])
+        classifier = Classifier(spec, (1, SIDE, SIDE), len(entry.result["confusion"]))
         classifier.load_state_dict(load_file(entry.path(WEIGHTS)))
     return classifier.eval()

@@ -41,9 +41,9 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
     test = squared_error_by_pixel(autoencoder, images.test_images)
     train = squared_error_by_pixel(autoencoder, images.train_images)
     save_file({"test": test, "train": train}, folder / ERRORS_FILE)
-    spec = model.result["spec"]
-    reached, unreachable = load_masks(reach, spec["depth"])
-    latent_dim = spec["latent_dim"]
+    spec = autoencoder.spec
+    reached, unreachable = load_masks(reach, spec.depth)
+    latent_dim = spec.latent_dim
     return {
         "dead": dead.nonzero().flatten().tolist(),
         "metrics": {

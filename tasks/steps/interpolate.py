@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.specs import ModelSpec
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.walks import images_to_walk, save_walks, straight_line
@@ -59,7 +60,8 @@ def picture_name(classes: Sequence[str], pair: tuple[int, int]) -> str:
 
 def model_parameters(model: Entry) -> Result:
     """The spec and seed of a trained model, as MLflow parameters."""
-    return {**model.result["spec"], "seed": model.result["recipe"]["seed"]}
+    spec = ModelSpec.model_validate(model.result["spec"])
+    return {**spec.parameters(), "seed": model.result["recipe"]["seed"]}
 
 
 interpolate = Step(

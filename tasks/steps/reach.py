@@ -32,7 +32,7 @@ def measure_reach(folder: Path, dataset: Entry, pca: Entry, depths: tuple[int, .
     images = load_dataset(dataset)
     masks, files, found = {}, {}, []
     for depth in depths:
-        unseen, unreachable, groups = left_out(ModelSpec(depth=depth))
+        unseen, unreachable, groups = left_out(ModelSpec.written(depth))
         masks[depth] = unseen | unreachable
         files[UNREACHABLE.format(depth)] = unreachable
         train, test = (
@@ -69,7 +69,7 @@ def left_out(spec: ModelSpec) -> "tuple[Tensor, Tensor, Tensor]":
     from models.measures.reach import tied_outputs, unreachable_outputs, unseen_inputs
     from models.networks.autoencoder import Autoencoder
 
-    model, generator = Autoencoder(spec), torch.Generator().manual_seed(SEED)
+    model, generator = Autoencoder(spec, (1, SIDE, SIDE)), torch.Generator().manual_seed(SEED)
     unseen = unseen_inputs(model.encoder, (1, SIDE, SIDE), generator)
     latent = (spec.latent_dim,)
     unreachable = unreachable_outputs(model.decoder, latent, generator)

@@ -43,7 +43,7 @@ class RunPlan(NamedTuple):
             parameters["dataset_sha256"] = described["sha256"]
         for value in inputs.values():
             if isinstance(value, Value):
-                parameters.update(value.model_dump(mode="json"))
+                parameters.update(value.parameters())
         name = task_name(step.name, identity)
         return cls(step.kind, key, name, parameters, described, dict(identity))
 

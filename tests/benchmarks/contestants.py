@@ -22,7 +22,7 @@ from models.fast.step import FastTrainingStep
 from models.networks.autoencoder import Autoencoder
 from models.networks.initialization import initialize
 from models.objectives.squared_error import SquaredError
-from models.specs import ModelSpec
+from models.specs import WRITTEN_SHAPE, ModelSpec
 from models.training.optimizers import make_optimizer
 from models.training.stacked_parameters import StackedParameters
 from models.training.step import fill
@@ -30,13 +30,13 @@ from tasks.system.folders import study_data
 
 BATCH = 128
 WARM_UP = 20  # batches that are not timed
-SPEC = ModelSpec(depth=2, latent_dim=20)
+SPEC = ModelSpec.written(depth=2, latent_dim=20)
 Tick = Callable[[], object]  # called after every batch
 
 
 def new_model() -> Autoencoder:
     """The same initial weights for everyone."""
-    model = Autoencoder(SPEC)
+    model = Autoencoder(SPEC, WRITTEN_SHAPE)
     initialize(model, 0, latent_bias=1.0)
     return model
 

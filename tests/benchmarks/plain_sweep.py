@@ -14,7 +14,7 @@ from torchvision.transforms import ToTensor
 
 from models.networks.autoencoder import Autoencoder
 from models.networks.initialization import initialize
-from models.specs import ModelSpec
+from models.specs import WRITTEN_SHAPE, ModelSpec
 from tasks.analysis.published_results import TEST_LOSS
 from tasks.system.folders import study_data
 
@@ -26,7 +26,7 @@ def train(latent_dim: int, epochs: int, goal: float) -> float:
     train_set, test_set = (
         MNIST(study_data(), train=t, transform=ToTensor()) for t in (True, False)
     )
-    model = Autoencoder(ModelSpec(depth=2, latent_dim=latent_dim))
+    model = Autoencoder(ModelSpec.written(depth=2, latent_dim=latent_dim), WRITTEN_SHAPE)
     initialize(model, 0, latent_bias=1.0)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     test_loss = float("inf")

@@ -4,7 +4,7 @@ import torch
 
 from models.specs import ModelSpec, TrainingRecipe
 
-SPEC = ModelSpec(depth=3, latent_dim=4)
+SPEC = ModelSpec.written(depth=3, latent_dim=4)
 IMAGES = torch.randint(
     0, 256, (60, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
 )

@@ -10,7 +10,7 @@ from models.fast.step import FastTrainingStep
 from models.fit import train_autoencoder
 from models.networks.autoencoder import Autoencoder
 from models.objectives.squared_error import SquaredError
-from models.specs import ModelSpec
+from models.specs import WRITTEN_SHAPE, ModelSpec
 from models.training.stacked_parameters import StackedParameters
 from models.training.torch_step import TorchTrainingStep
 from tests.models.examples import IMAGES, SPEC, recipe
@@ -32,21 +32,21 @@ def test_known_modules_are_proved_once_per_process(monkeypatch, nothing_proved):
         return True
 
     monkeypatch.setattr(engines, "equals_torch", prove)
-    module = Autoencoder(ModelSpec())
+    module = Autoencoder(ModelSpec.written(), WRITTEN_SHAPE)
     for sizes in ([4, 2], [2, 4], [4, 2]):
         assert choose_engine(module, SHAPE, SquaredError(), sizes) == "hand-written"
     assert len(compared) == 1
     assert choose_engine(module, SHAPE, SquaredError(), [8]) == "hand-written"
     assert len(compared) == 2
     for latent_dim, depth in ((7, 2), (7, 3)):
-        other = Autoencoder(ModelSpec(depth=depth, latent_dim=latent_dim))
+        other = Autoencoder(ModelSpec.written(depth=depth, latent_dim=latent_dim), WRITTEN_SHAPE)
         assert choose_engine(other, SHAPE, SquaredError(), [8]) == "hand-written"
     assert len(compared) == 3  # another latent size is the same code
 
 
 def test_a_difference_means_torch_and_one_warning(monkeypatch, nothing_proved):
     monkeypatch.setattr(engines, "equals_torch", lambda *arguments: False)
-    module = Autoencoder(ModelSpec())
+    module = Autoencoder(ModelSpec.written(), WRITTEN_SHAPE)
     with pytest.warns(UserWarning, match="Autoencoder: the hand-written step differs") as said:
         chosen = [choose_engine(module, SHAPE, SquaredError(), [4]) for _ in range(2)]
     assert chosen == ["torch", "torch"]
@@ -67,7 +67,7 @@ def test_first_losses_of_both_engines_are_equal_to_a_millionth():
     losses = {}
     for engine in ("torch", "hand-written"):
         torch.manual_seed(0)
-        module = Autoencoder(ModelSpec(depth=2, latent_dim=20))
+        module = Autoencoder(ModelSpec.written(depth=2, latent_dim=20), WRITTEN_SHAPE)
         parameters = StackedParameters([module])
         step = make_step(engine, parameters, module, 64, SHAPE, SquaredError())
         optimizer = torch.optim.Adam([parameters.values], 1e-3, fused=True)

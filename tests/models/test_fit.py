@@ -15,7 +15,7 @@ from models.networks.autoencoder import Autoencoder
 from models.networks.classifier import Classifier
 from models.networks.initialization import initialize
 from models.objectives.cross_entropy import CrossEntropy
-from models.specs import TransferSpec
+from models.specs import WRITTEN_SHAPE, TransferSpec
 from models.training.loop import sampled_epochs
 from tests.models.examples import IMAGES, LABELS, SPEC, recipe
 
@@ -74,7 +74,7 @@ def test_samples_are_reconstructions_by_each_model_of_a_stack():
 
 @pytest.mark.parametrize("choices", [{"scenario": "head_only"}, REPORTED])
 def test_a_frozen_encoder_does_not_change(choices):
-    model = Autoencoder(SPEC)
+    model = Autoencoder(SPEC, WRITTEN_SHAPE)
     initialize(model, 5)
     before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
     spec = TransferSpec(**choices, trained="head", epochs=3, minimum_updates=0)
@@ -84,7 +84,7 @@ def test_a_frozen_encoder_does_not_change(choices):
 
 
 def test_fine_tuning_changes_the_encoder_and_its_running_statistics():
-    model = Autoencoder(SPEC)
+    model = Autoencoder(SPEC, WRITTEN_SHAPE)
     spec = TransferSpec(scenario="fine_tune", trained="head_and_encoder", minimum_updates=0)
     before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
     after = train_classifier(SPEC, spec, model.encoder, DATA, DATA).classifier.encoder.state_dict()
@@ -105,7 +105,7 @@ def test_a_single_update_follows_the_spec(output):
     choices = {"output": output, "optimizer": "sgd", "learning_rate": 0.5}
     once = {"epochs": 1, "minimum_updates": 0, "batch_size": 60}
     spec = TransferSpec(scenario="ablation", trained="head", seed=3, **choices, **once)
-    start = Classifier(SPEC, 3)
+    start = Classifier(SPEC, WRITTEN_SHAPE, 3)
     initialize(start, 3)
     by_sgd = train_classifier(SPEC, spec, None, DATA, DATA)
     change = (by_sgd.classifier.head[-1].weight - start.head[-1].weight).norm().item()
@@ -124,7 +124,7 @@ def test_a_single_update_follows_the_spec(output):
 
 @pytest.mark.parametrize("softmax_first", [False, True])
 def test_the_gradient_of_the_last_layer_is_the_one_by_autograd(softmax_first):
-    classifier = Classifier(SPEC, 3)
+    classifier = Classifier(SPEC, WRITTEN_SHAPE, 3)
     initialize(classifier, 1)
     images = IMAGES.unsqueeze(1) / 255
     classifier(images)  # changes the running statistics

@@ -47,7 +47,7 @@ def test_a_seed_gives_the_same_order_of_images_at_every_architecture(batches):
     orders = []
     for depth, latent_dim in ((1, 3), (2, 3), (2, 50), (3, 7)):
         batches.clear()
-        spec = ModelSpec(depth=depth, latent_dim=latent_dim)
+        spec = ModelSpec.written(depth=depth, latent_dim=latent_dim)
         train_autoencoder(spec, recipe(seed=4), IMAGES, IMAGES[:4])
         orders.append(torch.cat(batches, dim=1))
     assert all(torch.equal(order, orders[0]) for order in orders)

@@ -5,10 +5,12 @@ from models.specs import ModelSpec
 
 
 def test_work_grows_with_depth_size_epochs_and_labels():
-    assert training_cost(ModelSpec(depth=2, latent_dim=100), 5) > training_cost(
-        ModelSpec(depth=2, latent_dim=20), 5
+    assert training_cost(ModelSpec.written(depth=2, latent_dim=100), 5) > training_cost(
+        ModelSpec.written(depth=2, latent_dim=20), 5
     )
-    assert training_cost(ModelSpec(depth=1), 5) < training_cost(ModelSpec(depth=2), 2)
+    assert training_cost(ModelSpec.written(depth=1), 5) < training_cost(
+        ModelSpec.written(depth=2), 2
+    )
     found = classifiers(load_config("mnist"), ("transfer",))
     work = {
         (one.spec.trained, one.spec.label_budget): transfer_cost(one.spec, one.architecture)

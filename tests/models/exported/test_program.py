@@ -10,7 +10,7 @@ from models.exported.operators import ARITHMETIC, ATEN, TENSOR_OPERATORS, TEXTS,
 from models.exported.program import Program
 from models.networks.autoencoder import Autoencoder
 from models.networks.classifier import Classifier
-from models.specs import ModelSpec
+from models.specs import WRITTEN_SHAPE, ModelSpec
 
 BATCHES = (1, 2, 3, 17)
 
@@ -29,11 +29,11 @@ class Function(nn.Module):
 
 
 def spec(depth, activation="relu"):
-    return ModelSpec(depth=depth, latent_dim=4, latent_activation=activation)
+    return ModelSpec.written(depth=depth, latent_dim=4, latent_activation=activation)
 
 
 def autoencoder(depth, activation="relu"):
-    return Autoencoder(spec(depth, activation))
+    return Autoencoder(spec(depth, activation), WRITTEN_SHAPE)
 
 
 NETWORKS = {
@@ -44,7 +44,10 @@ NETWORKS = {
         for depth in (1, 2, 3)
         for kind in ("relu", "linear")
     },
-    **{f"classifier {depth}": lambda depth=depth: Classifier(spec(depth)) for depth in (1, 2, 3)},
+    **{
+        f"classifier {depth}": lambda depth=depth: Classifier(spec(depth), WRITTEN_SHAPE)
+        for depth in (1, 2, 3)
+    },
     "groups": lambda: nn.Sequential(
         nn.Conv2d(1, 4, 3, padding="same"),
         nn.Conv2d(4, 8, 3, groups=4),

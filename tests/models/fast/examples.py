@@ -4,6 +4,7 @@ import torch
 
 from models.fast.step import CHUNK
 from models.networks.initialization import initialize
+from models.specs import WRITTEN_SHAPE
 from models.training.stacked_parameters import StackedParameters
 
 MODELS = 3
@@ -15,7 +16,7 @@ LABELS = torch.randint(0, 10, (MODELS, N), generator=GENERATOR)
 
 def make_stack(network, spec, models=MODELS):
     """Modules with different weights, and their stacked parameters."""
-    modules = [network(spec).double() for _ in range(models)]
+    modules = [network(spec, WRITTEN_SHAPE).double() for _ in range(models)]
     for seed, module in enumerate(modules):
         initialize(module, seed, 1.0)
     return modules, StackedParameters(modules)

@@ -12,7 +12,7 @@ from tests.models.fast.examples import IMAGES, N, make_stack
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_outputs_equal_torchs_in_evaluation_mode(depth):
-    modules, parameters = make_stack(Autoencoder, ModelSpec(depth=depth, latent_dim=4))
+    modules, parameters = make_stack(Autoencoder, ModelSpec.written(depth=depth, latent_dim=4))
     step = FastTrainingStep(parameters, modules[0], N, SquaredError())
     fill(step.inputs, IMAGES)
     step()  # changes the running statistics
@@ -24,7 +24,7 @@ def test_outputs_equal_torchs_in_evaluation_mode(depth):
 
 
 def test_outputs_are_those_of_the_present_weights():
-    modules, parameters = make_stack(Autoencoder, ModelSpec(depth=2, latent_dim=4), 2)
+    modules, parameters = make_stack(Autoencoder, ModelSpec.written(depth=2, latent_dim=4), 2)
     inference = StackedInference(parameters, modules[0])
     images = IMAGES[0].unsqueeze(1)
     before = inference(images)

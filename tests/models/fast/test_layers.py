@@ -4,12 +4,12 @@ from torch import nn
 from models.fast.layers import layers_of
 from models.fast.linear_maps import Convolution, Dense, TransposedConvolution
 from models.networks.autoencoder import Autoencoder
-from models.specs import ModelSpec
+from models.specs import WRITTEN_SHAPE, ModelSpec
 from models.training.stacked_parameters import StackedParameters
 
 
 def test_an_autoencoder_is_convolutions_around_dense_layers():
-    module = Autoencoder(ModelSpec(depth=2, latent_dim=20))
+    module = Autoencoder(ModelSpec.written(depth=2, latent_dim=20), WRITTEN_SHAPE)
     layers = layers_of(module, StackedParameters([module]))
     kinds = [type(layer.linear_map) for layer in layers]
     assert kinds == [Convolution] * 2 + [Dense] * 2 + [TransposedConvolution] * 2

@@ -11,7 +11,7 @@ from models.networks.autoencoder import Autoencoder
 from models.networks.classifier import Classifier, feature_layers
 from models.objectives.cross_entropy import CrossEntropy
 from models.objectives.squared_error import SquaredError
-from models.specs import ModelSpec
+from models.specs import WRITTEN_SHAPE, ModelSpec
 
 SHAPE = (1, 28, 28)
 
@@ -20,9 +20,9 @@ SHAPE = (1, 28, 28)
 @pytest.mark.parametrize("sizes", [(128, 96), (5,)])
 def test_the_written_studys_networks_are_proved(depth, sizes):
     torch.manual_seed(4)
-    spec = ModelSpec(depth=depth, latent_dim=20)
-    assert equals_torch(Autoencoder(spec), SHAPE, SquaredError(), sizes)
-    classifier = Classifier(spec)
+    spec = ModelSpec.written(depth=depth, latent_dim=20)
+    assert equals_torch(Autoencoder(spec, WRITTEN_SHAPE), SHAPE, SquaredError(), sizes)
+    classifier = Classifier(spec, WRITTEN_SHAPE)
     for softmax_first in (False, True):
         assert equals_torch(classifier, SHAPE, CrossEntropy(softmax_first), sizes)
         assert equals_torch(classifier.head, (20,), CrossEntropy(softmax_first), sizes)
@@ -30,7 +30,7 @@ def test_the_written_studys_networks_are_proved(depth, sizes):
 
 def changed(index, layer):
     """The autoencoder of depth 2 with another layer in its decoder."""
-    found = Autoencoder(ModelSpec(depth=2, latent_dim=6))
+    found = Autoencoder(ModelSpec.written(depth=2, latent_dim=6), WRITTEN_SHAPE)
     found.decoder.image[index] = layer
     return found
 
@@ -43,7 +43,7 @@ class Skipping(Autoencoder):
 DIFFERENT = {
     "no sigmoid at the end": lambda: changed(6, nn.Identity()),
     "no activation in the middle": lambda: changed(4, nn.Identity()),
-    "a skip connection": lambda: Skipping(ModelSpec(depth=2, latent_dim=6)),
+    "a skip connection": lambda: Skipping(ModelSpec.written(depth=2, latent_dim=6), WRITTEN_SHAPE),
 }
 
 
@@ -59,11 +59,22 @@ def test_settings_of_batch_norm_are_followed(norm):
 
 
 def test_only_exact_types_are_known():
-    spec = ModelSpec()
-    classifier = Classifier(spec)
-    known = [Autoencoder(spec), classifier, classifier.head, feature_layers(classifier)]
-    assert all(map(is_known, [*known, classifier.encoder, Autoencoder(spec).decoder]))
-    others = [Skipping(spec), nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.Tanh())]
+    spec = ModelSpec.written()
+    classifier = Classifier(spec, WRITTEN_SHAPE)
+    known = [
+        Autoencoder(spec, WRITTEN_SHAPE),
+        classifier,
+        classifier.head,
+        feature_layers(classifier),
+    ]
+    assert all(
+        map(is_known, [*known, classifier.encoder, Autoencoder(spec, WRITTEN_SHAPE).decoder])
+    )
+    others = [
+        Skipping(spec, WRITTEN_SHAPE),
+        nn.Linear(2, 2),
+        nn.Sequential(nn.Linear(2, 2), nn.Tanh()),
+    ]
     assert not any(map(is_known, others))
 
 

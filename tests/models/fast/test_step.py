@@ -33,7 +33,7 @@ def assert_equal_to_torch(modules, parameters, step, losses):
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("activation", ["relu", "linear"])
 def test_a_step_of_stacked_autoencoders_equals_torch(depth, activation):
-    spec = ModelSpec(depth=depth, latent_dim=7, latent_activation=activation)
+    spec = ModelSpec.written(depth=depth, latent_dim=7, latent_activation=activation)
     modules, parameters = make_stack(Autoencoder, spec)
     step = FastTrainingStep(parameters, modules[0], N, SquaredError())
     fill(step.inputs, IMAGES)
@@ -46,7 +46,7 @@ def test_a_step_of_stacked_autoencoders_equals_torch(depth, activation):
 @pytest.mark.parametrize("softmax_first", [False, True])
 @pytest.mark.parametrize("part", ["whole", "head"])
 def test_a_step_of_stacked_classifiers_equals_torch(part, softmax_first):
-    modules, _ = make_stack(Classifier, ModelSpec(depth=3, latent_dim=6))
+    modules, _ = make_stack(Classifier, ModelSpec.written(depth=3, latent_dim=6))
     inputs = IMAGES
     if part == "head":
         modules = [module.head for module in modules]
@@ -65,7 +65,7 @@ def test_a_step_of_stacked_classifiers_equals_torch(part, softmax_first):
 
 
 def test_gradients_do_not_add_up_over_steps():
-    modules, parameters = make_stack(Autoencoder, ModelSpec(depth=2, latent_dim=5), 1)
+    modules, parameters = make_stack(Autoencoder, ModelSpec.written(depth=2, latent_dim=5), 1)
     step = FastTrainingStep(parameters, modules[0], 40, SquaredError())
     for batch in (IMAGES[:1, :40], IMAGES[1:2, :40]):
         fill(step.inputs, batch)
@@ -78,7 +78,7 @@ def test_gradients_do_not_add_up_over_steps():
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_the_loss_in_single_precision_equals_torchs_in_double(depth):
-    (double,), _ = make_stack(Autoencoder, ModelSpec(depth=depth, latent_dim=20), 1)
+    (double,), _ = make_stack(Autoencoder, ModelSpec.written(depth=depth, latent_dim=20), 1)
     single = copy.deepcopy(double).float()
     parameters = StackedParameters([single])
     step = FastTrainingStep(parameters, single, N, SquaredError())

@@ -4,7 +4,7 @@ from torch import nn
 
 from models.measures.flops import training_flops
 from models.networks.autoencoder import Autoencoder
-from models.specs import ModelSpec
+from models.specs import WRITTEN_SHAPE, ModelSpec
 
 
 def test_a_linear_layer_multiplies_in_both_directions():
@@ -16,7 +16,7 @@ def test_a_linear_layer_multiplies_in_both_directions():
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_the_module_is_not_changed(depth):
-    model = Autoencoder(ModelSpec(depth=depth, latent_dim=3)).train()
+    model = Autoencoder(ModelSpec.written(depth=depth, latent_dim=3), WRITTEN_SHAPE).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     assert training_flops(model, (1, 28, 28)) > 2 * 28 * 28
     assert model.training

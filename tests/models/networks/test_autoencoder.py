@@ -3,7 +3,7 @@ import torch
 
 from models.networks.autoencoder import Autoencoder, count_parameters
 from models.networks.initialization import initialize
-from models.specs import ModelSpec
+from models.specs import WRITTEN_SHAPE, ModelSpec
 
 PARAMETERS = {  # by depth and latent size
     (2, 1): 15_482,
@@ -20,14 +20,16 @@ PARAMETERS = {  # by depth and latent size
 @pytest.mark.parametrize(("sizes", "expected"), PARAMETERS.items())
 def test_parameter_counts_are_exact(sizes, expected):
     depth, latent_dim = sizes
-    model = Autoencoder(ModelSpec(depth=depth, latent_dim=latent_dim))
+    model = Autoencoder(ModelSpec.written(depth=depth, latent_dim=latent_dim), WRITTEN_SHAPE)
     assert count_parameters(model) == expected
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("activation", ["relu", "linear"])
 def test_shapes_and_ranges_of_latents_and_images(depth, activation):
-    model = Autoencoder(ModelSpec(depth=depth, latent_dim=7, latent_activation=activation))
+    model = Autoencoder(
+        ModelSpec.written(depth=depth, latent_dim=7, latent_activation=activation), WRITTEN_SHAPE
+    )
     images = torch.rand(3, 1, 28, 28)
     latents = model.encoder(images)
     output = model(images)
@@ -41,7 +43,7 @@ def test_initial_weights_come_from_the_seed_alone():
     models = []
     for global_seed in (1, 2):
         torch.manual_seed(global_seed)
-        models.append(Autoencoder(ModelSpec()))
+        models.append(Autoencoder(ModelSpec.written(), WRITTEN_SHAPE))
         initialize(models[-1], 3, latent_bias=1.0)
     first, second = (model.state_dict() for model in models)
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -49,7 +51,10 @@ def test_initial_weights_come_from_the_seed_alone():
 
 
 def test_initial_weights_have_the_standard_deviation_of_torchs():
-    ours, torchs = Autoencoder(ModelSpec(depth=2)), Autoencoder(ModelSpec(depth=2))
+    ours, torchs = (
+        Autoencoder(ModelSpec.written(depth=2), WRITTEN_SHAPE),
+        Autoencoder(ModelSpec.written(depth=2), WRITTEN_SHAPE),
+    )
     initialize(ours, 0)
     for (name, weight), expected in zip(ours.named_parameters(), torchs.parameters(), strict=True):
         if weight.numel() > 300:
@@ -57,7 +62,9 @@ def test_initial_weights_have_the_standard_deviation_of_torchs():
 
 
 def test_layers_of_equal_shape_start_equal_at_every_latent_size():
-    small, large = (Autoencoder(ModelSpec(depth=2, latent_dim=d)) for d in (5, 50))
+    small, large = (
+        Autoencoder(ModelSpec.written(depth=2, latent_dim=d), WRITTEN_SHAPE) for d in (5, 50)
+    )
     for model in (small, large):
         initialize(model, 0)
     pairs = zip(small.named_parameters(), large.named_parameters(), strict=True)

@@ -11,7 +11,7 @@ from tasks.artifacts.dataset import DATASET_FILE, load_dataset
 from tasks.artifacts.walks import WALKS, load_walks
 from tasks.cache.entry import Entry, UnusableEntryError
 
-SPEC = ModelSpec(depth=1, latent_dim=2).model_dump()
+SPEC = ModelSpec.written(depth=1, latent_dim=2).model_dump()
 GOOD_RESULT = {"spec": SPEC, "architecture": SPEC, "confusion": [[1, 0], [0, 1]]}
 LOADERS = {
     load_autoencoder: WEIGHTS,

@@ -28,7 +28,7 @@ KEY = digest(["train", INPUTS, digest_of_parts(CODE)])
 WEIGHTS = "weights.safetensors"
 EPOCH = {"epoch": 1, "epochs": 1, "train_loss": 0.5, "test_loss": 0.5, "learning_rate": 0.01}
 RESULT = {
-    "spec": ModelSpec().model_dump(),
+    "spec": ModelSpec.written().model_dump(),
     "recipe": TrainingRecipe().model_dump(),
     "history": [EPOCH],
     "parameters": {"n_parameters": 12, "flops_per_image": 34},
@@ -153,8 +153,8 @@ def test_an_entry_names_no_folder_outside_its_store(field, value):
         {"result": RESULT | {"history": []}},
         {"result": RESULT | {"history": [EPOCH | {"test_loss": None}]}},
         {"result": RESULT | {"spec": {"depth": 2}}},
-        {"result": RESULT | {"spec": ModelSpec().model_dump() | {"depth": 9}}},
-        {"result": RESULT | {"recipe": ModelSpec().model_dump()}},
+        {"result": RESULT | {"spec": ModelSpec.written().model_dump() | {"depth": 9}}},
+        {"result": RESULT | {"recipe": ModelSpec.written().model_dump()}},
         {"result": RESULT | {"verdicts": []}},
         {"result": RESULT | {"parameters": {"n_parameters": 10**400, "flops_per_image": 34}}},
         {"result": RESULT | {"history": [EPOCH | {"epoch": 10**400}]}},

@@ -16,12 +16,12 @@ from tasks.steps.transfer import transfer
 KEY = """
 from models.specs import ModelSpec, TrainingRecipe
 from tasks.steps.train import train
-print(train.key({"dataset": "d", "spec": ModelSpec(), "recipe": TrainingRecipe()}))
+print(train.key({"dataset": "d", "spec": ModelSpec.written(), "recipe": TrainingRecipe()}))
 """
 
 
 def inputs(**changes):
-    return {"dataset": "d", "spec": ModelSpec(), "recipe": TrainingRecipe(), **changes}
+    return {"dataset": "d", "spec": ModelSpec.written(), "recipe": TrainingRecipe(), **changes}
 
 
 def test_a_key_is_the_same_in_every_process_and_folder(tmp_path):
@@ -46,7 +46,7 @@ def test_a_key_is_the_same_in_every_process_and_folder(tmp_path):
 def test_a_key_follows_what_changes_the_answer():
     key = train.key(inputs())
     assert train.key(inputs(recipe=TrainingRecipe(epochs=6))) != key
-    assert train.key(inputs(spec=ModelSpec(latent_dim=21))) != key
+    assert train.key(inputs(spec=ModelSpec.written(latent_dim=21))) != key
     assert train.key(inputs(dataset="e")) != key
     assert evaluate.key(inputs()) != key
 
@@ -81,7 +81,7 @@ def test_a_seed_stack_step_computes_members_as_lists():
     assert given["folder"] == [Path("folder-3"), Path("folder-4")]
     assert given["checkpoints"] == [Path("checkpoints-3"), Path("checkpoints-4")]
     assert [recipe.seed for recipe in given["recipe"]] == [3, 4]
-    assert given["spec"] == ModelSpec()  # what they share is given once
+    assert given["spec"] == ModelSpec.written()  # what they share is given once
     assert train.results([{}, ValueError()])[0] == {}
 
 

@@ -9,7 +9,7 @@ from tasks.steps.train import train
 def inputs(seed, latent_dim=5, epochs=2):
     return {
         "dataset": object(),
-        "spec": ModelSpec(latent_dim=latent_dim),
+        "spec": ModelSpec.written(latent_dim=latent_dim),
         "recipe": TrainingRecipe(seed=seed, epochs=epochs),
     }
 

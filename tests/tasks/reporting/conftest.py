@@ -6,7 +6,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from models.networks.autoencoder import Autoencoder
-from models.specs import ModelSpec
+from models.specs import WRITTEN_SHAPE, ModelSpec
 from tasks.analysis import published_results
 from tasks.artifacts.autoencoder import WEIGHTS
 from tasks.artifacts.dataset import DATASET_FILE
@@ -111,14 +111,14 @@ def write_picture(*names):
 
 def add_model(publish, groups, depth, latent_dim, seed):
     """A trained autoencoder, evaluated; larger ones are better, seeds differ by a little."""
-    spec = ModelSpec(depth=depth, latent_dim=latent_dim)
+    spec = ModelSpec.written(depth=depth, latent_dim=latent_dim)
     loss = 0.5 / (depth + latent_dim) * (1 + 0.001 * seed * latent_dim)
     epochs = [
         {"epoch": n, "train_loss": loss * (3 - n), "test_loss": loss * (3 - n)} for n in (1, 2)
     ]
     identity = {"depth": depth, "latent_dim": latent_dim, "seed": seed}
     torch.manual_seed(seed)
-    weights = Autoencoder(spec).state_dict()
+    weights = Autoencoder(spec, WRITTEN_SHAPE).state_dict()
     result = {
         "spec": spec.model_dump(),
         "recipe": {"seed": seed, "batch_size": 4} | published_results.TRAINING,

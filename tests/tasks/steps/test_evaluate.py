@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from models.networks.autoencoder import Autoencoder
 from models.networks.initialization import initialize
-from models.specs import ModelSpec
+from models.specs import WRITTEN_SHAPE, ModelSpec
 from tasks.artifacts.autoencoder import WEIGHTS
 from tasks.artifacts.dataset import DATASET_FILE
 from tasks.cache.results import check_result
@@ -52,8 +52,8 @@ def dataset_entry(publish):
 
 
 def model_entry(publish, depth):
-    spec = ModelSpec(depth=depth, latent_dim=3)
-    model = Autoencoder(spec)
+    spec = ModelSpec.written(depth=depth, latent_dim=3)
+    model = Autoencoder(spec, WRITTEN_SHAPE)
     initialize(model, 1, latent_bias=1.0)
     return publish(
         "train",

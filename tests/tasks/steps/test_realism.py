@@ -82,7 +82,7 @@ def trained_judges(dataset, n, **recipe):
     test = dataset.test_images, dataset.test_labels
     return [
         train_classifier(
-            ModelSpec(depth=3), TransferSpec(**choices, seed=seed), None, train, test
+            ModelSpec.written(depth=3), TransferSpec(**choices, seed=seed), None, train, test
         ).classifier
         for seed in range(n)
     ]
@@ -90,7 +90,7 @@ def trained_judges(dataset, n, **recipe):
 
 def measure(monkeypatch, dataset, latent_dim, judges, **recipe):
     """The result of the step for an autoencoder that is trained for it."""
-    spec, recipe = ModelSpec(depth=2, latent_dim=latent_dim), TrainingRecipe(**recipe)
+    spec, recipe = ModelSpec.written(depth=2, latent_dim=latent_dim), TrainingRecipe(**recipe)
     model, _ = train_autoencoder(spec, recipe, dataset.train_images, dataset.test_images)
     monkeypatch.setattr(realism, "load_dataset", lambda entry: dataset)
     monkeypatch.setattr(realism, "load_classifier", lambda entry: entry)

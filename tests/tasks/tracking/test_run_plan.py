@@ -36,7 +36,11 @@ def compute(folder):
 
 def test_a_run_of_its_own_has_the_parameters_known_before_computing():
     step = Step(compute, "train", kind="model")
-    inputs = {"dataset": DATASET, "spec": ModelSpec(depth=2), "recipe": TrainingRecipe(seed=7)}
+    inputs = {
+        "dataset": DATASET,
+        "spec": ModelSpec.written(depth=2),
+        "recipe": TrainingRecipe(seed=7),
+    }
     plan = RunPlan.for_task(step, "key", IDENTITY, inputs)
     assert (plan.kind, plan.key, plan.name) == ("model", "key", "train[depth=2, seed=0]")
     assert plan.identity == IDENTITY
