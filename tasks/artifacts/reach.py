@@ -8,14 +8,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-ERRORS_FILE = "squared-errors.safetensors"  # mean squared error of each pixel, test and train
+# mean squared error of each value (channels, height, width) of an image, test and train
+ERRORS_FILE = "squared-errors.safetensors"
 MASKS = "masks.safetensors"
 UNREACHABLE = "unreachable_depth_{}"
-REACHED = "reached_by_all"  # pixels that every network of the study sees and can change
+REACHED = "reached_by_all"  # values that every network of the study sees and can change
 
 
 def load_masks(entry: Entry, depth: int) -> "tuple[Tensor, Tensor]":
-    """Masks (28, 28) of the pixels that all networks reach, and that this depth cannot change.
+    """Masks (channels, height, width) of what all networks reach, and what a depth cannot change.
 
     The first are those that every network of the study sees and can change. Raises
     UnusableEntryError if the entry of step ``reach`` holds something else.

@@ -52,16 +52,21 @@ class EpochResult(TypedDict):
     learning_rate: Number
 
 
+ImageShape = Annotated[list[Count], Field(min_length=3, max_length=3)]
 JudgedValues = Annotated[list[Number | None], Field(min_length=1, max_length=10)]
 History = Annotated[list[EpochResult], Field(min_length=1, max_length=10_000)]
 
 
 @exactly
 class DataResult(TypedDict):
-    """A dataset; ``sha256`` is of its tensors, ``levels`` became black to white."""
+    """A dataset; ``sha256`` is of its tensors, ``levels`` became black to white.
+
+    ``image_shape`` are channels, height and width.
+    """
 
     name: str
     sha256: str
+    image_shape: ImageShape
     n_train: Count
     n_test: Count
     n_classes: Count
@@ -81,9 +86,13 @@ class PcaResult(TypedDict):
 
 @exactly
 class DepthReach(TypedDict):
-    """The pixels that networks of one depth do not see or cannot change; ``floor`` is a loss."""
+    """The pixels that networks of one depth do not see or cannot change; ``floor`` is a loss.
+
+    A pixel counts if one of its channels does.
+    """
 
     depth: Count
+    pixels: Count
     unseen_pixels: Count
     unreachable_pixels: Count
     place: str
@@ -127,6 +136,7 @@ class TrainResult(TypedDict):
 
     spec: Spec
     recipe: Recipe
+    image_shape: ImageShape
     history: History
     parameters: ModelSize
     metrics: TrainMetrics
@@ -227,6 +237,7 @@ class TransferResult(TypedDict):
 
     spec: Scenario
     architecture: Spec
+    image_shape: ImageShape
     dataset: str
     history: History
     classes: list[str]

@@ -19,7 +19,7 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
     A loss over some pixels is their part of the loss: the sum over these pixels divided by the
     number of all pixels. ``unreachable_test_loss`` is that of the pixels which this network cannot
     change. ``evaluated_train_loss`` is that of the training images with the final weights. Also
-    writes figures, and the error of each pixel.
+    writes figures, and the error of each pixel in each channel.
     """
     from safetensors.torch import save_file
 
@@ -31,7 +31,7 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
     autoencoder = load_autoencoder(model)
     originals = images.test_images[images.examples()]
     rebuilt = apply(autoencoder, originals)
-    pixels = rebuilt.squeeze(1).mul(255).round().byte()
+    pixels = rebuilt.mul(255).round().byte()
     for name, scale in ((RECONSTRUCTIONS, 3), (THUMBNAIL, 1)):
         save_image_grid([originals, pixels], folder / name, scale)
     plane = principal_plane(apply(autoencoder.encoder, images.test_images))

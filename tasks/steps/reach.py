@@ -1,5 +1,6 @@
 """Step ``reach``: the pixels that a study's networks cannot see or change, and their cost."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,6 @@ from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.reach import MASKS, REACHED, UNREACHABLE
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, Step
-from tasks.datasets.dataset import SIDE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +20,7 @@ SEED = 0  # of the random weights and inputs; a pixel is reached if one of them 
 def measure_reach(folder: Path, dataset: Entry, pca: Entry, depths: tuple[int, ...]) -> Result:
     """The pixels that each depth leaves out, and the loss of PCA on those that all depths reach.
 
+    Masks are of values (channels, height, width); a pixel is left out if one of its channels is.
     ``floor`` is the test loss of the constant pixels of a depth on this dataset, per pixel of the
     whole image, with those constants of its decoder that fit the training images best.
     ``variance_share`` is their share of the variance of the test images.
@@ -30,9 +31,10 @@ def measure_reach(folder: Path, dataset: Entry, pca: Entry, depths: tuple[int, .
     from models.measures.pca import fit_pca
 
     images = load_dataset(dataset)
+    shape, pixels = images.image_shape, math.prod(images.image_shape[1:])
     masks, files, found = {}, {}, []
     for depth in depths:
-        unseen, unreachable, groups = left_out(ModelSpec(depth=depth))
+        unseen, unreachable, groups = left_out(ModelSpec(depth=depth), shape)
         masks[depth] = unseen | unreachable
         files[UNREACHABLE.format(depth)] = unreachable
         train, test = (
@@ -41,11 +43,12 @@ def measure_reach(folder: Path, dataset: Entry, pca: Entry, depths: tuple[int, .
         found.append(
             {
                 "depth": depth,
-                "unseen_pixels": int(unseen.sum()),
-                "unreachable_pixels": int(unreachable.sum()),
-                "place": describe_pixels(unseen | unreachable),
+                "pixels": pixels,
+                "unseen_pixels": int(unseen.any(0).sum()),
+                "unreachable_pixels": int(unreachable.any(0).sum()),
+                "place": describe_pixels(masks[depth].any(0)),
                 "constants": len(groups.unique()),
-                "floor": _floor(train, test, groups),
+                "floor": _floor(train, test, groups) / math.prod(shape),
                 "variance_share": _variance_share(test, images.test_images),
             }
         )
@@ -56,13 +59,13 @@ def measure_reach(folder: Path, dataset: Entry, pca: Entry, depths: tuple[int, .
         parts = (images.train_images[:, reached], images.test_images[:, reached])
         share = float(reached.double().mean())
         losses = [loss * share for loss in fit_pca(*parts).test_loss.tolist()]
-    return {"depths": found, "reached_pixels": int(reached.sum()), "pca_test_loss": losses}
+    return {"depths": found, "reached_pixels": int(reached.all(0).sum()), "pca_test_loss": losses}
 
 
-def left_out(spec: ModelSpec) -> "tuple[Tensor, Tensor, Tensor]":
-    """Masks (28, 28) of the pixels that a network does not see and cannot change.
+def left_out(spec: ModelSpec, image_shape: tuple[int, int, int]) -> "tuple[Tensor, Tensor, Tensor]":
+    """Masks (channels, height, width) of what a network does not see and cannot change.
 
-    The third value groups the pixels that it cannot change by the constant that they share.
+    The third value groups the values that it cannot change by the constant that they share.
     """
     import torch
 
@@ -70,22 +73,22 @@ def left_out(spec: ModelSpec) -> "tuple[Tensor, Tensor, Tensor]":
     from models.networks.autoencoder import Autoencoder
 
     model, generator = Autoencoder(spec), torch.Generator().manual_seed(SEED)
-    unseen = unseen_inputs(model.encoder, (1, SIDE, SIDE), generator)
+    unseen = unseen_inputs(model.encoder, image_shape, generator)
     latent = (spec.latent_dim,)
     unreachable = unreachable_outputs(model.decoder, latent, generator)
     groups = tied_outputs(model.decoder, latent, unreachable, generator)
-    return unseen[0], unreachable[0], groups
+    return unseen, unreachable, groups
 
 
 def _floor(train: "Tensor", test: "Tensor", groups: "Tensor") -> float:
-    """The floor per pixel of the whole image."""
+    """The floor of one image, as a sum of squared errors; 0 without groups."""
     from models.measures.reach import constant_floor
 
-    return constant_floor(train, test, groups) / SIDE**2 if len(groups) else 0.0
+    return constant_floor(train, test, groups) if len(groups) else 0.0
 
 
 def _variance_share(part: "Tensor", images: "Tensor") -> float:
-    """The share of the variance of images (n, 28, 28) uint8 in some pixels (n, k), in [0, 1]."""
+    """The share of the variance of images (n, c, h, w) uint8 in some values (n, k), in [0, 1]."""
     parts = (part, images.flatten(1).float() / 255)
     inside, whole = ((x.double() - x.double().mean(0)).square().sum() for x in parts)
     return float(inside / whole) if whole else 0.0
