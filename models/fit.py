@@ -15,7 +15,7 @@ from models.networks.initialization import initialize, own_parts
 from models.objectives.cross_entropy import CrossEntropy
 from models.objectives.squared_error import SquaredError
 from models.random_streams import random_stream
-from models.specs import LabelBudget, ModelSpec, TrainingRecipe, TransferSpec
+from models.specs import ImageShape, LabelBudget, ModelSpec, TrainingRecipe, TransferSpec
 from models.training.loop import (
     DivergedError,
     Epoch,
@@ -29,14 +29,13 @@ from models.training.snapshots import Checkpoint, Snapshot
 from models.training.stacked_parameters import StackedParameters
 
 GRADIENT_IMAGES = 2_000  # images for the gradient norm of a classifier
-IMAGE_SHAPE = (1, 28, 28)  # channels, height, width
 
 
 class TrainedModel(NamedTuple):
     """An autoencoder in evaluation mode, its epochs, and the error if it diverged.
 
     ``initial_test_loss`` is that of the initial weights. ``samples`` are reconstructions
-    (n, 28, 28) uint8 of chosen test images, by epoch. ``engine`` computed them.
+    (n, c, h, w) uint8 of chosen test images, by epoch. ``engine`` computed them.
     """
 
     model: Autoencoder
@@ -60,7 +59,7 @@ def train_stack(
 ) -> list[TrainedModel]:
     """Train one autoencoder per seed, side by side; the recipe's own seed is not used.
 
-    Images are (n, 28, 28) uint8. Every model gets the order of images of its seed, which is the
+    Images are (n, c, h, w) uint8. Every model gets the order of images of its seed, which is the
     same for every architecture, and the same weights as if it were trained alone, up to rounding.
     With checkpoints a killed training continues after its last kept epoch. ``samples`` are the
     indices of the test images whose reconstructions are kept after some epochs. A model that
@@ -68,13 +67,14 @@ def train_stack(
     """
     members, models = [], []
     for index, seed in enumerate(seeds):
-        models.append(Autoencoder(spec, IMAGE_SHAPE, seed))
+        models.append(Autoencoder(spec, image_shape_of(train_images), seed))
         initialize(models[-1], seed, recipe.latent_bias, own_parts(spec))
         members.append(Member(random_stream(seed, "order")))
         if on_epochs is not None:
             members[-1].on_epoch = on_epochs[index]
         if checkpoints is not None:
             members[-1].checkpoint = checkpoints[index]
+    shape = tuple(train_images.shape[1:])
     parameters = StackedParameters(models, device)
     optimizer = make_optimizer(recipe.optimizer, parameters.values, recipe.learning_rate)
     updates = recipe.epochs * math.ceil(len(train_images) / recipe.batch_size)
@@ -83,21 +83,19 @@ def train_stack(
     objective = SquaredError()
     sizes = batch_sizes(len(train_images), recipe.batch_size)
     snapshots = load_snapshots(members)
-    engine = kept_engine(snapshots) or choose_engine(
-        models[0], IMAGE_SHAPE, objective, sizes, device
-    )
-    inference = make_inference(engine, parameters, models[0], IMAGE_SHAPE)
+    engine = kept_engine(snapshots) or choose_engine(models[0], shape, objective, sizes, device)
+    inference = make_inference(engine, parameters, models[0], shape)
     sampled_images = test_images[list(samples)]
 
     def sample() -> Tensor:
-        return inference(sampled_images).squeeze(2).mul(255).round().to(torch.uint8).cpu()
+        return inference(sampled_images).mul(255).round().to(torch.uint8).cpu()
 
     initial_losses = reconstruction_losses(inference, test_images)
     training = Training(
         parameters,
         members,
         optimizer,
-        lambda n: make_step(engine, parameters, models[0], n, IMAGE_SHAPE, objective),
+        lambda n: make_step(engine, parameters, models[0], n, shape, objective),
         schedule,
         sample if samples else None,
         engine=engine,
@@ -118,6 +116,12 @@ def train_stack(
     return trained
 
 
+def image_shape_of(images: Tensor) -> ImageShape:
+    """Channels, height and width of images (n, c, h, w)."""
+    _, channels, height, width = images.shape
+    return channels, height, width
+
+
 def train_autoencoder(
     spec: ModelSpec,
     recipe: TrainingRecipe,
@@ -127,7 +131,7 @@ def train_autoencoder(
     checkpoint: Checkpoint | None = None,
     device: torch.device | str = "cpu",
 ) -> tuple[Autoencoder, list[Epoch]]:
-    """Train one autoencoder on images (n, 28, 28) uint8 by mean squared error per pixel.
+    """Train one autoencoder on images (n, c, h, w) uint8 by mean squared error per pixel.
 
     With a checkpoint a killed training continues after its last kept epoch and ends with the same
     weights.
@@ -195,7 +199,7 @@ def last_layer_gradient(
 ) -> float:
     """Norm of the gradient with respect to the weights of the classifier's last layer.
 
-    Images are (n, 28, 28) uint8, labels (n,).
+    Images are (n, channels, height, width) uint8, labels (n,).
     """
     *_, weight, _bias = classifier.head.parameters()
     logits = classifier.head(apply(classifier.encoder, images))
@@ -216,7 +220,7 @@ def train_classifier(
 ) -> TransferResult:
     """Train an MLP on the latent vectors of ``encoder``, by cross entropy.
 
-    ``train`` and ``test`` are images (n, 28, 28) uint8 and labels (n,) below ``n_classes``, which
+    ``train`` and ``test`` are images (n, c, h, w) uint8 and labels (n,) below ``n_classes``, which
     is by default one more than the largest label. Without an encoder the classifier's own encoder
     keeps its new weights at the start. The output ``softmax`` repeats the written study's mistake:
     softmax, then a cross entropy that applies softmax again. Shuffled labels are those of the
@@ -225,7 +229,7 @@ def train_classifier(
     """
     if n_classes is None:
         n_classes = int(torch.cat([train[1], test[1]]).max()) + 1
-    classifier = Classifier(model_spec, IMAGE_SHAPE, n_classes, spec.seed)
+    classifier = Classifier(model_spec, image_shape_of(train[0]), n_classes, spec.seed)
     initialize(classifier, spec.seed, own=own_parts(model_spec))
     if encoder is not None:
         classifier.encoder.load_state_dict(encoder.state_dict())
@@ -237,12 +241,10 @@ def train_classifier(
     gradient_data = inputs[:GRADIENT_IMAGES], labels[:GRADIENT_IMAGES]
     first_gradient_norm = last_layer_gradient(classifier, *gradient_data, criterion)
     module: nn.Module = classifier
-    shape: tuple[int, ...] = IMAGE_SHAPE
     if spec.trained == "head":  # a frozen encoder gives the same latents in every epoch
         module = classifier.head
         inputs, test_inputs = (apply(classifier.encoder, x) for x in (inputs, test_inputs))
-        shape = (model_spec.latent_dim,)
-
+    shape = tuple(inputs.shape[1:])
     parameters = StackedParameters([module], device)
     optimizer = make_optimizer(spec.optimizer, parameters.values, spec.learning_rate)
     member = Member(random_stream(spec.seed, "order"), on_epoch, checkpoint)

@@ -9,18 +9,18 @@ LOWEST_ENERGY = 2 / 255**2  # where neighbours differ by one grey level, across 
 
 
 def gradient_energy(images: Tensor) -> Tensor:
-    """Mean squared difference of neighbouring pixels, (n,), of images (n, height, width) in [0, 1].
+    """Mean squared difference of neighbouring pixels, (n,), of images (n, c, h, w) in [0, 1].
 
     The energy of the image gradient is a common measure of focus (Subbarao, Choi and Nikzad 1993):
     blur lowers it.
     """
-    across = images.diff(dim=2).square().mean((1, 2))
-    down = images.diff(dim=1).square().mean((1, 2))
+    across = images.diff(dim=3).square().mean((1, 2, 3))
+    down = images.diff(dim=2).square().mean((1, 2, 3))
     return across + down
 
 
 def sharpness_distance(images: Tensor, real: Tensor) -> float:
-    """How far the sharpness of images (n, height, width) is from that of real ones, in nats.
+    """How far the sharpness of images (n, c, h, w) is from that of real ones, in nats.
 
     It is the absolute logarithm of the ratio of their mean gradient energies. It counts in both
     directions: blurred images are far from real ones, and so are noise and checkerboards. Both are
@@ -34,7 +34,8 @@ def sharpness_distance(images: Tensor, real: Tensor) -> float:
 def nearest_distance(images: Tensor, reference: Tensor) -> Tensor:
     """Root mean squared difference per pixel to the nearest of the reference images, (n,).
 
-    Images (n, height, width) in [0, 1], reference (m, height, width) uint8.
+    Images (n, c, h, w) in [0, 1], reference (m, c, h, w) uint8. It is the mean over pixels and
+    channels.
     """
     queries = images.flatten(1)
     nearest = torch.full((len(images),), torch.inf)

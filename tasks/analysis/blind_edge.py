@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 
 LARGEST_SHARE = 0.05  # of a test loss in pixels that a network cannot change, without a warning
-PIXELS = 784
 
 
 def reach_metrics(found: Iterable[JsonObject]) -> dict[str, float]:
@@ -36,10 +35,10 @@ def _sentence(one: JsonObject) -> str:
         return f"Depth {depth} sees and can change every pixel."
     place = f" ({one['place']})"
     return (
-        f"Depth {depth} does not see {one['unseen_pixels']} and cannot change {pixels} of {PIXELS} "
-        f"pixels{place}. It gives them {_counted(one['constants'], 'constant')}. Those that fit "
-        f"the training images best leave a test loss of {one['floor']:.4f} there; these pixels "
-        f"hold {100 * one['variance_share']:.1f} % of the variance of the test images."
+        f"Depth {depth} does not see {one['unseen_pixels']} and cannot change {pixels} of "
+        f"{one['pixels']:,} pixels{place}. It gives them {_counted(one['constants'], 'constant')}. "
+        f"Those that fit the training images best leave a test loss of {one['floor']:.4f} there; "
+        f"these pixels hold {100 * one['variance_share']:.1f} % of the variance of the test images."
     )
 
 

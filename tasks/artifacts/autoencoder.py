@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from models.specs import ModelSpec
 from tasks.cache.entry import Entry, loading
-from tasks.datasets.dataset import SIDE
 
 if TYPE_CHECKING:
     from models.networks.autoencoder import Autoencoder
@@ -23,6 +22,7 @@ def load_autoencoder(entry: Entry) -> "Autoencoder":
     from models.networks.autoencoder import Autoencoder
 
     with loading(entry):
-        model = Autoencoder(ModelSpec.model_validate(entry.result["spec"]), (1, SIDE, SIDE))
+        spec = ModelSpec.model_validate(entry.result["spec"])
+        model = Autoencoder(spec, entry.result["image_shape"])
         model.load_state_dict(load_file(entry.path(WEIGHTS)))
     return model.eval()

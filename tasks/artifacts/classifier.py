@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from models.specs import ModelSpec
 from tasks.artifacts.autoencoder import WEIGHTS
 from tasks.cache.entry import Entry, loading
-from tasks.datasets.dataset import SIDE
 
 if TYPE_CHECKING:
     from models.networks.classifier import Classifier
@@ -22,6 +21,6 @@ def load_classifier(entry: Entry) -> "Classifier":
 
     with loading(entry):
         spec = ModelSpec.model_validate(entry.result["architecture"])
-        classifier = Classifier(spec, (1, SIDE, SIDE), len(entry.result["confusion"]))
+        classifier = Classifier(spec, entry.result["image_shape"], len(entry.result["confusion"]))
         classifier.load_state_dict(load_file(entry.path(WEIGHTS)))
     return classifier.eval()

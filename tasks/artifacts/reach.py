@@ -2,26 +2,30 @@
 
 from typing import TYPE_CHECKING
 
+from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry, loading
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-ERRORS_FILE = "squared-errors.safetensors"  # mean squared error of each pixel, test and train
+# mean squared error of each value (channels, height, width) of an image, test and train
+ERRORS_FILE = "squared-errors.safetensors"
 MASKS = "masks.safetensors"
-UNREACHABLE = "unreachable_depth_{}"
-REACHED = "reached_by_all"  # pixels that every network of the study sees and can change
+UNREACHABLE = "unreachable_{}"  # by the place of an architecture in the result
+REACHED = "reached_by_all"  # values that every network of the study sees and can change
 
 
-def load_masks(entry: Entry, depth: int) -> "tuple[Tensor, Tensor]":
-    """Masks (28, 28) of the pixels that all networks reach, and that this depth cannot change.
+def load_masks(entry: Entry, architecture: JsonObject) -> "tuple[Tensor, Tensor]":
+    """Masks (channels, height, width) of what all networks reach, and what one cannot change.
 
-    The first are those that every network of the study sees and can change. Raises
-    UnusableEntryError if the entry of step ``reach`` holds something else.
+    The first are those that every network of the study sees and can change; ``architecture`` is
+    the other one, as JSON data. Raises UnusableEntryError if the entry of step ``reach`` holds
+    something else.
     """
     from safetensors.torch import load_file
 
     with loading(entry):
+        measured = [one["architecture"] for one in entry.result["networks"]]
         masks = load_file(entry.path(MASKS))
-        return masks[REACHED], masks[UNREACHABLE.format(depth)]
+        return masks[REACHED], masks[UNREACHABLE.format(measured.index(architecture))]

@@ -107,12 +107,14 @@ class SavedModel:
         steps = ""
         if batch.shape[1:] == self.inputs[1:] and self.inputs[0] == 1:
             steps = "[:, None]"  # images without a channel
+        elif batch.ndim == 4 and (*batch.shape[3:], *batch.shape[1:3]) == self.inputs:
+            steps = ".transpose(0, 3, 1, 2)"  # images with their channels last
         elif batch.shape[1:] != self.inputs or not batch.ndim:
             return f"{batch.dtype} {batch.shape}"
         if batch.dtype != np.float32:
             steps += ".astype('float32')"
         if batch.dtype == np.uint8 and len(self.inputs) == 3:
-            steps += " / 255"  # greys are in [0, 1]
+            steps += " / 255"  # levels are in [0, 1]
         return f"{batch.dtype} {batch.shape}; convert it: batch{steps}"
 
 

@@ -1,4 +1,4 @@
-"""Walks: images (steps, height, width) in [0, 1] along a line between two images.
+"""Walks: images (steps, channels, height, width) in [0, 1] along a line between two images.
 
 ``decoded`` is a straight line in latent space, ``pixels`` the one between the images themselves.
 """
@@ -16,7 +16,7 @@ WALKS = "walks.safetensors"
 
 
 def images_to_walk(dataset: Dataset, label: int) -> "Tensor":
-    """All test images (n, 28, 28) uint8 with a label.
+    """All test images (n, channels, height, width) uint8 with a label.
 
     Raises DatasetError if there is none.
     """

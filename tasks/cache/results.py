@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
-from models.specs import ModelSpec, TrainingRecipe, TransferSpec
+from models.specs import Architecture, ModelSpec, TrainingRecipe, TransferSpec
 from tasks.cache.canonical import JsonObject
 
 # no result has another key: its reader may copy all of them, and this tells a wrong key early
@@ -33,6 +33,7 @@ def _is_square(rows: list[list[int]]) -> list[list[int]]:
 
 
 Spec = Annotated[JsonObject, AfterValidator(_describes(ModelSpec))]
+ArchitectureValue = Annotated[JsonObject, AfterValidator(_describes(Architecture))]
 Recipe = Annotated[JsonObject, AfterValidator(_describes(TrainingRecipe))]
 Scenario = Annotated[JsonObject, AfterValidator(_describes(TransferSpec))]
 # what floats, databases and MLflow hold; a manifest holds no NaN, and reads it as nothing
@@ -52,16 +53,21 @@ class EpochResult(TypedDict):
     learning_rate: Number
 
 
+ImageShape = Annotated[list[Count], Field(min_length=3, max_length=3)]
 JudgedValues = Annotated[list[Number | None], Field(min_length=1, max_length=10)]
 History = Annotated[list[EpochResult], Field(min_length=1, max_length=10_000)]
 
 
 @exactly
 class DataResult(TypedDict):
-    """A dataset; ``sha256`` is of its tensors, ``levels`` became black to white."""
+    """A dataset; ``sha256`` is of its tensors, ``levels`` became black to white.
+
+    ``image_shape`` are channels, height and width.
+    """
 
     name: str
     sha256: str
+    image_shape: ImageShape
     n_train: Count
     n_test: Count
     n_classes: Count
@@ -80,10 +86,15 @@ class PcaResult(TypedDict):
 
 
 @exactly
-class DepthReach(TypedDict):
-    """The pixels that networks of one depth do not see or cannot change; ``floor`` is a loss."""
+class NetworkReach(TypedDict):
+    """The pixels that one architecture does not see or cannot change; ``floor`` is a loss.
 
-    depth: Count
+    A pixel counts if one of its channels does.
+    """
+
+    architecture: ArchitectureValue
+    unknown: str
+    pixels: Count
     unseen_pixels: Count
     unreachable_pixels: Count
     place: str
@@ -94,9 +105,9 @@ class DepthReach(TypedDict):
 
 @exactly
 class ReachResult(TypedDict):
-    """Of each depth, and PCA's test loss on the pixels that all depths reach."""
+    """Of each architecture, and PCA's test loss on the pixels that all of them reach."""
 
-    depths: list[DepthReach]
+    networks: list[NetworkReach]
     reached_pixels: Count
     pca_test_loss: Annotated[list[Number], Field(min_length=1)]
 
@@ -127,6 +138,7 @@ class TrainResult(TypedDict):
 
     spec: Spec
     recipe: Recipe
+    image_shape: ImageShape
     history: History
     parameters: ModelSize
     metrics: TrainMetrics
@@ -227,6 +239,7 @@ class TransferResult(TypedDict):
 
     spec: Scenario
     architecture: Spec
+    image_shape: ImageShape
     dataset: str
     history: History
     classes: list[str]

@@ -26,10 +26,17 @@ LevelsSetting = Literal["auto"] | Annotated[tuple[float, float], Field(strict=Fa
 
 
 class Conversion(Value):
-    """How an image of any size and colour is converted to 28x28 grey pixels."""
+    """How an image of any size and colour is converted to one size, in grey or in colour."""
 
     shape: Shape = "stretch"
     invert: Invert = False
+    size: tuple[int, int] = (28, 28)
+    channels: Literal[1, 3] = 1
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """The channels, height and width of a converted image."""
+        return self.channels, *self.size
 
 
 class DatasetConfig(Value):

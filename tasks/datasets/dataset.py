@@ -11,7 +11,6 @@ class DatasetError(RuntimeError):
     """A dataset that cannot be used. The message names the file and says what to do."""
 
 
-SIDE = 28  # pixels, of every image
 TEST_SHARE = 0.2  # of the images of a dataset that is not split
 EXAMPLES = 10  # the number of test images in figures
 
@@ -29,7 +28,10 @@ class Reading(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Images (n, 28, 28) uint8 for training and testing; labels (n,) int64 if there are any."""
+    """Images and labels for training and testing.
+
+    Images are (n, channels, height, width) uint8; labels (n,) int64 if there are any.
+    """
 
     train_images: "Tensor"
     test_images: "Tensor"
@@ -45,6 +47,12 @@ class Dataset(NamedTuple):
             return list(range(min(EXAMPLES, len(self.test_images))))
         labels = self.test_labels
         return [int((labels == label).nonzero()[0]) for label in labels.unique()[:EXAMPLES]]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """The channels, height and width of every image."""
+        _, channels, height, width = self.train_images.shape
+        return channels, height, width
 
     def labels(self) -> "tuple[Tensor, Tensor]":
         """Labels (n,) int64 for training and testing. Raises DatasetError if there are none."""

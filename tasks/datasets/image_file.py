@@ -1,13 +1,13 @@
-"""One image file of any size, colour and depth: decoded, and converted to a grey square."""
+"""One image file of any size, colour and depth: decoded, and converted to a size and colours."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.datasets.dataset import SIDE, DatasetError
+from tasks.datasets.dataset import DatasetError
 from tasks.datasets.levels import BYTE, Levels
 from tasks.system.files import open_regular_file
 
@@ -95,27 +95,51 @@ class Decoded(NamedTuple):
 
 
 def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":
-    """Images (..., channels, height, width) uint8 to grey squares (..., 28, 28) uint8.
+    """Images (..., 1 or 3, height, width) uint8 to those of a conversion's shape, uint8.
+
+    They are resized without their proportions, or cropped or padded to the new ones first. The grey
+    of a colour is its luma.
 
     Raises ValueError if images are so narrow that padding them would fill the memory.
     """
     from torchvision.transforms.v2 import functional
 
-    if images.shape[-3] == 3:
+    if images.shape[-3] == 3 and conversion.channels == 1:
         red, green, blue = images.unbind(-3)  # not torchvision's: it rounds down, white becomes 254
         images = (0.299 * red + 0.587 * green + 0.114 * blue).round().byte().unsqueeze(-3)
-    height, width = images.shape[-2:]
     if conversion.shape == "crop":
-        images = functional.center_crop(images, [min(height, width)] * 2)
-    elif conversion.shape == "pad" and height != width:
-        side = max(height, width)
-        if side**2 > MOST_PIXELS or images.numel() // min(height, width) * side > MOST_BYTES:
-            raise ValueError(f"{width:,} x {height:,} pixels are too narrow for dataset.shape=pad")
-        left, top = (side - width) // 2, (side - height) // 2
-        border = [left, top, side - width - left, side - height - top]
-        images = functional.pad(images, border, fill=255 if conversion.invert else 0)
-    images = functional.resize(images, [SIDE, SIDE], antialias=True).squeeze(-3)
+        images = functional.center_crop(images, _box(images, conversion.size, min))
+    elif conversion.shape == "pad":
+        images = _pad(images, conversion)
+    images = functional.resize(images, [*conversion.size], antialias=True)
+    if images.shape[-3] < conversion.channels:
+        images = images.repeat_interleave(conversion.channels, -3)
     return 255 - images if conversion.invert else images
+
+
+def _box(
+    images: "Tensor", size: tuple[int, int], choose: Callable[[float, float], float]
+) -> list[int]:
+    """Height and width with the proportions of a size, within images (``min``) or around them."""
+    height, width = images.shape[-2:]
+    scale = choose(height / size[0], width / size[1])
+    return [max(1, round(side * scale)) for side in size]
+
+
+def _pad(images: "Tensor", conversion: "Conversion") -> "Tensor":
+    from torchvision.transforms.v2 import functional
+
+    height, width = images.shape[-2:]
+    rows, columns = _box(images, conversion.size, max)
+    if (rows, columns) == (height, width):
+        return images
+    n_bytes = images.numel() // (height * width) * rows * columns
+    if rows * columns > MOST_PIXELS or n_bytes > MOST_BYTES:
+        raise ValueError(f"{width:,} x {height:,} pixels are too narrow for dataset.shape=pad")
+    left, top = (columns - width) // 2, (rows - height) // 2
+    border = [left, top, columns - width - left, rows - height - top]
+    padded: Tensor = functional.pad(images, border, fill=255 if conversion.invert else 0)
+    return padded
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.datasets.config import Conversion
-from tasks.datasets.dataset import SIDE, DatasetError
+from tasks.datasets.dataset import DatasetError
 from tasks.datasets.found_files import counted
 from tasks.datasets.image_file import BadImageError, Decoded, convert, decode, naming
 from tasks.datasets.levels import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class ReadImages(NamedTuple):
-    """Images (n, 28, 28) uint8 of files.
+    """Images (n, channels, height, width) uint8 of files.
 
     ``kept`` holds the place of each image's file among all files, ``bad`` the errors of those that
     cannot be read, ``levels`` the range that became black to white, ``notes`` what to say.
@@ -46,7 +46,7 @@ class ReadImages(NamedTuple):
 def read_images(
     paths: Sequence[Path], conversion: Conversion, levels: "LevelsSetting" = "auto"
 ) -> ReadImages:
-    """Read image files to grey squares.
+    """Read image files to images of one shape.
 
     With ``auto`` a file of 8 bits has the levels 0 to 255; the range of the others follows from all
     of them together.
@@ -99,7 +99,8 @@ def _read_all(paths: Sequence[Path], conversion: Conversion, asked: Levels | Non
         pictures = counted(on_black, "image is", "images are")
         notes.append(f"{pictures} white on transparent: transparent parts become black")
     kept = sorted(images)
-    return ReadImages(_stack([images[index] for index in kept]), kept, bad, chosen, notes)
+    stacked = _stack([images[index] for index in kept], conversion.image_shape)
+    return ReadImages(stacked, kept, bad, chosen, notes)
 
 
 def _convert(path: Path, found: Decoded, levels: Levels, conversion: Conversion) -> "Tensor":
@@ -122,10 +123,10 @@ def _choose(wide: list[Extremes]) -> Levels:
     return choose_levels(together(wide))
 
 
-def _stack(images: "list[Tensor]") -> "Tensor":
+def _stack(images: "list[Tensor]", shape: tuple[int, int, int]) -> "Tensor":
     import torch
 
-    return torch.stack(images) if images else torch.empty(0, SIDE, SIDE, dtype=torch.uint8)
+    return torch.stack(images) if images else torch.empty(0, *shape, dtype=torch.uint8)
 
 
 def _check_upper_bits(brightest: list[int], asked: Levels | None) -> None:
@@ -176,5 +177,5 @@ def read_folder(
     found = read_images(paths, Conversion(shape=shape, invert=invert), levels)
     for error in found.bad:
         raise error
-    inputs: NDArray[np.float32] = (found.images.unsqueeze(1).float() / 255).numpy()
+    inputs: NDArray[np.float32] = (found.images.float() / 255).numpy()
     return inputs

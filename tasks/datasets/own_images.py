@@ -132,7 +132,7 @@ def count_images(found: FoundFiles) -> dict[str, int]:
 
 
 def read_parts(config: DatasetConfig) -> "tuple[Parts, Reading]":
-    """Images (n, 28, 28) uint8 and labels (n,) int64 of each part of a dataset.
+    """Images (n, channels, height, width) uint8 and labels (n,) int64 of each part of a dataset.
 
     Labels count the classes in natural order from 0.
 

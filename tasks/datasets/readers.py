@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tasks.datasets.config import OWN_IMAGES, DatasetConfig
-from tasks.datasets.dataset import SIDE, TEST_SHARE, Dataset, Reading
+from tasks.datasets.dataset import TEST_SHARE, Dataset, Reading
 from tasks.datasets.downloads import ensure_raw_files
 from tasks.datasets.own_images import read_parts
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 SPLIT_SEED = 0
-DIGIT_BOX = 20  # pixels; LeCun et al. 1998 scaled MNIST's digits to it
+# pixels; LeCun et al. 1998 scaled MNIST's digits to this box, in the middle of this square
+DIGIT_BOX, DIGIT_SIDE = 20, 28
 
 
 def read_dataset(config: DatasetConfig) -> tuple[Dataset, Reading]:
@@ -53,8 +54,8 @@ def _read_digits() -> Dataset:
     bunch = load_digits()
     small = torch.from_numpy(bunch.images).float().unsqueeze(1) / 16
     boxes = interpolate(small, size=(DIGIT_BOX, DIGIT_BOX), mode="bilinear", align_corners=False)
-    images = pad(boxes, [(SIDE - DIGIT_BOX) // 2] * 4)
-    images = (images.squeeze(1) * 255).round().to(torch.uint8)
+    images = pad(boxes, [(DIGIT_SIDE - DIGIT_BOX) // 2] * 4)
+    images = (images * 255).round().to(torch.uint8)
     return _split(images, torch.from_numpy(bunch.target).long())
 
 
@@ -67,7 +68,8 @@ def _read_mnist_like(name: str) -> Dataset:
     for train in (True, False):
         part = torchvision_class(name)(root=study_data(), train=train, download=False, **options)
         # EMNIST's images are stored transposed
-        images.append(part.data.transpose(1, 2) if name == "emnist" else part.data)
+        pixels = part.data.transpose(1, 2) if name == "emnist" else part.data
+        images.append(pixels.unsqueeze(1))
         labels.append(part.targets.long())
     return Dataset(*images, *labels)
 

@@ -109,7 +109,7 @@ def reconstructions(dataset: Entry, models: dict[str, Entry]) -> "Figure":
 
 
 def pixel_error_figure(groups: Groups, rows: "DataFrame", seed: int) -> "Figure | None":
-    """The error of each pixel over the test images, for one seed of every depth."""
+    """The error of each pixel over test images and channels, for one seed of every depth."""
     from safetensors.torch import load_file
 
     from tasks.reporting.plots import heat_maps
@@ -121,7 +121,8 @@ def pixel_error_figure(groups: Groups, rows: "DataFrame", seed: int) -> "Figure 
         chosen = entry.key in set(rows.key) and identity.seed == seed
         if chosen and measured is not None:
             with loading(measured):
-                maps[f"depth {identity.depth}"] = load_file(measured.path(ERRORS_FILE))["test"]
+                errors = load_file(measured.path(ERRORS_FILE))["test"]
+                maps[f"depth {identity.depth}"] = errors.mean(0)
     return heat_maps(maps) if maps else None
 
 

@@ -12,9 +12,10 @@ GREY = 64  # of the gaps between images and of missing images
 
 
 def save_image_grid(rows: Sequence["Tensor"], path: Path, scale: int) -> None:
-    """Write rows of images (n, 28, 28) uint8 as one PNG; a pixel becomes ``scale`` by ``scale``.
+    """Write rows of images (n, 1 or 3, height, width) uint8 as one PNG, in grey or in colour.
 
-    The first row is the longest; shorter ones end in grey images.
+    A pixel becomes ``scale`` by ``scale``. The first row is the longest; shorter ones end in grey
+    images.
     """
     import torch
     from PIL import Image
@@ -23,6 +24,7 @@ def save_image_grid(rows: Sequence["Tensor"], path: Path, scale: int) -> None:
     columns = len(rows[0])
     blanks = [row.new_full((columns - len(row), *row.shape[1:]), GREY) for row in rows]
     whole = torch.cat([part for pair in zip(rows, blanks, strict=True) for part in pair])
-    grid = make_grid(whole.unsqueeze(1), columns, padding=2, pad_value=GREY)
-    larger = grid[0].repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+    grid = make_grid(whole, columns, padding=2, pad_value=GREY)  # always of three channels
+    shown = grid[0] if whole.shape[1] == 1 else grid.movedim(0, 2)
+    larger = shown.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
     Image.fromarray(larger.numpy()).save(path)

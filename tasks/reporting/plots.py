@@ -35,7 +35,9 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def _draw_image(axes: Axes, image: "Tensor") -> None:
-    axes.imshow(image.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    """Draw an image (1 or 3, height, width) in [0, 1], in grey or in colour."""
+    shown = image[0] if len(image) == 1 else image.movedim(0, 2)
+    axes.imshow(shown.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -43,7 +45,7 @@ def _draw_image(axes: Axes, image: "Tensor") -> None:
 
 
 def image_rows(rows: Mapping[str, "Tensor"], title: str | None = None) -> Figure:
-    """One row of images (n, height, width) in [0, 1] for each name, which is written beside it.
+    """One row of images (n, 1 or 3, height, width) in [0, 1] for each name, written beside it.
 
     A row is drawn as one picture: an axis for each image would take most of the time.
     """
@@ -60,17 +62,16 @@ def image_rows(rows: Mapping[str, "Tensor"], title: str | None = None) -> Figure
 
 
 def _strip(images: "Tensor", columns: int) -> "Tensor":
-    """Images (n, height, width) side by side, white between them and where there are fewer."""
-    n, height, width = images.shape
-    strip = images.new_ones(height, columns, width + GAP)
-    strip[:, :n, :width] = images.transpose(0, 1)
-    return strip.reshape(height, -1)[:, :-GAP]
+    """Images (n, c, h, w) side by side, white between them and where there are fewer."""
+    n, channels, height, width = images.shape
+    strip = images.new_ones(channels, height, columns, width + GAP)
+    strip[:, :, :n, :width] = images.permute(1, 2, 0, 3)
+    return strip.reshape(channels, height, -1)[..., :-GAP]
 
 
 def reconstruction_figure(originals: "Tensor", rows: Mapping[str, "Tensor"]) -> Figure:
-    """Originals (n, 28, 28) uint8 above reconstructions (n, 1, 28, 28) in [0, 1]."""
-    named = {name: images.squeeze(1) for name, images in rows.items()}
-    return image_rows({"original": originals / 255, **named})
+    """Originals (n, c, h, w) uint8 above reconstructions (n, c, h, w) in [0, 1]."""
+    return image_rows({"original": originals / 255, **rows})
 
 
 def correlation_heat_map(matrix: "Tensor") -> Figure:

@@ -11,7 +11,7 @@ from tasks.datasets.readers import read_dataset
 
 
 def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> Result:
-    """Read, check, limit and write a dataset: images (n, 28, 28) uint8, labels (n,) int64.
+    """Read, check, limit and write a dataset: images (n, c, h, w) uint8, labels (n,) int64.
 
     ``source`` is the fingerprint of the raw images when the run started, which is part of the key.
 
@@ -34,6 +34,7 @@ def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> Result:
     return {
         "name": config.name,
         "sha256": sha256.hexdigest(),
+        "image_shape": list(dataset.image_shape),
         "n_train": len(tensors["train_images"]),
         "n_test": len(tensors["test_images"]),
         "n_classes": len(classes),

@@ -19,7 +19,7 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
     A loss over some pixels is their part of the loss: the sum over these pixels divided by the
     number of all pixels. ``unreachable_test_loss`` is that of the pixels which this network cannot
     change. ``evaluated_train_loss`` is that of the training images with the final weights. Also
-    writes figures, and the error of each pixel.
+    writes figures, and the error of each pixel in each channel.
     """
     from safetensors.torch import save_file
 
@@ -31,7 +31,7 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
     autoencoder = load_autoencoder(model)
     originals = images.test_images[images.examples()]
     rebuilt = apply(autoencoder, originals)
-    pixels = rebuilt.squeeze(1).mul(255).round().byte()
+    pixels = rebuilt.mul(255).round().byte()
     for name, scale in ((RECONSTRUCTIONS, 3), (THUMBNAIL, 1)):
         save_image_grid([originals, pixels], folder / name, scale)
     plane = principal_plane(apply(autoencoder.encoder, images.test_images))
@@ -41,9 +41,8 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
     test = squared_error_by_pixel(autoencoder, images.test_images)
     train = squared_error_by_pixel(autoencoder, images.train_images)
     save_file({"test": test, "train": train}, folder / ERRORS_FILE)
-    spec = autoencoder.spec
-    reached, unreachable = load_masks(reach, spec.depth)
-    latent_dim = spec.latent_dim
+    reached, unreachable = load_masks(reach, model.result["spec"]["architecture"])
+    latent_dim = autoencoder.spec.latent_dim
     return {
         "dead": dead.nonzero().flatten().tolist(),
         "metrics": {
@@ -52,7 +51,7 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
             "unreachable_test_loss": float((test * unreachable).mean()),
             "evaluated_train_loss": float(train.mean()),
             "reachable_train_loss": float((train * reached).mean()),
-            "pca_test_loss": pca.result["test_loss"][latent_dim],
+            "pca_test_loss": _cut(pca.result["test_loss"], latent_dim),
             "reachable_pca_test_loss": _cut(reach.result["pca_test_loss"], latent_dim),
             "dead_units": int(dead.sum()),
             "constant_units": int((images_fired_on(latents) == 0).sum()),

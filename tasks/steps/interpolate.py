@@ -33,7 +33,7 @@ def interpolate_pair(
     latents, pixels = apply(autoencoder.encoder, ends), ends.float() / 255
     points = straight_line(latents[0], latents[1], steps)
     walks = {
-        "decoded": apply(autoencoder.decoder, points).squeeze(1),
+        "decoded": apply(autoencoder.decoder, points),
         "pixels": straight_line(pixels[0], pixels[1], steps),
     }
     save_walks(folder, walks)

@@ -7,13 +7,9 @@ from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.classifier import load_classifier
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, Step
-from tasks.datasets.dataset import SIDE
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-IMAGE_SHAPE = (1, SIDE, SIDE)
 
 
 def package_model(folder: Path, model: Entry) -> Result:
@@ -31,18 +27,18 @@ Part = tuple["nn.Module", tuple[int, ...], tuple[int, ...]]  # shapes of one inp
 
 def _autoencoder(model: Entry) -> dict[str, Part]:
     autoencoder = load_autoencoder(model)
-    latent = (autoencoder.spec.latent_dim,)
+    latent, images = (autoencoder.spec.latent_dim,), tuple(model.result["image_shape"])
     return {
-        "encoder": (autoencoder.encoder, IMAGE_SHAPE, latent),
-        "decoder": (autoencoder.decoder, latent, IMAGE_SHAPE),
-        "autoencoder": (autoencoder, IMAGE_SHAPE, IMAGE_SHAPE),
+        "encoder": (autoencoder.encoder, images, latent),
+        "decoder": (autoencoder.decoder, latent, images),
+        "autoencoder": (autoencoder, images, images),
     }
 
 
 def _classifier(model: Entry) -> dict[str, Part]:
     """The classifier returns one logit per class."""
-    n_classes = len(model.result["confusion"])
-    return {"classifier": (load_classifier(model), IMAGE_SHAPE, (n_classes,))}
+    n_classes, images = len(model.result["confusion"]), tuple(model.result["image_shape"])
+    return {"classifier": (load_classifier(model), images, (n_classes,))}
 
 
 package = Step(package_model, "package", logs_to="model", shared=False)

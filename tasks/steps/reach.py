@@ -1,28 +1,34 @@
 """Step ``reach``: the pixels that a study's networks cannot see or change, and their cost."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.specs import ModelSpec
+from models.messages import in_one_line
+from models.specs import Architecture, ImageShape, ModelSpec
 from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.reach import MASKS, REACHED, UNREACHABLE
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, Step
-from tasks.datasets.dataset import SIDE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+LONGEST_REASON = 200  # characters
 SEED = 0  # of the random weights and inputs; a pixel is reached if one of them reaches it
 
 
-def measure_reach(folder: Path, dataset: Entry, pca: Entry, depths: tuple[int, ...]) -> Result:
-    """The pixels that each depth leaves out, and the loss of PCA on those that all depths reach.
+def measure_reach(
+    folder: Path, dataset: Entry, pca: Entry, architectures: tuple[Architecture, ...]
+) -> Result:
+    """What each architecture leaves out of images, and the loss of PCA on what all of them reach.
 
-    ``floor`` is the test loss of the constant pixels of a depth on this dataset, per pixel of the
-    whole image, with those constants of its decoder that fit the training images best.
-    ``variance_share`` is their share of the variance of the test images.
+    Masks are of values (channels, height, width); a pixel is left out if one of its channels is.
+    ``floor`` is the test loss of the constant pixels of an architecture on this dataset, per pixel
+    of the whole image, with those constants of its decoder that fit the training images best.
+    ``variance_share`` is their share of the variance of the test images. A network whose gradients
+    cannot be taken counts as one that reaches all; ``unknown`` says why.
     """
     import torch
     from safetensors.torch import save_file
@@ -30,62 +36,78 @@ def measure_reach(folder: Path, dataset: Entry, pca: Entry, depths: tuple[int, .
     from models.measures.pca import fit_pca
 
     images = load_dataset(dataset)
-    masks, files, found = {}, {}, []
-    for depth in depths:
-        unseen, unreachable, groups = left_out(ModelSpec.written(depth))
-        masks[depth] = unseen | unreachable
-        files[UNREACHABLE.format(depth)] = unreachable
+    shape, pixels = images.image_shape, math.prod(images.image_shape[1:])
+    masks, files, found = [], {}, []
+    for index, architecture in enumerate(architectures):
+        unknown, left = "", None
+        try:
+            left = left_out(ModelSpec(architecture=architecture), shape)
+        except RuntimeError as error:
+            unknown = in_one_line(str(error), LONGEST_REASON)
+        unseen, unreachable, groups = left or _nothing(shape)
+        masks.append(unseen | unreachable)
+        files[UNREACHABLE.format(index)] = unreachable
         train, test = (
             part[:, unreachable].float() / 255 for part in (images.train_images, images.test_images)
         )
         found.append(
             {
-                "depth": depth,
-                "unseen_pixels": int(unseen.sum()),
-                "unreachable_pixels": int(unreachable.sum()),
-                "place": describe_pixels(unseen | unreachable),
+                "architecture": architecture.model_dump(mode="json"),
+                "unknown": unknown,
+                "pixels": pixels,
+                "unseen_pixels": int(unseen.any(0).sum()),
+                "unreachable_pixels": int(unreachable.any(0).sum()),
+                "place": describe_pixels(masks[-1].any(0)),
                 "constants": len(groups.unique()),
-                "floor": _floor(train, test, groups),
+                "floor": _floor(train, test, groups) / math.prod(shape),
                 "variance_share": _variance_share(test, images.test_images),
             }
         )
-    reached = ~torch.stack(list(masks.values())).any(0)
+    reached = ~torch.stack(masks).any(0)
     save_file(files | {REACHED: reached}, folder / MASKS)
     losses = pca.result["test_loss"]
     if not reached.all():
         parts = (images.train_images[:, reached], images.test_images[:, reached])
         share = float(reached.double().mean())
         losses = [loss * share for loss in fit_pca(*parts).test_loss.tolist()]
-    return {"depths": found, "reached_pixels": int(reached.sum()), "pca_test_loss": losses}
+    return {"networks": found, "reached_pixels": int(reached.all(0).sum()), "pca_test_loss": losses}
 
 
-def left_out(spec: ModelSpec) -> "tuple[Tensor, Tensor, Tensor]":
-    """Masks (28, 28) of the pixels that a network does not see and cannot change.
+def left_out(spec: ModelSpec, image_shape: ImageShape) -> "tuple[Tensor, Tensor, Tensor]":
+    """Masks (channels, height, width) of what a network does not see and cannot change.
 
-    The third value groups the pixels that it cannot change by the constant that they share.
+    The third value groups the values that it cannot change by the constant that they share.
     """
     import torch
 
     from models.measures.reach import tied_outputs, unreachable_outputs, unseen_inputs
     from models.networks.autoencoder import Autoencoder
 
-    model, generator = Autoencoder(spec, (1, SIDE, SIDE)), torch.Generator().manual_seed(SEED)
-    unseen = unseen_inputs(model.encoder, (1, SIDE, SIDE), generator)
+    model, generator = Autoencoder(spec, image_shape), torch.Generator().manual_seed(SEED)
+    unseen = unseen_inputs(model.encoder, image_shape, generator)
     latent = (spec.latent_dim,)
     unreachable = unreachable_outputs(model.decoder, latent, generator)
     groups = tied_outputs(model.decoder, latent, unreachable, generator)
-    return unseen[0], unreachable[0], groups
+    return unseen, unreachable, groups
+
+
+def _nothing(image_shape: ImageShape) -> "tuple[Tensor, Tensor, Tensor]":
+    """The masks and groups of a network that leaves nothing out."""
+    import torch
+
+    mask = torch.zeros(image_shape, dtype=torch.bool)
+    return mask, mask, torch.zeros(0, dtype=torch.long)
 
 
 def _floor(train: "Tensor", test: "Tensor", groups: "Tensor") -> float:
-    """The floor per pixel of the whole image."""
+    """The floor of one image, as a sum of squared errors; 0 without groups."""
     from models.measures.reach import constant_floor
 
-    return constant_floor(train, test, groups) / SIDE**2 if len(groups) else 0.0
+    return constant_floor(train, test, groups) if len(groups) else 0.0
 
 
 def _variance_share(part: "Tensor", images: "Tensor") -> float:
-    """The share of the variance of images (n, 28, 28) uint8 in some pixels (n, k), in [0, 1]."""
+    """The share of the variance of images (n, c, h, w) uint8 in some values (n, k), in [0, 1]."""
     parts = (part, images.flatten(1).float() / 255)
     inside, whole = ((x.double() - x.double().mean(0)).square().sum() for x in parts)
     return float(inside / whole) if whole else 0.0
@@ -113,4 +135,4 @@ def _lines(kind: str, numbers: list[int]) -> str:
     return f"{kind}s {', '.join(map(str, numbers))}"
 
 
-reach = Step(measure_reach, "reach", settings={"depths": "depths"})
+reach = Step(measure_reach, "reach", settings={"architectures": "depths"})

@@ -27,7 +27,7 @@ Pairs = tuple[tuple[int, int], ...]
 
 
 class RealImages(NamedTuple):
-    """Images (n, 28, 28) uint8 of the labels to walk between, equally many of each.
+    """Images (n, c, h, w) uint8 of the labels to walk between, equally many of each.
 
     ``ends`` are test images by their label, all walks start and end there; ``others`` are other
     test images, as many where there are enough; ``reference`` are training images.
@@ -67,7 +67,7 @@ def choose_images(dataset: Dataset, pairs: Pairs) -> RealImages:
 def image_sets(
     autoencoder: "Autoencoder", chosen: RealImages, pairs: Pairs, steps: int
 ) -> "dict[str, Tensor]":
-    """Sets of images (n, 28, 28) in [0, 1] by name, without those that would be empty.
+    """Sets of images (n, c, h, w) in [0, 1] by name, without those that would be empty.
 
     ``walk`` and ``pixel_mix`` hold what is between the ends of all walks; ``reconstructed`` are the
     decoded ends. ``real`` are the other test images, and control images are made of them.
@@ -84,7 +84,7 @@ def image_sets(
         torch.cat([straight_line(x[a], x[b], steps)[1:-1].flatten(0, 1) for a, b in pairs])
         for x in (latents, pixels)
     )
-    decoded = apply(autoencoder.decoder, torch.cat([walked, *latents.values()])).squeeze(1)
+    decoded = apply(autoencoder.decoder, torch.cat([walked, *latents.values()]))
     mean = chosen.reference.float().mean(0) / 255
     generator = torch.Generator().manual_seed(CONTROL_SEED)
     found = {
@@ -102,7 +102,7 @@ def judge_images(
 ) -> dict[str, dict[str, float]]:
     """The measures of each set that need a classifier: what it computes before its last layer.
 
-    ``reference`` are real images (n, 28, 28) uint8. Recall is that of as many images of each set.
+    ``reference`` are real images (n, c, h, w) uint8. Recall is that of as many images of each set.
     """
     import torch
 
@@ -130,9 +130,9 @@ def judge_images(
 
 
 def compare_pixels(images: "Tensor", reference: "Tensor") -> dict[str, float]:
-    """The measures of images (n, 28, 28) in [0, 1] that need no classifier.
+    """The measures of images (n, c, h, w) in [0, 1] that need no classifier.
 
-    ``reference`` are real images (m, 28, 28) uint8.
+    ``reference`` are real images (m, c, h, w) uint8.
     """
     from models.measures.realism import nearest_distance, sharpness_distance
 

@@ -12,7 +12,6 @@ from tasks.artifacts.worker import send_event, training_device
 from tasks.cache.checkpoints import CheckpointFolder
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, SeedStackStep
-from tasks.datasets.dataset import SIDE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,7 +76,12 @@ def _write_model(
     from tasks.reporting.image_grids import save_image_grid
 
     save_file(trained.model.state_dict(), folder / WEIGHTS)
-    described = {"spec": spec.model_dump(), "recipe": recipe.model_dump()}
+    image_shape = tuple(originals.shape[1:])
+    described = {
+        "spec": spec.model_dump(),
+        "recipe": recipe.model_dump(),
+        "image_shape": list(image_shape),
+    }
     (folder / "spec.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
     for epoch, images in trained.samples.items():  # rows of 5: MLflow shows squares
         rows = [
@@ -90,7 +94,7 @@ def _write_model(
         "history": [epoch._asdict() for epoch in trained.history],
         "parameters": {
             "n_parameters": count_parameters(trained.model),
-            "flops_per_image": training_flops(trained.model, (1, SIDE, SIDE)),
+            "flops_per_image": training_flops(trained.model, image_shape),
         },
         "engine": trained.engine,
         "metrics": {

@@ -55,6 +55,7 @@ def train_transfer(
     return {
         "spec": spec.model_dump(),
         "architecture": architecture.model_dump(),
+        "image_shape": list(tensors.image_shape),
         "dataset": dataset.result["name"],
         "history": [epoch._asdict() for epoch in outcome.history],
         "classes": classes,

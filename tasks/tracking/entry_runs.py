@@ -41,7 +41,7 @@ SORTABLE_PARAMETERS = ("depth", "latent_dim")
 LOGGED_SUFFIXES = {".png", ".svg", ".csv", ".json", ".safetensors", ".html"}
 EPOCH_IMAGE = re.compile(r"(?P<series>.+)-epoch-(?P<epoch>\d+)\.png")
 EPOCH_METRICS = ("train_loss", "test_loss", "learning_rate")
-PROFILE = ("n_train", "n_test", "n_classes", "classes")  # of a dataset
+PROFILE = ("n_train", "n_test", "n_classes", "classes", "image_shape")  # of a dataset
 RUNS_READ_AT_START = 300
 METRICS_PER_REQUEST = 900  # MLflow takes up to 1,000 values in one request
 

@@ -8,7 +8,7 @@ from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, task_name
 from tasks.cache.step import Inputs, Step
 
-DATASET_FIELDS = ("name", "sha256", "n_train", "n_test", "n_classes", "classes")
+DATASET_FIELDS = ("name", "sha256", "n_train", "n_test", "n_classes", "classes", "image_shape")
 
 
 class RunPlan(NamedTuple):
@@ -49,5 +49,5 @@ class RunPlan(NamedTuple):
 
 
 def describe_dataset(dataset: Entry) -> JsonObject:
-    """What MLflow shows of an entry of the step ``data``: name, SHA-256, sizes, classes."""
+    """What MLflow shows of an entry of the step ``data``: name, SHA-256, sizes, classes, shape."""
     return {name: dataset.result[name] for name in DATASET_FIELDS}
