@@ -130,7 +130,9 @@ def submit_experiments(
     wanted = classifiers(config, sections, found.n_train)
     models = submit_trainings(graph, config, sections, dataset, wanted)
     linear = graph.submit(pca, of_dataset, dataset=dataset)
-    reached = graph.submit(reach, of_dataset, dataset=dataset, pca=linear, depths=config.all_depths)
+    reached = graph.submit(
+        reach, of_dataset, dataset=dataset, pca=linear, architectures=config.all_architectures
+    )
     judging = judges(config, sections)
     transfers = submit_transfers(graph, dataset, models, wanted, judging)
 
@@ -142,7 +144,7 @@ def submit_experiments(
         evaluated = graph.submit(
             evaluate, training.identity, dataset=dataset, model=model, pca=linear, reach=reached
         )
-        if "decorrelation" in sections and training.spec in config.latent_sweep:
+        if "decorrelation" in sections and training.variant in config.latent_sweep:
             graph.submit(
                 correlate, training.identity, dataset=dataset, model=model, evaluated=evaluated
             )
@@ -174,7 +176,7 @@ def submit_trainings(
         autoencoders(config, sections, classifiers),
         key=lambda one: (
             stacked and one.seed != config.seeds[0],
-            one.spec not in waiting,
+            one.variant not in waiting,
             -training_cost(one.spec, epochs),
         ),
     )
@@ -232,12 +234,12 @@ def submit_interpolations(
     steps = config.interpolation.steps
     pairs = config.interpolation.label_pairs(found.classes, found.tested)
     for seed in config.seeds:
-        for spec in config.interpolation_models:
+        for one in config.interpolation_models:
             graph.submit(
                 realism,
-                {"latent_dim": spec.latent_dim, "seed": seed},
+                {"latent_dim": one.spec.latent_dim, "seed": seed},
                 dataset=dataset,
-                model=models[AutoencoderTask(spec, seed)],
+                model=models[AutoencoderTask(one, seed)],
                 judges=judge_nodes,
                 pairs=pairs,
                 steps=steps,
@@ -249,16 +251,16 @@ def submit_interpolations(
             interpolate,
             {
                 "pair": [shown[label] for label in pair],
-                "latent_dim": spec.latent_dim,
+                "latent_dim": one.spec.latent_dim,
                 "seed": first,
             },
             dataset=dataset,
-            model=models[AutoencoderTask(spec, first)],
+            model=models[AutoencoderTask(one, first)],
             pair=pair,
             steps=steps,
         )
         for pair in pairs
-        for spec in config.interpolation_models
+        for one in config.interpolation_models
     ]
     graph.submit(interpolation_grid, {"seed": first}, walks=walks)
 

@@ -192,6 +192,7 @@ def section_flow(section: Section) -> Flow[..., State]:
 
 latent_sweep = section_flow("latent_sweep")
 depth_sweep = section_flow("depth_sweep")
+objective_sweep = section_flow("objective_sweep")
 interpolation = section_flow("interpolation")
 decorrelation = section_flow("decorrelation")
 transfer_learning = section_flow("transfer")
@@ -200,6 +201,7 @@ theory_exercises = section_flow("theory")
 SECTION_FLOWS = {
     "latent_sweep": latent_sweep,
     "depth_sweep": depth_sweep,
+    "objective_sweep": objective_sweep,
     "interpolation": interpolation,
     "decorrelation": decorrelation,
     "transfer": transfer_learning,

@@ -3,6 +3,7 @@
 from itertools import chain, count, islice, product
 from typing import NamedTuple, get_args
 
+from flows.configuration.networks_config import Variant
 from flows.configuration.study_config import Section, StudyConfig
 from models.specs import (
     ModelSpec,
@@ -30,15 +31,19 @@ UPDATED_PART: dict[Scenario, tuple[Trained, ...]] = {
 class AutoencoderTask(NamedTuple):
     """One autoencoder of a study."""
 
-    spec: ModelSpec
+    variant: Variant
     seed: int
     as_reported: bool = False
 
     @property
+    def spec(self) -> ModelSpec:
+        """Its architecture and latent size."""
+        return self.variant.spec
+
+    @property
     def identity(self) -> Identity:
         """The values that distinguish it from the other autoencoders of the study."""
-        spec = self.spec
-        found = {"depth": spec.depth, "latent_dim": spec.latent_dim, "seed": self.seed}
+        found = {**self.variant.identity, "seed": self.seed}
         return found | {"recipe": "as_reported"} if self.as_reported else found
 
     def recipe(self, config: StudyConfig) -> TrainingRecipe:
@@ -50,18 +55,23 @@ class ClassifierTask(NamedTuple):
     """One classifier of a study; without an encoder it starts from new weights."""
 
     spec: TransferSpec
-    architecture: ModelSpec
+    variant: Variant
     encoder: AutoencoderTask | None
+
+    @property
+    def architecture(self) -> ModelSpec:
+        """Architecture and latent size of its encoder."""
+        return self.variant.spec
 
     @property
     def identity(self) -> Identity:
         """The values that distinguish it from the other classifiers of the study."""
-        shape, spec = self.architecture, self.spec
+        spec = self.spec
         parts = ["scenario", "trained", "label_budget", "seed"]
         if spec.scenario == "ablation":
             parts += ["output", "optimizer", "learning_rate", "labels"]
         found = {part: getattr(spec, part) for part in parts}
-        return found | {"depth": shape.depth, "latent_dim": shape.latent_dim}
+        return found | dict(self.variant.identity)
 
 
 def autoencoders(
@@ -73,22 +83,28 @@ def autoencoders(
     network converges under a schedule says more about the schedule. Latent sizes are, where the
     written study has printed their losses.
     """
-    specs: list[ModelSpec] = []
+    specs: list[Variant] = []
     compared = config.depth_sweep if "depth_sweep" in sections else []
     if {"latent_sweep", "decorrelation"} & set(sections):
         specs += config.latent_sweep
-    specs += compared
+    if "depth_sweep" in sections:
+        specs += config.architecture_sweep
     if "interpolation" in sections:
         specs += config.interpolation_models
     wanted = [AutoencoderTask(spec, seed) for seed in config.seeds for spec in specs]
-    if "latent_sweep" in sections and config.dataset.name == published_results.DATASET:
+    if "latent_sweep" in sections and _has_printed_losses(config):
         compared = [*compared, *config.latent_sweep]
     wanted += [_as_reported(config, spec, seed) for seed in config.seeds for spec in compared]
     wanted += [one.encoder for one in classifiers if one.encoder is not None]
     return list(dict.fromkeys(wanted))
 
 
-def _as_reported(config: StudyConfig, spec: ModelSpec, seed: int) -> AutoencoderTask:
+def _has_printed_losses(config: StudyConfig) -> bool:
+    """Whether the written study printed losses of the networks of the latent sweep."""
+    return config.architecture is None and config.dataset.name == published_results.DATASET
+
+
+def _as_reported(config: StudyConfig, spec: Variant, seed: int) -> AutoencoderTask:
     """An autoencoder with the reported recipe, which may be that of the study."""
     return AutoencoderTask(spec, seed, config.reported_recipe(seed) != config.recipe(seed))
 
@@ -142,8 +158,8 @@ def _transfer_classifiers(
     if "head_only" in chosen.scenarios:
         frozen = _classifier(config, seed, scenario="head_only", trained="head", **largest)
         wanted += [
-            frozen._replace(architecture=spec, encoder=AutoencoderTask(spec, seed))
-            for spec in config.frozen_encoder_models
+            frozen._replace(variant=one, encoder=AutoencoderTask(one, seed))
+            for one in config.frozen_encoder_models
         ]
     if "ablation" in chosen.scenarios:
         wanted += [
@@ -183,8 +199,8 @@ def _classifier(config: StudyConfig, seed: int, **choices: object) -> Classifier
     scenario, encoder = choices["scenario"], AutoencoderTask(config.transfer_model, seed)
     if scenario in {"as_reported", "ablation"}:
         options["epochs"] = config.transfer.reported_epochs
-        encoder = _as_reported(config, encoder.spec, seed)
+        encoder = _as_reported(config, encoder.variant, seed)
     if scenario == "as_reported":
         choices |= published_results.CLASSIFIER
     spec = TransferSpec(**options | {"seed": seed} | choices)
-    return ClassifierTask(spec, encoder.spec, None if scenario == "from_scratch" else encoder)
+    return ClassifierTask(spec, encoder.variant, None if scenario == "from_scratch" else encoder)

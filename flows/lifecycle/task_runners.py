@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from flows.configuration.study_config import RunnerConfig
+from flows.configuration.runner_config import RunnerConfig
 from flows.servers.health import is_loopback
 from models.specs import ConfigError
 from tasks.execution.worker_processes import take_workers

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.analysis.intervals import Estimate, estimate
-from tasks.cache.canonical import JsonObject
+from tasks.cache.canonical import JsonObject, canonical_text
 from tasks.cache.entry import Entry
+from tasks.cache.identity import architecture_label
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -14,28 +15,49 @@ if TYPE_CHECKING:
 LARGEST_SHARE = 0.05  # of a test loss in pixels that a network cannot change, without a warning
 
 
+def reached_networks(reached: Iterable[Entry], trained: Iterable[Entry]) -> list[JsonObject]:
+    """What step ``reach`` found for each architecture, with its ``label``.
+
+    Entries of step ``train`` say which name an architecture has in the study. One that none of
+    them has is left out.
+    """
+    labels = {
+        canonical_text(entry.result["spec"]["architecture"]): architecture_label(entry.identity)
+        for entry in trained
+    }
+    return [
+        one | {"label": labels[canonical_text(one["architecture"])]}
+        for entry in reached
+        for one in entry.result["networks"]
+        if canonical_text(one["architecture"]) in labels
+    ]
+
+
 def reach_metrics(found: Iterable[JsonObject]) -> dict[str, float]:
-    """The numbers of each depth of the result of step ``reach``, by their names in MLflow."""
+    """The numbers of each architecture of ``reached_networks``, by their names in MLflow."""
     names = {"unreachable_pixels": "unreachable_pixels", "floor": "unreachable_loss_floor"}
     return {
-        f"{name}/depth_{one['depth']}": float(one[key])
+        f"{name}/{one['label'].replace(' ', '_')}": float(one[key])
         for one in found
         for key, name in names.items()
     }
 
 
 def reach_sentences(found: Iterable[JsonObject]) -> list[str]:
-    """One sentence for each depth of the result of step ``reach``."""
+    """One sentence for each architecture that ``reached_networks`` found."""
     return [_sentence(one) for one in found]
 
 
 def _sentence(one: JsonObject) -> str:
-    depth, pixels = one["depth"], one["unreachable_pixels"]
+    pixels, name = one["unreachable_pixels"], one["label"]
+    label = name[0].upper() + name[1:] if name.startswith("depth ") else name
+    if one["unknown"]:
+        return f"Which pixels {name} sees and can change is not known: {one['unknown']}."
     if not pixels and not one["unseen_pixels"]:
-        return f"Depth {depth} sees and can change every pixel."
+        return f"{label} sees and can change every pixel."
     place = f" ({one['place']})"
     return (
-        f"Depth {depth} does not see {one['unseen_pixels']} and cannot change {pixels} of "
+        f"{label} does not see {one['unseen_pixels']} and cannot change {pixels} of "
         f"{one['pixels']:,} pixels{place}. It gives them {_counted(one['constants'], 'constant')}. "
         f"Those that fit the training images best leave a test loss of {one['floor']:.4f} there; "
         f"these pixels hold {100 * one['variance_share']:.1f} % of the variance of the test images."
@@ -53,8 +75,8 @@ class EdgeLoss(NamedTuple):
     share: Estimate
 
 
-def edge_losses(models: "DataFrame") -> dict[int, EdgeLoss]:
-    """What was measured in the pixels that not all networks of the study reach, by depth.
+def edge_losses(models: "DataFrame") -> dict[str, EdgeLoss]:
+    """What was measured in the pixels that not all networks reach, by label of the architecture.
 
     ``models`` has one row per autoencoder, all of one latent size.
     """
@@ -64,10 +86,10 @@ def edge_losses(models: "DataFrame") -> dict[int, EdgeLoss]:
     known = models.dropna(subset=wanted)
     known = known[known.final_test_loss > 0]
     found = {}
-    for depth in sorted(set(known.depth)):
-        rows = known[known.depth == depth]
+    for label in dict.fromkeys(known.architecture):
+        rows = known[known.architecture == label]
         losses = rows.final_test_loss - rows.reachable_test_loss
-        found[int(depth)] = EdgeLoss(estimate(losses), estimate(losses / rows.final_test_loss))
+        found[label] = EdgeLoss(estimate(losses), estimate(losses / rows.final_test_loss))
     return found
 
 
@@ -76,17 +98,17 @@ def edge_warning(models: Iterable[Mapping[Any, Any]]) -> str:
 
     ``models`` has one row per autoencoder; one without its losses counts for nothing.
     """
-    shares = [(_share(row), row["depth"], row["latent_dim"]) for row in models]
+    shares = [(_share(row), row["architecture"], row["latent_dim"]) for row in models]
     above = [found for found in shares if found[0] > LARGEST_SHARE]
     if not above:
         return ""
-    share, depth, latent_dim = max(above)
-    named = " and ".join(map(str, sorted({found[1] for found in above})))
+    share, label, latent_dim = max(above)
+    named = " and ".join(sorted({found[1] for found in above}))
     return (
-        f"pixels that networks of depth {named} cannot change hold up to {100 * share:.0f} % of a "
-        f"test loss (depth {depth}, d = {latent_dim}); every reconstruction has the same constants "
-        "there; compare models by the loss over reachable pixels, or choose a depth that reaches "
-        "all"
+        f"pixels that networks of {named} cannot change hold up to {100 * share:.0f} % of a "
+        f"test loss ({label}, d = {latent_dim}); every reconstruction has the same constants "
+        "there; compare models by the loss over reachable pixels, or choose networks that "
+        "reach all"
     )
 
 
@@ -100,7 +122,11 @@ def warning_of_entries(evaluated: Iterable[Entry], trained: Iterable[Entry]) -> 
     """``edge_warning`` from entries of the steps ``evaluate`` and ``train``."""
     specs = {entry.fingerprint: entry.identity for entry in trained}
     return edge_warning(
-        {**specs[entry.inputs["model"]], **entry.result["metrics"]}
+        {
+            **specs[entry.inputs["model"]],
+            **entry.result["metrics"],
+            "architecture": architecture_label(specs[entry.inputs["model"]]),
+        }
         for entry in evaluated
         if entry.inputs["model"] in specs
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Failures(NamedTuple):
     """How many of n trainings of a level failed; ``low`` and ``high`` are probabilities."""
 
-    level: int
+    level: int | str
     failed: int
     n: int
     low: float
@@ -28,7 +28,7 @@ def has_failed(losses: "Series", mean_image_loss: float) -> "Series[bool]":
 def count_failures(
     rows: "DataFrame",
     along: str,
-    levels: Sequence[int],
+    levels: Sequence[int | str],
     seeds: Sequence[int],
     mean_image_loss: float,
 ) -> list[Failures]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tasks.analysis.intervals import estimate
 from tasks.analysis.realism_gate import MEASURES
 from tasks.analysis.reproduction import reproduction
-from tasks.analysis.tables import CONVERGENCE_COLUMNS, Row, Tables
+from tasks.analysis.tables import CONVERGENCE_COLUMNS, DEFAULT_OBJECTIVE, Row, Tables
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -45,7 +45,6 @@ INTERPOLATION_COLUMNS = [
 ]
 
 
-_MODEL_NAME = "depth_{}/latent_{:03d}"
 MODEL_METRICS = {  # their names in MLflow, and their columns
     "train_loss": "final_train_loss",
     "test_loss": "final_test_loss",
@@ -87,8 +86,8 @@ def headline_metrics(tables: Tables) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     models, scenarios = tables.models, tables.scenarios
-    for choice, rows in models.groupby(["depth", "latent_dim"], sort=False):
-        place = _MODEL_NAME.format(*choice)
+    for choice, rows in models.groupby(["architecture", "latent_dim", "objective"], sort=False):
+        place = _place_of(*map(str, choice))
         for name, column in MODEL_METRICS.items():
             measured = rows.dropna(subset=[column]) if column in rows else rows[:0]
             if len(measured):
@@ -100,6 +99,12 @@ def headline_metrics(tables: Tables) -> dict[str, float]:
         name = f"test_accuracy/frozen/latent_{size:03d}"
         found |= _metrics_over_seeds(name, rows, "test_accuracy")
     return found
+
+
+def _place_of(architecture: str, latent_dim: str, objective: str) -> str:
+    """A model in the name of a metric: ``depth_2/latent_020``, ``small/latent_064/vae4``."""
+    place = f"{architecture.replace(' ', '_')}/latent_{int(latent_dim):03d}"
+    return place if objective == DEFAULT_OBJECTIVE else f"{place}/{objective}"
 
 
 def _metrics_over_seeds(name: str, rows: "DataFrame", column: str) -> dict[str, float]:
@@ -114,13 +119,14 @@ def _metrics_over_seeds(name: str, rows: "DataFrame", column: str) -> dict[str, 
 
 def summaries(tables: Tables) -> dict[str, list[Row]]:
     """The rows of each table of the report, as means over seeds."""
-    shape = ["depth", "latent_dim", "n_parameters"]
+    shape = ["architecture", "objective", "latent_dim", "n_parameters"]
     scenario = ["scenario", "trained", "label_budget"]
     size = ["latent_dim"]
     return {
         "latent": means_over_seeds(tables.latent_sweep, shape, MODEL_COLUMNS),
         "reported_recipe": means_over_seeds(tables.reported_latent_sweep, shape, LOSSES),
-        "depth": means_over_seeds(tables.depth_sweep, shape, MODEL_COLUMNS),
+        "depth": means_over_seeds(tables.architecture_sweep, shape, MODEL_COLUMNS),
+        "objective": means_over_seeds(tables.objective_sweep, shape, MODEL_COLUMNS),
         "convergence": means_over_seeds(tables.convergence, ["depth"], CONVERGENCE_COLUMNS[2:]),
         "interpolation": means_over_seeds(tables.interpolation, size, INTERPOLATION_COLUMNS),
         "correlation": means_over_seeds(tables.latent_sweep, size, CORRELATION_COLUMNS),

@@ -1,6 +1,6 @@
 """A study's results as tables: one row per model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import stdev
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,16 +11,18 @@ from tasks.analysis.failures import has_failed
 from tasks.analysis.realism_gate import GateResult, gate, mean_of_all
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
+from tasks.cache.identity import architecture_label
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 
 Groups = dict[str, list[Entry]]  # entries by the name of their step
 Config = JsonObject  # a study's configuration
 Row = JsonObject
 # the columns that say which model a row is about, besides its seed
-MODEL_CHOICES = ["depth", "latent_dim"]
+MODEL_CHOICES = ["architecture", "latent_dim", "objective"]
+DEFAULT_OBJECTIVE = "mse"
 CONVERGENCE_COLUMNS = [
     "depth",
     "seed",
@@ -42,10 +44,16 @@ CLASSIFIER_CHOICES = [
 
 
 class ModelIdentity(NamedTuple):
-    """What distinguishes a trained autoencoder from the others of its study."""
+    """What distinguishes a trained autoencoder from the others of its study.
+
+    ``architecture`` and ``objective`` are names in the study; ``depth`` is 0 for networks that are
+    not the written study's.
+    """
 
     depth: int
+    architecture: str
     latent_dim: int
+    objective: str
     seed: int
 
 
@@ -88,15 +96,38 @@ class Tables(NamedTuple):
 
     def _of_latent_sizes(self, found: "DataFrame") -> "DataFrame":
         swept = found.latent_dim.isin(self.config["latent_dims"])
-        return found[(found.depth == published_results.SWEEP_DEPTH) & swept]
+        rows: DataFrame = found[self._of_main(found) & swept]
+        return rows
+
+    def _of_main(self, found: "DataFrame") -> "Series[bool]":
+        """Which rows have the architecture and the objective of the latent sweep."""
+        own = found.architecture == main_architecture(self.config)
+        return own & (found.objective == main_objective(self.config))
 
     @property
     def depth_sweep(self) -> "DataFrame":
         """The autoencoders of all depths at one latent size."""
-        found, size = self.models, self.config["depth_latent_dim"]
-        chosen = found.depth.isin(self.config["depths"]) & (found.latent_dim == size)
-        rows: DataFrame = found[chosen]
+        found = self.architecture_sweep
+        rows: DataFrame = found[found.depth.isin(self.config["depths"])]
         return rows
+
+    @property
+    def architecture_sweep(self) -> "DataFrame":
+        """The autoencoders of all architectures at one latent size, in the study's order."""
+        found, names = self.models, compared_architectures(self.config)
+        chosen = found.architecture.isin(names) & (found.objective == main_objective(self.config))
+        rows = found[chosen & (found.latent_dim == self.config["depth_latent_dim"])]
+        return in_order(rows, "architecture", names)
+
+    @property
+    def objective_sweep(self) -> "DataFrame":
+        """The autoencoders of all objectives at one latent size, in the study's order."""
+        found, names = self.models, list(self.config.get("objectives") or {})
+        chosen = found.objective.isin(names) & (
+            found.architecture == main_architecture(self.config)
+        )
+        rows = found[chosen & (found.latent_dim == self.config["depth_latent_dim"])]
+        return in_order(rows, "objective", names)
 
     @property
     def scenarios(self) -> "DataFrame":
@@ -104,7 +135,8 @@ class Tables(NamedTuple):
         found, chosen = self.transfer, self.config["transfer"]
         named = [name for name in chosen["scenarios"] if name != "ablation"]
         budgets = self._label_budgets
-        own = (found.depth == chosen["depth"]) & (found.latent_dim == chosen["latent_dim"])
+        own = found.architecture == transfer_architecture(self.config)
+        own &= found.latent_dim == chosen["latent_dim"]
         rows = found[own & found.scenario.isin(named) & found.label_budget.isin(budgets)]
         places = [rows.scenario.map(named.index), rows.label_budget.map(budgets.index)]
         order = places[0] * len(budgets) + places[1]
@@ -119,9 +151,8 @@ class Tables(NamedTuple):
         """
         found, sizes = self.transfer, self.config["transfer"]["latent_dims"]
         swept = found.latent_dim.isin(self.config["latent_dims"] if sizes is None else sizes)
-        chosen = (
-            (found.scenario == "head_only") & (found.depth == published_results.SWEEP_DEPTH) & swept
-        )
+        own = found.architecture == main_architecture(self.config)
+        chosen = (found.scenario == "head_only") & own & swept
         return found[chosen & (found.label_budget == self._largest_budget)]
 
     @property
@@ -158,7 +189,7 @@ def make_tables(groups: Groups, config: Config) -> Tables:
 
     def models(group: str) -> "DataFrame":
         rows = model_rows(groups, group)
-        found = DataFrame(rows, columns=None if rows else [*MODEL_CHOICES, "seed"])
+        found = DataFrame(rows, columns=None if rows else [*MODEL_CHOICES, "depth", "seed"])
         if rows and limit is not None:
             found["failed"] = has_failed(found.final_test_loss, limit)
         return found
@@ -175,10 +206,43 @@ def make_tables(groups: Groups, config: Config) -> Tables:
     )
 
 
+def main_architecture(config: Config) -> str:
+    """The label of the architecture of the latent sweep."""
+    return config.get("architecture") or f"depth {published_results.SWEEP_DEPTH}"
+
+
+def transfer_architecture(config: Config) -> str:
+    """The label of the architecture whose encoder is transferred."""
+    return config.get("architecture") or f"depth {config['transfer']['depth']}"
+
+
+def main_objective(config: Config) -> str:
+    """The name of the objective of all models but those of the comparison of objectives."""
+    return config.get("objective") or DEFAULT_OBJECTIVE
+
+
+def compared_architectures(config: Config) -> list[str]:
+    """The labels of the architectures that are compared at one latent size."""
+    depths = [f"depth {depth}" for depth in config["depths"]]
+    return [*depths, *(config.get("architectures") or {})]
+
+
+def in_order(rows: "DataFrame", column: str, names: Sequence[str]) -> "DataFrame":
+    """The rows in the order of the names in a column."""
+    order = rows[column].map(list(names).index)
+    ordered: DataFrame = rows.loc[order.sort_values(kind="stable").index]
+    return ordered
+
+
 def model_identity(entry: Entry) -> ModelIdentity:
-    """Depth, latent size and seed of an entry of the step ``train``."""
-    seed = entry.result["recipe"]["seed"]
-    return ModelIdentity(entry.identity["depth"], entry.result["spec"]["latent_dim"], seed)
+    """What distinguishes an entry of the step ``train``."""
+    return ModelIdentity(
+        entry.identity.get("depth", 0),
+        architecture_label(entry.identity),
+        entry.identity["latent_dim"],
+        entry.identity.get("objective", DEFAULT_OBJECTIVE),
+        entry.identity["seed"],
+    )
 
 
 def convergence_of(groups: Groups, config: Config, n_train: int) -> list[Row]:
@@ -188,8 +252,8 @@ def convergence_of(groups: Groups, config: Config, n_train: int) -> list[Row]:
         curve_of(entry, n_train)
         for entry in found
         if entry.result["recipe"].items() >= published_results.TRAINING.items()
-        and entry.identity["depth"] in config["depths"]
-        and entry.result["spec"]["latent_dim"] == config["depth_latent_dim"]
+        and entry.identity.get("depth") in config["depths"]
+        and entry.identity["latent_dim"] == config["depth_latent_dim"]
     ]
     return convergence_rows(curves)
 
@@ -212,8 +276,9 @@ def model_rows(groups: Groups, group: str = "train") -> list[Row]:
             extra.setdefault(entry.inputs["model"], {}).update(entry.result["metrics"])
     rows = []
     for entry in sorted(groups.get(group, []), key=model_identity):
-        depth, latent_dim, seed = model_identity(entry)
-        row: Row = {"depth": depth, "latent_dim": latent_dim, "seed": seed}
+        depth, architecture, latent_dim, objective, seed = model_identity(entry)
+        row: Row = {"architecture": architecture, "depth": depth, "latent_dim": latent_dim}
+        row |= {"objective": objective, "seed": seed}
         row |= entry.result["parameters"]
         if dataset_name(groups) == published_results.DATASET:
             on_grid = depth == published_results.SWEEP_DEPTH
@@ -236,7 +301,8 @@ def transfer_rows(entries: Iterable[Entry], n_train: int = 0) -> list[Row]:
     """
     rows: dict[tuple[object, ...], Row] = {}
     for entry in entries:
-        row = dict(entry.identity) | entry.result["spec"]
+        named = {"architecture": architecture_label(entry.identity), "depth": 0}
+        row = named | {"objective": DEFAULT_OBJECTIVE} | dict(entry.identity) | entry.result["spec"]
         row = {name: row[name] for name in [*CLASSIFIER_CHOICES, "seed"]}
         (row["label_budget"],) = distinct_budgets([row["label_budget"]], n_train)
         repeats = row["scenario"] in {"as_reported", "ablation"} and row["label_budget"] == "all"

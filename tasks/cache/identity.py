@@ -11,6 +11,11 @@ Identity = Mapping[str, Any]
 SHOWN_WITHOUT_KEY = {"dataset", "pair", "study", "subject"}  # their values say enough
 
 
+def architecture_label(identity: Identity) -> str:
+    """The architecture that an identity names, in words: ``depth 2``, or its name in the study."""
+    return f"depth {identity['depth']}" if "depth" in identity else str(identity["architecture"])
+
+
 def identity_text(identity: Identity, short_keys: Mapping[str, str] | None = None) -> str:
     """An identity as text, such as ``depth=2, seed=0``.
 

@@ -34,13 +34,14 @@ def draw_figures(
     seed = pictured_seed(groups, tables.config["seeds"])
     sweeps = {
         "latent": (tables.latent_sweep, lambda entry: f"d = {model_identity(entry).latent_dim}"),
-        "depth": (tables.depth_sweep, lambda entry: f"depth {model_identity(entry).depth}"),
+        "depth": (tables.architecture_sweep, lambda entry: model_identity(entry).architecture),
+        "objective": (tables.objective_sweep, lambda entry: model_identity(entry).objective),
     }
     for name, (rows, label) in sweeps.items():
         if len(rows):
             _draw_sweep(folder, name, groups, rows, label, seed)
-    if len(tables.depth_sweep):
-        figure = pixel_error_figure(groups, tables.depth_sweep, seed)
+    if len(tables.architecture_sweep):
+        figure = pixel_error_figure(groups, tables.architecture_sweep, seed)
         if figure is not None:
             save(figure, folder / "pixel-errors.png")
     charts: dict[str, Callable[[Tables], Figure | None]] = {
@@ -109,7 +110,7 @@ def reconstructions(dataset: Entry, models: dict[str, Entry]) -> "Figure":
 
 
 def pixel_error_figure(groups: Groups, rows: "DataFrame", seed: int) -> "Figure | None":
-    """The error of each pixel over test images and channels, for one seed of every depth."""
+    """The error of each pixel over test images and channels, for one seed of every architecture."""
     from safetensors.torch import load_file
 
     from tasks.reporting.plots import heat_maps
@@ -122,7 +123,7 @@ def pixel_error_figure(groups: Groups, rows: "DataFrame", seed: int) -> "Figure 
         if chosen and measured is not None:
             with loading(measured):
                 errors = load_file(measured.path(ERRORS_FILE))["test"]
-                maps[f"depth {identity.depth}"] = errors.mean(0)
+                maps[identity.architecture] = errors.mean(0)
     return heat_maps(maps) if maps else None
 
 

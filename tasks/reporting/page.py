@@ -5,11 +5,12 @@ import hashlib
 import html
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypedDict
 
 from tasks.analysis.failures import wilson_interval
 from tasks.analysis.tables import Groups
+from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.cache.identity import identity_text
 from tasks.verdicts.verdict import seeds_text, with_unit
@@ -54,6 +55,8 @@ def template_environment() -> "Environment":
         "data_uri": data_uri,
         "with_seed": entries_with_seed,
         "identity_text": identity_text,
+        "networks_text": networks_text,
+        "settings_text": settings_text,
     }
     return found
 
@@ -61,6 +64,19 @@ def template_environment() -> "Environment":
 def render(template: str, **values: object) -> str:
     """A page from a template. Raises jinja2.UndefinedError for a value that is not given."""
     return template_environment().get_template(template).render(**values)
+
+
+def networks_text(architecture: JsonObject) -> str:
+    """The networks of a configured architecture: ``conv, width = 16``."""
+    parts = [PurePath(str(architecture[part])).name for part in ("encoder", "decoder")]
+    options = [f"{name} = {value}" for name, value in architecture["options"].items()]
+    return ", ".join([*dict.fromkeys(parts), *options])
+
+
+def settings_text(objective: JsonObject) -> str:
+    """A configured objective with its settings: ``vae, beta = 4``."""
+    settings = [f"{name} = {value}" for name, value in objective.items() if name != "name"]
+    return ", ".join([PurePath(str(objective["name"])).name, *settings])
 
 
 def no_failure(n: int) -> float:
@@ -107,14 +123,15 @@ def data_uri(path: Path) -> str:
 
 
 def entries_with_seed(entries: Iterable[Entry], seed: int) -> list[Entry]:
-    """The entries of one seed, sorted by depth and latent size where they have one."""
+    """The entries of one seed, sorted by depth, architecture and latent size if they have one."""
     chosen = [entry for entry in entries if entry.identity["seed"] == seed]
-    return sorted(chosen, key=_depth_and_latent_dim)
+    return sorted(chosen, key=_place)
 
 
-def _depth_and_latent_dim(entry: Entry) -> tuple[int, int]:
+def _place(entry: Entry) -> tuple[int, str, int]:
     identity = entry.identity
-    return identity.get("depth", 0), identity.get("latent_dim", 0)
+    name = identity.get("architecture", "")
+    return identity.get("depth", 0), name, identity.get("latent_dim", 0)
 
 
 def pictured_seed(groups: Groups, seeds: list[int]) -> int:

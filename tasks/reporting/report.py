@@ -6,11 +6,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.analysis.ablation import summarize_ablation
-from tasks.analysis.blind_edge import edge_losses, edge_warning, reach_metrics, reach_sentences
+from tasks.analysis.blind_edge import (
+    edge_losses,
+    edge_warning,
+    reach_metrics,
+    reach_sentences,
+    reached_networks,
+)
 from tasks.analysis.failures import Failures, count_failures
 from tasks.analysis.linear_limit import linear_limit_sentences
 from tasks.analysis.summaries import headline_metrics, summaries
-from tasks.analysis.tables import Config, Groups, Tables, make_tables, mean_image_loss
+from tasks.analysis.tables import (
+    Config,
+    Groups,
+    Tables,
+    compared_architectures,
+    make_tables,
+    mean_image_loss,
+)
 from tasks.cache.canonical import JsonObject
 from tasks.cache.provenance import mixed_releases
 from tasks.reporting.page import PAGE, pictured_seed, render
@@ -50,8 +63,10 @@ def write_report(
     limit = mean_image_loss(groups)
     draw_figures(folder, groups, tables, limit)
     rows = summaries(tables)
+    trained = [*groups.get("train", []), *groups.get("reported_encoder", [])]
+    reached = reached_networks(groups.get("reach", []), trained)
     findings = [
-        *reach_sentences(reached_by_depth(groups)),
+        *reach_sentences(reached),
         *linear_limit_sentences(rows["latent"]),
     ]
     page = render(
@@ -67,7 +82,8 @@ def write_report(
         controls=tables.interpolation_controls,
         linear_limit=linear_limit_sentences(rows["latent"]),
         edge_warning=edge_warning(tables.models.to_dict("records")),
-        edge_losses=edge_losses(tables.depth_sweep),
+        reached=reached,
+        edge_losses=edge_losses(tables.architecture_sweep),
         ablation=summarize_ablation(tables.ablation),
         too_large_budgets=tables.too_large_budgets,
         seeds=config["seeds"],
@@ -86,7 +102,7 @@ def write_report(
     (folder / PAGE).write_text(page, encoding="utf-8")
     found = [verdict.model_dump(mode="json") for verdict in verdicts]
     (folder / "verdicts.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    metrics = headline_metrics(tables) | reach_metrics(reached_by_depth(groups))
+    metrics = headline_metrics(tables) | reach_metrics(reached)
     return {"metrics": metrics, "verdicts": found, "summary": summary, "findings": findings}
 
 
@@ -94,20 +110,24 @@ def failed_trainings(tables: Tables, limit: float | None) -> dict[str, list[Fail
     """The failures of trainings by section; none where the mean image's loss is not known."""
     config = tables.config
     if limit is None or not len(tables.models):
-        return {"latent_sweep": [], "depth_sweep": []}
+        return {"latent_sweep": [], "depth_sweep": [], "objective_sweep": []}
     swept = {
-        "latent_sweep": (tables.latent_sweep, "latent_dim", config["latent_dims"]),
-        "depth_sweep": (tables.depth_sweep, "depth", config["depths"]),
+        "latent_sweep": (tables.latent_sweep, "latent_dim", sorted(config["latent_dims"])),
+        "depth_sweep": (
+            tables.architecture_sweep,
+            "architecture",
+            compared_architectures(config),
+        ),
+        "objective_sweep": (
+            tables.objective_sweep,
+            "objective",
+            list(config.get("objectives") or {}),
+        ),
     }
     return {
-        section: count_failures(rows, along, sorted(levels), config["seeds"], limit)
+        section: count_failures(rows, along, levels, config["seeds"], limit)
         for section, (rows, along, levels) in swept.items()
     }
-
-
-def reached_by_depth(groups: Groups) -> list[JsonObject]:
-    """What the step ``reach`` found for each depth."""
-    return [one for entry in groups.get("reach", []) for one in entry.result["depths"]]
 
 
 def reference_losses(groups: Groups) -> dict[str, float]:

@@ -49,7 +49,8 @@ def model_description(run_id: str, parameters: dict[str, str], metrics: dict[str
     if "pca_test_loss" in metrics:
         found += f" (linear limit {metrics['pca_test_loss']:.4f})"
     what = as_text(
-        "depth {depth}, latent size {latent_dim}, {n_parameters} parameters".format(**parameters)
+        f"{parameters.get('architecture', 'unknown networks')}, latent size "
+        f"{parameters['latent_dim']}, {parameters['n_parameters']} parameters"
     )
     picture = picture_markdown(run_id, "thumbnail.png", "originals above reconstructions")
     return f"{found}: autoencoder of {what}.\n\n{picture if 'pca_test_loss' in metrics else ''}"

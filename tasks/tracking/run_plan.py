@@ -5,7 +5,7 @@ from typing import NamedTuple
 from models.specs import Value
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
-from tasks.cache.identity import Identity, task_name
+from tasks.cache.identity import Identity, architecture_label, task_name
 from tasks.cache.step import Inputs, Step
 
 DATASET_FIELDS = ("name", "sha256", "n_train", "n_test", "n_classes", "classes", "image_shape")
@@ -41,6 +41,8 @@ class RunPlan(NamedTuple):
         if described is not None:
             parameters["dataset"] = described["name"]
             parameters["dataset_sha256"] = described["sha256"]
+        if identity.keys() & {"depth", "architecture"}:
+            parameters["architecture"] = architecture_label(identity)
         for value in inputs.values():
             if isinstance(value, Value):
                 parameters.update(value.parameters())

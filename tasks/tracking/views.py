@@ -118,7 +118,7 @@ VIEWS = {
         title="Autoencoders",
         kind="model",
         columns=[
-            *_parameter_columns("depth", "latent_dim", "seed", "n_parameters"),
+            *_parameter_columns("architecture", "latent_dim", "objective", "seed", "n_parameters"),
             *_metric_columns("final_train_loss", "final_test_loss", "pca_test_loss"),
             *_metric_columns("reachable_test_loss", "reachable_pca_test_loss", "dead_units"),
             *_metric_columns("mean_abs_correlation_live", "effective_rank"),
@@ -147,7 +147,7 @@ VIEWS = {
         kind="transfer",
         columns=[
             *_parameter_columns(
-                "scenario", "trained", "label_budget", "latent_dim", "depth", "seed"
+                "scenario", "trained", "label_budget", "latent_dim", "architecture", "seed"
             ),
             *_metric_columns("test_accuracy", "final_test_loss", "last_gradient_norm"),
             *_parameter_columns("output", "optimizer", "learning_rate", "labels", "epochs"),

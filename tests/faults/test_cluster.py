@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import s3fs
 
-from flows.configuration.study_config import RunnerConfig
+from flows.configuration.runner_config import RunnerConfig
 from flows.lifecycle.task_runners import check_cluster
 from models.specs import ConfigError
 from tests.dask_cluster import DaskCluster

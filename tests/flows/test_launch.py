@@ -9,7 +9,8 @@ from prefect.states import Completed, Failed
 
 from flows import launch
 from flows.configuration.load import load_config
-from flows.configuration.study_config import SECTIONS, RunnerConfig
+from flows.configuration.runner_config import RunnerConfig
+from flows.configuration.study_config import SECTIONS
 from models.specs import ConfigError
 from tasks.execution import worker_processes
 from tasks.execution.invocations import InvocationLog

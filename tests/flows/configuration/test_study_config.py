@@ -1,8 +1,10 @@
 import pytest
 from pydantic import BaseModel
 
+from flows.configuration.interpolation_config import InterpolationConfig
 from flows.configuration.load import load_config
-from flows.configuration.study_config import InterpolationConfig, RunnerConfig, StudyConfig
+from flows.configuration.runner_config import RunnerConfig
+from flows.configuration.study_config import StudyConfig
 from models.specs import ConfigError
 
 

@@ -3,7 +3,7 @@ import socket
 import pytest
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.configuration.study_config import RunnerConfig
+from flows.configuration.runner_config import RunnerConfig
 from flows.lifecycle import task_runners
 from flows.lifecycle.task_runners import check_cluster, open_runners
 from models.specs import ConfigError
