@@ -118,7 +118,8 @@ class StudyConfig(Value):
         if not isinstance(content, dict) or not isinstance(content.get("architectures"), dict):
             return content
         sizes = content.get("latent_dims") or cls.model_fields["latent_dims"].default
-        found: dict[str, Any] = {"depths": [], "architecture": next(iter(content["architectures"]), None)} | content
+        first = next(iter(content["architectures"]), None)
+        found: dict[str, Any] = {"depths": [], "architecture": first} | content
         if isinstance(sizes, list | tuple) and sizes:
             found.setdefault("depth_latent_dim", sizes[len(sizes) // 2])
         middle = found.get("depth_latent_dim")
@@ -175,8 +176,7 @@ class StudyConfig(Value):
         parts = {
             "models": models,
             "classifiers": len(self.transfer.scenarios) * len(self.transfer.label_budgets)
-            + n_frozen
-            * ("head_only" in self.transfer.scenarios)
+            + n_frozen * ("head_only" in self.transfer.scenarios)
             + 8  # outputs, optimizers and trained parts
             * len(self.transfer.ablation_learning_rates)
             * ("ablation" in self.transfer.scenarios),

@@ -19,10 +19,9 @@ from models.training.torch_inference import TorchInference
 from models.training.torch_step import TorchTrainingStep
 
 # By name: whoever asks for one network does not depend on the code of the others.
-KNOWN = {
+KNOWN = {"models.networks.written.Encoder", "models.networks.written.Decoder"}
+KNOWN_WITH_PARTS = {  # if their parts are known
     "models.networks.autoencoder.Autoencoder",
-    "models.networks.written.Encoder",
-    "models.networks.written.Decoder",
     "models.networks.classifier.Classifier",
 }
 IN_SEQUENCE = {nn.Linear, nn.ReLU}
@@ -39,7 +38,8 @@ def is_known(module: nn.Module) -> bool:
     """
     if type(module) is nn.Sequential:
         return all(type(one) in IN_SEQUENCE or is_known(one) for one in module)
-    return f"{type(module).__module__}.{type(module).__qualname__}" in KNOWN
+    name = f"{type(module).__module__}.{type(module).__qualname__}"
+    return name in KNOWN or (name in KNOWN_WITH_PARTS and all(map(is_known, module.children())))
 
 
 def equals_torch(
