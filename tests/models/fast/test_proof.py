@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from models.fast.proof import KNOWN, equals_torch, is_known
+from models.fast.proof import KNOWN, KNOWN_WITH_PARTS, equals_torch, is_known
 from models.networks.autoencoder import Autoencoder
 from models.networks.classifier import Classifier, feature_layers
 from models.objectives.cross_entropy import CrossEntropy
 from models.objectives.squared_error import SquaredError
-from models.specs import WRITTEN_SHAPE, ModelSpec
+from models.specs import WRITTEN_SHAPE, Architecture, ModelSpec
 
 SHAPE = (1, 28, 28)
 
@@ -70,7 +70,9 @@ def test_only_exact_types_are_known():
     assert all(
         map(is_known, [*known, classifier.encoder, Autoencoder(spec, WRITTEN_SHAPE).decoder])
     )
+    conv = Architecture(encoder="conv", decoder="conv")
     others = [
+        Autoencoder(ModelSpec(architecture=conv), WRITTEN_SHAPE),
         Skipping(spec, WRITTEN_SHAPE),
         nn.Linear(2, 2),
         nn.Sequential(nn.Linear(2, 2), nn.Tanh()),
@@ -79,6 +81,6 @@ def test_only_exact_types_are_known():
 
 
 def test_every_name_is_that_of_a_network():
-    for name in KNOWN:
+    for name in KNOWN | KNOWN_WITH_PARTS:
         place, _, kind = name.rpartition(".")
         assert issubclass(getattr(importlib.import_module(place), kind), nn.Module)
