@@ -27,6 +27,7 @@ ORDER = [
     "tasks.system",
     "tasks.datasets",
     "tasks.cache",
+    "tasks.own_code",
     "tasks.artifacts",
     "tasks.analysis",
     "tasks.verdicts",

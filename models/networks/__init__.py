@@ -1,4 +1,4 @@
 """Network architectures as ``torch.nn`` modules, and their initial weights.
 
-Imports torch and ``models.specs`` only.
+Imports torch, numpy and the files of ``models`` before it only.
 """

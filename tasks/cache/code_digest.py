@@ -1,4 +1,6 @@
-"""A digest of the code that a function runs: its own and every project definition that it reaches.
+"""A digest of the code that a function runs: its own and every definition that it reaches.
+
+The definitions are those of the project, or of a user's files (``tasks/own_code/``).
 
 Definitions are compared as parsed code without comments, docstrings and formatting. So rewording
 changes no digest, and an edited helper changes the digests of exactly the functions that use it.
@@ -26,10 +28,11 @@ from pathlib import Path
 from tasks.cache import module_code
 from tasks.cache.module_code import (
     PACKAGES,
+    PROJECT,
     ModuleCode,
+    Modules,
     Name,
     imported_names,
-    is_followed,
     is_independent,
     is_module,
     module_file,
@@ -43,11 +46,10 @@ from tasks.cache.module_code import (
 
 # Raise it when the digests of unchanged code change; a plan then says that, and names no code.
 FORMAT = 2
-TEMPLATES = "tasks/reporting/templates"
 WHOLE = "*"  # instead of a name: all of a module
 
 
-def _resolve(target: Name, attributes: tuple[str, ...]) -> Iterator[Name]:
+def _resolve(target: Name, attributes: tuple[str, ...], modules: Modules) -> Iterator[Name]:
     """All that ``target.attributes`` may refer to.
 
     That is a name in a module, followed by its attributes unless the module defines it; or a whole
@@ -58,40 +60,42 @@ def _resolve(target: Name, attributes: tuple[str, ...]) -> Iterator[Name]:
     elif not attributes:
         yield Name(target.module, WHOLE)
         return
-    parsed = parse_module(target.module)
+    parsed = parse_module(target.module, modules)
     if parsed is not None:
         yield Name(target.module, ".".join(attributes))
         if attributes[0] in parsed.definitions:
             yield Name(target.module, attributes[0])
-    if not target.name and is_module(f"{target.module}.{attributes[0]}"):
-        yield from _resolve(Name(f"{target.module}.{attributes[0]}", ""), attributes[1:])
+    if not target.name and modules.is_module(f"{target.module}.{attributes[0]}"):
+        yield from _resolve(Name(f"{target.module}.{attributes[0]}", ""), attributes[1:], modules)
 
 
 @cache
-def _direct_references(name: Name) -> frozenset[Name]:
-    """The project names that one definition, or a module's import-time code, refers to."""
-    parsed = parse_module(name.module)
+def _direct_references(name: Name, modules: Modules) -> frozenset[Name]:
+    """The names that one definition, or a module's import-time code, refers to."""
+    parsed = parse_module(name.module, modules)
     if parsed is None:
         return frozenset()
-    if name.name == WHOLE:
-        return frozenset(one for one in _whole(name.module, parsed) if is_followed(one.module))
     found: set[Name] = set()
+    if name.name == WHOLE or modules.counts_whole(parsed):
+        found |= set(_whole(name.module, parsed, modules))
+    if name.name == WHOLE:
+        return frozenset(one for one in found if modules.is_followed(one.module))
     if name.name:
         found.add(Name(name.module, ""))
         root, *attributes = name.name.split(".")
-        found |= set(_imported_as(parsed, root, tuple(attributes)))  # exported again
+        found |= set(_imported_as(parsed, root, tuple(attributes), modules))  # exported again
     else:
         found |= {Name(module, "") for module in _packages_around(name.module)}
         found |= {Name(module, "") for module in parsed.imported_modules}
-    package = package_of(name.module)
+    package = package_of(name.module, modules)
     for node in _statements(parsed, name):
         for inner in ast.walk(node):  # a function runs the modules that it imports
-            found |= {Name(module, "") for module in modules_imported_by(inner, package)}
+            found |= {Name(module, "") for module in modules_imported_by(inner, package, modules)}
         for root, *attributes in names_used_in(node):
             if root in parsed.definitions:
                 found.add(Name(name.module, root))
-            found |= set(_imported_as(parsed, root, tuple(attributes)))
-    return frozenset(one for one in found if is_followed(one.module))
+            found |= set(_imported_as(parsed, root, tuple(attributes), modules))
+    return frozenset(one for one in found if modules.is_followed(one.module))
 
 
 def _packages_around(module: str) -> list[str]:
@@ -99,7 +103,7 @@ def _packages_around(module: str) -> list[str]:
     return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
-def _whole(module: str, parsed: ModuleCode) -> Iterator[Name]:
+def _whole(module: str, parsed: ModuleCode, modules: Modules) -> Iterator[Name]:
     """Everything that attributes of a module can refer to."""
     yield Name(module, "")
     for defined in parsed.definitions:
@@ -108,24 +112,27 @@ def _whole(module: str, parsed: ModuleCode) -> Iterator[Name]:
         yield Name(module, imported)
     for star in parsed.imports.get("*", ()):
         yield Name(star.module, WHOLE)
-    path = module_file(module)
-    if path is not None and path.name == "__init__.py":
-        for inner in path.parent.iterdir():
-            if is_module(f"{module}.{inner.stem}") and inner.stem != "__init__":
-                yield Name(f"{module}.{inner.stem}", WHOLE)
+    if modules.counts_whole(parsed):
+        yield from (Name(one.module, WHOLE) for names in parsed.imports.values() for one in names)
+    if modules.is_package(module):
+        for inner in modules.inside(module):
+            if modules.is_module(f"{module}.{inner}") and inner != "__init__":
+                yield Name(f"{module}.{inner}", WHOLE)
 
 
 def _statements(parsed: ModuleCode, name: Name) -> list[ast.stmt]:
     return parsed.definitions.get(name.name, []) if name.name else parsed.import_time
 
 
-def _imported_as(parsed: ModuleCode, root: str, attributes: tuple[str, ...]) -> Iterator[Name]:
+def _imported_as(
+    parsed: ModuleCode, root: str, attributes: tuple[str, ...], modules: Modules
+) -> Iterator[Name]:
     """What ``root.attributes`` may refer to by the imports of a module."""
     for target in parsed.imports.get(root, ()):
-        yield from _resolve(target, attributes)
+        yield from _resolve(target, attributes, modules)
     for star in parsed.imports.get("*", ()):
         yield Name(star.module, "__all__")
-        yield from _resolve(Name(star.module, ""), (root, *attributes))
+        yield from _resolve(Name(star.module, ""), (root, *attributes), modules)
 
 
 def snapshot_code() -> None:
@@ -137,24 +144,32 @@ def snapshot_code() -> None:
 
 
 @cache
-def code_parts(module: str, name: str) -> dict[str, str]:
-    """Digest of every project definition that ``module.name`` reaches, by ``module:name``.
-
-    The name is empty for a module's import-time code, and for a template, named by its path.
-    """
+def reached_names(module: str, name: str, modules: Modules) -> frozenset[Name]:
+    """Every name whose code ``module.name`` reaches, itself among them."""
     start = Name(module, name)
     seen = {start}
     waiting = [start]
     while waiting:
-        for reached in _direct_references(waiting.pop()):
+        for reached in _direct_references(waiting.pop(), modules):
             if reached not in seen:
                 seen.add(reached)
                 waiting.append(reached)
+    return frozenset(seen)
+
+
+@cache
+def code_parts(module: str, name: str, modules: Modules = PROJECT) -> dict[str, str]:
+    """Digest of every definition that ``module.name`` reaches, by ``module:name``.
+
+    The name is empty for a module's import-time code, and for a template, named by its path.
+    """
+    seen = reached_names(module, name, modules)
     parts: dict[str, str] = {}
     for found in sorted(seen):
-        parts |= _own_parts(found)
+        parts |= _own_parts(found, modules)
     for reached_module in {found.module for found in seen}:
-        order = _order(reached_module, {one.name for one in seen if one.module == reached_module})
+        reached = {one.name for one in seen if one.module == reached_module}
+        order = _order(reached_module, reached, modules)
         if len(order) > 1:
             part = f"{reached_module}:"
             parts[part] = _sha256(repr((parts.get(part), order)))
@@ -162,24 +177,26 @@ def code_parts(module: str, name: str) -> dict[str, str]:
 
 
 @cache  # most definitions are reached by several steps
-def _own_parts(name: Name) -> dict[str, str]:
+def _own_parts(name: Name, modules: Modules) -> dict[str, str]:
     """The parts that one name adds: its own statements, and the templates that they name."""
-    parsed = parse_module(name.module)
+    parsed = parse_module(name.module, modules)
     if parsed is None:
         return {}
     nodes = _statements(parsed, name)
-    bindings = _bindings(name, parsed, nodes)
+    bindings = _bindings(name, parsed, nodes, modules)
     if not nodes and not bindings:
         return {}
     dump = "\n".join(ast.dump(node) for node in nodes)
     parts = {f"{name.module}:{name.name}": _sha256(repr((dump, bindings)))}
-    for path in _templates(nodes):
+    for path in _templates(nodes, modules):
         template = path.relative_to(module_code.ROOT).as_posix()
         parts[f"{template}:"] = _sha256(path.read_text(encoding="utf-8"))
     return parts
 
 
-def _bindings(name: Name, parsed: ModuleCode, nodes: list[ast.stmt]) -> list[object]:
+def _bindings(
+    name: Name, parsed: ModuleCode, nodes: list[ast.stmt], modules: Modules
+) -> list[object]:
     """What the names that a definition uses are imported from, and which imports find a module.
 
     The definition itself does not show that: ``from math import sin as wave``.
@@ -195,31 +212,32 @@ def _bindings(name: Name, parsed: ModuleCode, nodes: list[ast.stmt]) -> list[obj
     ]
     if stars and not roots <= parsed.imports.keys() | parsed.definitions.keys():
         found.append(stars)
-    package = package_of(name.module)
+    package = package_of(name.module, modules)
     imported = (
         module
         for node in nodes
         for inner in ast.walk(node)
-        for module in modules_imported_by(inner, package)
+        for module in modules_imported_by(inner, package, modules)
     )
-    return found + [module for module in imported if is_followed(module)]
+    return found + [module for module in imported if modules.is_followed(module)]
 
 
-def _order(module: str, reached: set[str]) -> list[object]:
+def _order(module: str, reached: set[str], modules: Modules) -> list[object]:
     """What happens in which order when a module is imported, as far as the order matters.
 
     ``reached`` are the names of the module that count. Functions and constants may be defined in
     any order, and imports of modules that only define something may be sorted.
     """
-    parsed = parse_module(module)
+    parsed = parse_module(module, modules)
     if parsed is None:
         return []
-    package = package_of(module)
+    package = package_of(module, modules)
     order: list[object] = []
     for node in parsed.statements:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            order += [one for one in modules_imported_by(node, package) if _changes_others(one)]
-            bound = [one for one, _ in imported_names(node, package)]
+            imported = modules_imported_by(node, package, modules)
+            order += [one for one in imported if _changes_others(one, modules)]
+            bound = [one for one, _ in imported_names(node, package, modules)]
             order += [(one,) for one in bound if one in reached & parsed.definitions.keys()]
         elif node in parsed.import_time:
             order.append("")
@@ -235,12 +253,12 @@ def _is_rebound(name: str, parsed: ModuleCode) -> bool:
 
 
 @cache
-def _changes_others(module: str) -> bool:
+def _changes_others(module: str, modules: Modules) -> bool:
     """Whether importing a module may change something besides the names that modules define."""
     seen = {module}
     waiting = [module]
     while waiting:
-        parsed = parse_module(one := waiting.pop())
+        parsed = parse_module(one := waiting.pop(), modules)
         if parsed is None:
             continue
         if parsed.import_time:
@@ -251,13 +269,11 @@ def _changes_others(module: str) -> bool:
     return False
 
 
-def _templates(nodes: list[ast.stmt]) -> Iterator[Path]:
+def _templates(nodes: list[ast.stmt], modules: Modules) -> Iterator[Path]:
     """All templates if the code names one: templates include each other and contain code."""
     parts = (part for node in nodes for part in ast.walk(node))
     if any(isinstance(p, ast.Constant) and str(p.value).endswith(".j2") for p in parts):
-        yield from sorted(
-            p for p in (module_code.ROOT / TEMPLATES).iterdir() if p.suffix in {".j2", ".css"}
-        )
+        yield from modules.templates()
 
 
 def _sha256(text: str) -> str:
@@ -284,6 +300,7 @@ def clear_code_snapshot() -> None:
     _direct_references.cache_clear()
     _own_parts.cache_clear()
     _changes_others.cache_clear()
+    reached_names.cache_clear()
     code_parts.cache_clear()
     code_digest.cache_clear()
 

@@ -1,6 +1,7 @@
-"""One module of the project as parsed code: its definitions, imports and import-time statements.
+"""One module as parsed code: its definitions, imports and import-time statements.
 
-Comments, docstrings and formatting are left out.
+Comments, docstrings and formatting are left out. ``Modules`` is where modules are found: those of
+the project, or the files of a user.
 """
 
 import ast
@@ -9,10 +10,11 @@ import threading
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("models", "tasks", "flows")
+TEMPLATES = "tasks/reporting/templates"
 # The code of these modules is in no key: they carry, show or log a result and never change it.
 # Trap: nothing that can change a result may move into them, or its edits go unnoticed; and a module
 # of this list that moves must be renamed here, or it enters every key.
@@ -29,7 +31,7 @@ _parser_lock = threading.Lock()  # Python 3.11 sometimes fails when two threads 
 
 
 class Name(NamedTuple):
-    """A top-level name of a project module; an empty name is the module's import-time code."""
+    """A top-level name of a module; an empty name is the module's import-time code."""
 
     module: str
     name: str
@@ -49,6 +51,34 @@ class ModuleCode(NamedTuple):
     imported_modules: set[str]
     statements: list[ast.stmt]
     import_time: list[ast.stmt]
+
+
+class Modules(Protocol):
+    """Where modules are found. Equal ones have equal modules: what is parsed is cached by them."""
+
+    def __hash__(self) -> int:
+        """Equal for equal modules."""
+
+    def is_module(self, module: str) -> bool:
+        """Whether there is such a module, or a folder of this name, which Python also imports."""
+
+    def is_package(self, module: str) -> bool:
+        """Whether relative imports of a module start in it, and not in the package around it."""
+
+    def is_followed(self, module: str) -> bool:
+        """Whether the code of a module counts."""
+
+    def text(self, module: str) -> bytes | None:
+        """The source of a module whose code counts; None for others."""
+
+    def inside(self, module: str) -> list[str]:
+        """The names, without a dot, that modules in a package may have."""
+
+    def counts_whole(self, parsed: ModuleCode) -> bool:
+        """Whether a module cannot be followed by names, so that all of it counts."""
+
+    def templates(self) -> list[Path]:
+        """Files that count if code names one of them."""
 
 
 @cache
@@ -75,6 +105,45 @@ def is_module(module: str) -> bool:
 def is_followed(module: str) -> bool:
     """Whether the code of a module counts: it is one of the project's and is not ignored."""
     return module not in IGNORED_MODULES and module_file(module) is not None
+
+
+@cache
+def module_text(module: str) -> bytes | None:
+    """The source of a module whose code counts, as it was at the first call; None for others."""
+    path = module_file(module) if is_followed(module) else None
+    return path.read_bytes() if path else None
+
+
+class ProjectModules:
+    """The modules of this project, as they were when each was first read."""
+
+    is_module = staticmethod(is_module)
+    is_followed = staticmethod(is_followed)
+
+    def is_package(self, module: str) -> bool:
+        """Whether a module is the file of a package."""
+        path = module_file(module)
+        return path is not None and path.name == "__init__.py"
+
+    def text(self, module: str) -> bytes | None:
+        """The source of a module, as it was at the first call."""
+        return module_text(module)
+
+    def inside(self, module: str) -> list[str]:
+        """The names of files in the folder of a package."""
+        path = module_file(module)
+        return [] if path is None else [one.stem for one in path.parent.iterdir()]
+
+    def counts_whole(self, parsed: ModuleCode) -> bool:
+        """Never: a test checks that steps reach no code that cannot be followed."""
+        return False
+
+    def templates(self) -> list[Path]:
+        """The templates of reports."""
+        return sorted(p for p in (ROOT / TEMPLATES).iterdir() if p.suffix in {".j2", ".css"})
+
+
+PROJECT = ProjectModules()
 
 
 def _remove_documentation(tree: ast.Module) -> None:
@@ -106,7 +175,7 @@ def _that_run(body: list[ast.stmt]) -> list[ast.stmt]:
     return found
 
 
-def imported_names(node: ast.AST, package: str) -> Iterator[tuple[str, Name]]:
+def imported_names(node: ast.AST, package: str, modules: Modules) -> Iterator[tuple[str, Name]]:
     """The names that an import binds in a module of this package, and what each may refer to.
 
     A name of a package may be a submodule, and also something else that the package calls so.
@@ -118,8 +187,9 @@ def imported_names(node: ast.AST, package: str) -> Iterator[tuple[str, Name]]:
         for alias in node.names:
             bound = alias.asname or alias.name
             yield bound, Name(base, alias.name)
-            if is_module(f"{base}.{alias.name}"):
-                yield bound, Name(f"{base}.{alias.name}", "")
+            inner = f"{base}.{alias.name}".removeprefix(".")
+            if modules.is_module(inner):
+                yield bound, Name(inner, "")
     elif isinstance(node, ast.Import):
         for alias in node.names:
             parent, _, last = alias.name.rpartition(".")
@@ -129,50 +199,49 @@ def imported_names(node: ast.AST, package: str) -> Iterator[tuple[str, Name]]:
             yield alias.asname or bound, Name(bound, "")
 
 
-def modules_imported_by(node: ast.AST, package: str) -> Iterator[str]:
+def modules_imported_by(node: ast.AST, package: str, modules: Modules) -> Iterator[str]:
     """The modules that an import statement in a module of this package imports, in order."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
-        yield from (name.module for _, name in imported_names(node, package))
+        yield from (name.module for _, name in imported_names(node, package, modules))
+
+
+def package_of(module: str, modules: Modules) -> str:
+    """The package in which relative imports of a module start; empty beside a user's file."""
+    return module if modules.is_package(module) else module.rpartition(".")[0]
+
+
+def parse(text: bytes | str) -> ast.Module:
+    """The parsed source of a module. Raises SyntaxError, and what ``ast.parse`` also raises."""
+    with _parser_lock:
+        return ast.parse(text)
 
 
 @cache
-def module_text(module: str) -> bytes | None:
-    """The source of a module whose code counts, as it was at the first call; None for others."""
-    path = module_file(module) if is_followed(module) else None
-    return path.read_bytes() if path else None
-
-
-def package_of(module: str) -> str:
-    """The package in which relative imports of a module start."""
-    path = module_file(module)
-    return module if path and path.name == "__init__.py" else module.rpartition(".")[0]
-
-
-@cache
-def parse_module(module: str) -> ModuleCode | None:
+def parse_module(module: str, modules: Modules = PROJECT) -> ModuleCode | None:
     """A module whose code counts, parsed; None for others."""
-    text = module_text(module)
+    text = modules.text(module)
     if text is None:
         return None
-    with _parser_lock:
-        tree = ast.parse(text)
+    tree = parse(text)
     _remove_documentation(tree)
     tree.body = _that_run(tree.body)
     parsed = ModuleCode({}, {}, set(), tree.body, [])
-    package = package_of(module)
+    package = package_of(module, modules)
     for node in ast.walk(tree):  # imports inside functions count as well
-        for bound, target in imported_names(node, package):
+        for bound, target in imported_names(node, package, modules):
             targets = parsed.imports.setdefault(bound, [])
             if target not in targets:
                 targets.append(target)
     for node in tree.body:
         for inner in _run_at_import(node):
-            parsed.imported_modules.update(modules_imported_by(inner, package))
+            parsed.imported_modules.update(modules_imported_by(inner, package, modules))
         for name in names_bound_by(node):
             parsed.definitions.setdefault(name, []).append(node)
-    parsed.import_time.extend(node for node in tree.body if _may_change_others(node, parsed))
+    parsed.import_time.extend(
+        node for node in tree.body if _may_change_others(node, parsed, modules)
+    )
     return parsed
 
 
@@ -216,7 +285,7 @@ def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
             yield from _run_at_import(part)
 
 
-def _may_change_others(node: ast.stmt, parsed: ModuleCode) -> bool:
+def _may_change_others(node: ast.stmt, parsed: ModuleCode, modules: Modules) -> bool:
     """Whether a top-level statement may change more than the names that it defines.
 
     A definition may register itself in a table, by a decorator, a default or a class body.
@@ -230,17 +299,22 @@ def _may_change_others(node: ast.stmt, parsed: ModuleCode) -> bool:
     return any(
         isinstance(part, ast.AugAssign | ast.Delete | ast.NamedExpr)
         or (isinstance(part, ast.Attribute | ast.Subscript) and not isinstance(part.ctx, ast.Load))
-        or (isinstance(part, ast.Call) and _call_may_change_others(part, parsed, in_definition))
-        or (id(part) in decorators and _is_of_project(part, parsed))
+        or (
+            isinstance(part, ast.Call)
+            and _call_may_change_others(part, parsed, modules, in_definition)
+        )
+        or (id(part) in decorators and _is_followed_code(part, parsed, modules))
         for part in _run_at_import(node)
     )
 
 
-def _call_may_change_others(call: ast.Call, parsed: ModuleCode, in_definition: bool) -> bool:
+def _call_may_change_others(
+    call: ast.Call, parsed: ModuleCode, modules: Modules, in_definition: bool
+) -> bool:
     """Whether a call at import time may change something.
 
-    Inside definitions, where calls of libraries describe fields, only calls that name something of
-    the project count.
+    Inside definitions, where calls of libraries describe fields, only calls that name something
+    whose code counts do.
     """
     root = next(names_used_in(call.func), ("",))[0]
     called = parsed.imports.get(root, [])
@@ -248,14 +322,14 @@ def _call_may_change_others(call: ast.Call, parsed: ModuleCode, in_definition: b
         name.module in IGNORED_MODULES or name.module in MODULES_OF_VALUES for name in called
     ):
         return False
-    return not in_definition or _is_of_project(call, parsed)
+    return not in_definition or _is_followed_code(call, parsed, modules)
 
 
-def _is_of_project(node: ast.AST, parsed: ModuleCode) -> bool:
-    """Whether code names something of the project. Names that are not known here count."""
+def _is_followed_code(node: ast.AST, parsed: ModuleCode, modules: Modules) -> bool:
+    """Whether code names something whose code counts. Names that are not known here do."""
     for root, *_ in names_used_in(node):
         targets = parsed.imports.get(root, [])
-        if any(is_followed(name.module) for name in targets):
+        if any(modules.is_followed(name.module) for name in targets):
             return True
         if root in parsed.definitions or not (targets or hasattr(builtins, root)):
             return True

@@ -4,8 +4,8 @@ import shutil
 import pytest
 
 from tasks.cache import module_code
-from tasks.cache.code_digest import TEMPLATES, clear_code_snapshot, code_parts
-from tasks.cache.module_code import IGNORED_MODULES, PACKAGES, ROOT, module_file
+from tasks.cache.code_digest import clear_code_snapshot, code_parts
+from tasks.cache.module_code import IGNORED_MODULES, PACKAGES, ROOT, TEMPLATES, module_file
 
 HELPER = "bound = 1 / math.sqrt(layer.weight[0].numel())"
 

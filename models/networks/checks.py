@@ -1,0 +1,103 @@
+"""Checks that an encoder and a decoder take and return what a study needs."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.factories import described, seeded_everywhere
+from models.specs import ConfigError
+
+CHECKED_IMAGES = 3  # so that a batch is not taken for a channel
+
+
+def check_networks(
+    encoder: nn.Module,
+    decoder: nn.Module,
+    image_shape: tuple[int, int, int],
+    outputs: int,
+    latent_dim: int,
+    names: tuple[str, str] = ("the encoder", "the decoder"),
+) -> list[str]:
+    """Run a batch of zeros through copies of both networks, in training and in evaluation mode.
+
+    ``outputs`` is what the encoder should return for each image, ``names`` are for messages.
+    Returns notes on what is odd and still trains. The networks and the global generators are
+    afterwards as they were before.
+
+    Raises ConfigError, in one line, for a network without parameters, one that raises, and outputs
+    of another shape or type, or that are not finite.
+    """
+    images = torch.zeros(CHECKED_IMAGES, *image_shape)
+    latents = torch.zeros(CHECKED_IMAGES, latent_dim)
+    _check_one(encoder, names[0], images, (outputs,))
+    decoded = _check_one(decoder, names[1], latents, tuple(image_shape))
+    return list(_notes(decoded, names[1]))
+
+
+def _check_one(network: nn.Module, name: str, given: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The outputs in evaluation mode."""
+    _check_parameters(network, name)
+    copied = _copied(network)
+    found: object = None
+    with seeded_everywhere(0), torch.no_grad():
+        for training in (True, False):
+            copied.train(training)
+            try:
+                found = copied(given)
+            except Exception as error:
+                raise ConfigError(
+                    f"{name} cannot take inputs of {_shown(given.shape)}: {described(error)}"
+                ) from error
+            _check_outputs(found, name, given, shape)
+    assert isinstance(found, Tensor)
+    return found
+
+
+def _copied(network: nn.Module) -> nn.Module:
+    try:
+        return deepcopy(network)
+    except Exception:  # old forms of weight norm cannot be copied; the check changes little in them
+        return network
+
+
+def _check_parameters(network: nn.Module, name: str) -> None:
+    parameters = [one for one in network.parameters() if one.requires_grad]
+    if not parameters:
+        raise ConfigError(f"{name} has no parameters that could be trained")
+    kinds = {one.dtype for one in parameters} - {torch.float32}
+    if kinds:
+        raise ConfigError(f"{name} has parameters of {_dtype(kinds.pop())}; make them float32")
+
+
+def _check_outputs(found: object, name: str, given: Tensor, shape: tuple[int, ...]) -> None:
+    expected = (len(given), *shape)
+    if not isinstance(found, Tensor):
+        raise ConfigError(f"{name} returned a {type(found).__name__}, not a tensor")
+    if tuple(found.shape) != expected:
+        raise ConfigError(
+            f"{name} returned {_shown(found.shape)} for inputs of {_shown(given.shape)}; "
+            f"{_shown(expected)} is needed"
+        )
+    if found.dtype != torch.float32:
+        raise ConfigError(f"{name} returned {_dtype(found.dtype)}; return float32")
+    if not bool(found.isfinite().all()):
+        raise ConfigError(f"{name} returned numbers that are not finite for inputs of zeros")
+
+
+def _notes(decoded: Tensor, name: str) -> Iterator[str]:
+    low, high = float(decoded.min()), float(decoded.max())
+    if low < 0 or high > 1:
+        yield (
+            f"{name} returns values outside [0, 1] ({low:.3g} to {high:.3g} for zeros); "
+            "a sigmoid at its end would keep them inside"
+        )
+
+
+def _shown(shape: object) -> str:
+    return "x".join(map(str, shape))  # type: ignore[call-overload]
+
+
+def _dtype(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
