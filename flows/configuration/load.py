@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from flows.configuration.own_code import read_own_code
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from models.messages import cut, dotted_key, is_part_of_pair, plain_message, shown
 from models.specs import ConfigError, SeveralConfigError
@@ -65,7 +66,7 @@ def load_config(study: str, overrides: list[str] | None = None) -> StudyConfig:
     _make_absolute(content, Path())
     _check_name(content["name"], path)
     try:
-        return StudyConfig.model_validate(content)
+        return read_own_code(StudyConfig.model_validate(content))
     except ValidationError as error:
         lines = _explain_all(error)
         more = [f"and {len(lines) - SHOWN_MISTAKES} more"] if len(lines) > SHOWN_MISTAKES else []
@@ -133,10 +134,23 @@ def command_of(config: StudyConfig, sections: tuple[Section, ...]) -> str:
 
 
 def _make_absolute(content: dict[str, object], folder: Path) -> None:
-    """Make ``dataset.path`` absolute: a worker or a scheduled run may start in another folder."""
+    """Make paths absolute: a worker or a scheduled run may start in another folder."""
     dataset = content.get("dataset")
     if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
         dataset["path"] = str((folder / Path(dataset["path"]).expanduser()).resolve())
+    architectures = content.get("architectures")
+    for one in architectures.values() if isinstance(architectures, dict) else ():
+        for part in ("encoder", "decoder"):
+            if isinstance(one, dict) and isinstance(one.get(part), str):
+                one[part] = absolute_reference(one[part], folder)
+
+
+def absolute_reference(reference: str, folder: Path) -> str:
+    """``nets.py:encoder`` with the file's absolute path; other references as they are."""
+    file, colon, function = reference.rpartition(":")
+    if not file.endswith(".py"):
+        return reference
+    return f"{(folder / Path(file).expanduser()).absolute()}{colon}{function}"
 
 
 def _override(content: dict[str, object], override: str) -> None:

@@ -1,13 +1,12 @@
 """Builds networks by name: those of this package, and a user's own that were registered."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Literal
 
-import torch
 from torch import nn
 
 from models.networks import conv, mlp, written
+from models.networks.factories import call_factory, seeded_everywhere
 from models.random_streams import random_stream
 from models.specs import ConfigError, ImageShape
 
@@ -22,9 +21,9 @@ SHIPPED: dict[str, dict[Part, Builder]] = {
 _registered: dict[str, Builder] = {}
 
 
-def register_builder(name: str, builder: Builder) -> None:
+def register_builder(digest: str, builder: Builder) -> None:
     """Make a user's own builder known in this process, under the digest of its code."""
-    _registered[name] = builder
+    _registered[digest] = builder
 
 
 def is_own(name: str) -> bool:
@@ -47,16 +46,11 @@ def build_network(
 
     Raises ConfigError if the builder is not known in this process, and what it raises itself.
     """
-    builder = SHIPPED[name][part] if name in SHIPPED else _registered.get(name)
+    shape, stream = tuple(image_shape), random_stream(seed, f"builder/{part}")
+    if name in SHIPPED:
+        return call_factory(SHIPPED[name][part], name, shape, size, options=options, seed=stream)
+    builder = _registered.get(name)
     if builder is None:
-        raise ConfigError(f"the code of the {part} {name} is not part of this run")
-    with seeded(seed, f"builder/{part}"):
-        return builder(tuple(image_shape), size, **options)
-
-
-@contextmanager
-def seeded(seed: int, stream: str) -> Iterator[None]:
-    """Draw torch's global random numbers from a stream of a seed, and restore them afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random_stream(seed, stream).initial_seed())
-        yield
+        raise ConfigError(f"the code {name[:19]}... of the {part} is not part of this run")
+    with seeded_everywhere(stream):
+        return builder(shape, size, **options)
