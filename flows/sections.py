@@ -9,6 +9,7 @@ to a graph that only looks them up in the store.
 from collections.abc import Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from flows.configuration.check_networks import check_networks
 from flows.configuration.grid import (
     AutoencoderTask,
     ClassifierTask,
@@ -86,9 +87,11 @@ def check_dataset(config: StudyConfig, sections: tuple[Section, ...]) -> list[st
     budgets = config.transfer.label_budgets if "transfer" in sections else ()
     means = f"means all {found.n_train:,} training images"
     too_large = too_large_budgets(budgets, found.n_train)
+    odd = check_networks(config, found.image_shape)
     more_seeds = more_seeds_note(config, sections, found.n_train)
     return [
         *found.notes,
+        *odd,
         *(f"transfer.label_budgets: {one} {means}" for one in too_large),
         *([more_seeds] if more_seeds else []),
     ]
