@@ -63,9 +63,9 @@ def test_samples_are_reconstructions_by_each_model_of_a_stack():
     for trained in stack:
         assert trained.samples.keys() == sampled_epochs(12) != {*range(1, 13)}
         for images in trained.samples.values():
-            assert (images.dtype, images.shape) == (torch.uint8, (2, 28, 28))
+            assert (images.dtype, images.shape) == (torch.uint8, (2, 1, 28, 28))
         with torch.no_grad():
-            levels = trained.model(IMAGES[indices].unsqueeze(1) / 255).squeeze(1) * 255
+            levels = trained.model(IMAGES[indices] / 255) * 255
         assert (trained.samples[12] - levels).abs().max() <= 1
         assert (trained.samples[1] - levels).abs().max() > 2
     assert not torch.equal(stack[0].samples[12], stack[1].samples[12])
@@ -126,7 +126,7 @@ def test_a_single_update_follows_the_spec(output):
 def test_the_gradient_of_the_last_layer_is_the_one_by_autograd(softmax_first):
     classifier = Classifier(SPEC, WRITTEN_SHAPE, 3)
     initialize(classifier, 1)
-    images = IMAGES.unsqueeze(1) / 255
+    images = IMAGES / 255
     classifier(images)  # changes the running statistics
     norm = last_layer_gradient(classifier, IMAGES, LABELS, CrossEntropy(softmax_first))
     assert all(parameter.grad is None for parameter in classifier.parameters())
@@ -148,7 +148,7 @@ def test_shuffled_labels_are_the_same_labels_in_an_order_that_the_generator_deci
 def test_only_the_training_labels_are_shuffled():
     chosen = {"scenario": "ablation", "trained": "head_and_encoder", "epochs": 60}
     aligned, shuffled = (TransferSpec(**chosen, labels=one) for one in ("aligned", "shuffled"))
-    images = torch.stack([torch.full((28, 28), level).byte() for level in (0, 120, 250)])[LABELS]
+    images = torch.stack([torch.full((1, 28, 28), level).byte() for level in (0, 120, 250)])[LABELS]
     data = images, LABELS
     right, wrong, again = (
         train_classifier(SPEC, spec, None, data, data) for spec in (aligned, shuffled, shuffled)

@@ -10,6 +10,7 @@ from tasks.analysis.blind_edge import edge_losses, edge_warning, reach_sentences
 DEPTHS = [
     {
         "depth": 1,
+        "pixels": 784,
         "unseen_pixels": 159,
         "unreachable_pixels": 159,
         "place": "rows 25 to 27 and columns 25 to 27",
@@ -19,6 +20,7 @@ DEPTHS = [
     },
     {
         "depth": 3,
+        "pixels": 784,
         "unseen_pixels": 0,
         "unreachable_pixels": 0,
         "place": "none",

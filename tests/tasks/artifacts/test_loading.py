@@ -12,7 +12,12 @@ from tasks.artifacts.walks import WALKS, load_walks
 from tasks.cache.entry import Entry, UnusableEntryError
 
 SPEC = ModelSpec.written(depth=1, latent_dim=2).model_dump()
-GOOD_RESULT = {"spec": SPEC, "architecture": SPEC, "confusion": [[1, 0], [0, 1]]}
+GOOD_RESULT = {
+    "spec": SPEC,
+    "architecture": SPEC,
+    "image_shape": [1, 28, 28],
+    "confusion": [[1, 0], [0, 1]],
+}
 LOADERS = {
     load_autoencoder: WEIGHTS,
     load_classifier: WEIGHTS,

@@ -48,6 +48,7 @@ MEANS = {
 }
 DEPTH = {
     "depth": 1,
+    "pixels": 784,
     "unseen_pixels": 2,
     "unreachable_pixels": 2,
     "place": "row 3",

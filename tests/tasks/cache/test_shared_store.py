@@ -30,6 +30,7 @@ EPOCH = {"epoch": 1, "epochs": 1, "train_loss": 0.5, "test_loss": 0.5, "learning
 RESULT = {
     "spec": ModelSpec.written().model_dump(),
     "recipe": TrainingRecipe().model_dump(),
+    "image_shape": [1, 28, 28],
     "history": [EPOCH],
     "parameters": {"n_parameters": 12, "flops_per_image": 34},
     "metrics": {"initial_test_loss": 0.6, "final_train_loss": 0.5, "final_test_loss": 0.5},

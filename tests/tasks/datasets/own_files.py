@@ -34,10 +34,10 @@ def read(config):
 
 def levels(images):
     """The level of each image, which has only one."""
-    assert images.shape[1:] == (28, 28)
+    assert images.shape[1:] == (1, 28, 28)
     assert images.dtype == torch.uint8
-    assert (images == images[:, :1, :1]).all()
-    return images[:, 0, 0].tolist()
+    assert (images == images[..., :1, :1]).all()
+    return images[:, 0, 0, 0].tolist()
 
 
 def write(path, values):

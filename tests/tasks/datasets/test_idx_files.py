@@ -164,7 +164,7 @@ def test_idx_images_that_would_fill_the_memory_are_named(tmp_path):
     config = DatasetConfig(name="idx", path=str(tmp_path), shape="pad")
     with pytest.raises(DatasetError, match=r"train-images-idx3-ubyte .*: 12,000 x 1 pixels are"):
         read_parts(config)
-    assert read(of_idx(tmp_path))["all"][0].shape == (100, 28, 28)
+    assert read(of_idx(tmp_path))["all"][0].shape == (100, 1, 28, 28)
 
 
 def test_the_fingerprint_of_idx_files_follows_images_and_labels(tmp_path):

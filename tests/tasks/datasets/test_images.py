@@ -36,15 +36,15 @@ def three(row):
 )
 def test_a_wide_image_is_stretched_or_cut(shape, middle, top):
     found = convert(BANDS, Conversion(shape=shape))
-    assert (found.shape, found.dtype) == ((28, 28), torch.uint8)
-    assert (three(found[14]), three(found[0])) == (middle, top)
+    assert (found.shape, found.dtype) == ((1, 28, 28), torch.uint8)
+    assert (three(found[0, 14]), three(found[0, 0])) == (middle, top)
     inverted = convert(BANDS, Conversion(shape=shape, invert=True))
     assert torch.equal(inverted, 255 - found)
 
 
 def test_a_border_becomes_black_whether_inverted_or_not():
     for invert, middle in ((False, [10, 100, 200]), (True, [245, 155, 55])):
-        found = convert(BANDS, Conversion(shape="pad", invert=invert))
+        (found,) = convert(BANDS, Conversion(shape="pad", invert=invert))
         assert three(found[14]) == middle
         assert (found[:9] == 0).all()
         assert (found[-9:] == 0).all()
@@ -55,24 +55,62 @@ def test_a_border_becomes_black_whether_inverted_or_not():
 def test_a_tall_image_is_treated_as_a_wide_one(shape):
     conversion = Conversion(shape=shape)
     upright = convert(BANDS.transpose(1, 2), conversion)
-    assert torch.equal(upright, convert(BANDS, conversion).T)
+    assert torch.equal(upright, convert(BANDS, conversion).mT)
 
 
 @pytest.mark.parametrize("size", [(28, 28), (1, 5), (29, 30)])
 @pytest.mark.parametrize("shape", ["stretch", "crop", "pad"])
 def test_any_size_becomes_a_square(size, shape):
     found = convert(torch.full((1, *size), 50, dtype=torch.uint8), Conversion(shape=shape))
-    assert found.shape == (28, 28)
-    assert 45 <= found[14, 14] <= 50
+    assert found.shape == (1, 28, 28)
+    assert 45 <= found[0, 14, 14] <= 50
 
 
 def test_colour_images_become_grey_by_luminance():
     images = torch.zeros(5, 3, 10, 20, dtype=torch.uint8)
     images[0, 0] = images[1, 1] = images[2, 2] = images[3] = 255
     found = convert(images, Conversion())
-    assert found.shape == (5, 28, 28)
-    assert found[:, 0, 0].tolist() == [76, 150, 29, 255, 0]
-    assert (found == found[:, :1, :1]).all()
+    assert found.shape == (5, 1, 28, 28)
+    assert found[:, 0, 0, 0].tolist() == [76, 150, 29, 255, 0]
+    assert (found == found[..., :1, :1]).all()
+
+
+SIZES = [((20, 20), 1), ((48, 32), 3), ((7, 64), 3), ((9, 11), 1)]
+
+
+@pytest.mark.parametrize(("size", "channels"), SIZES)
+@pytest.mark.parametrize("shape", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("source", [(30, 30), (7, 30), (96, 64)])
+def test_any_size_and_colour_becomes_what_is_asked(source, shape, size, channels):
+    conversion = Conversion(shape=shape, size=size, channels=channels)
+    for given in (1, 3):
+        found = convert(torch.full((given, *source), 50, dtype=torch.uint8), conversion)
+        assert (found.shape, found.dtype) == (conversion.image_shape, torch.uint8)
+        middle = found[:, size[0] // 2, size[1] // 2]
+        assert (middle == 50).all()
+
+
+def test_colours_stay_and_grey_images_get_equal_channels():
+    red, green = torch.zeros(2, 3, 10, 10, dtype=torch.uint8)
+    red[0], green[1] = 255, 255
+    conversion = Conversion(size=(6, 4), channels=3)
+    assert convert(red, conversion)[:, 2, 2].tolist() == [255, 0, 0]
+    inverted = Conversion(size=(6, 4), channels=3, invert=True)
+    assert convert(green, inverted)[:, 2, 2].tolist() == [255, 0, 255]
+    assert convert(red[:1] - 155, conversion)[:, 2, 2].tolist() == [100] * 3
+
+
+def test_a_box_of_other_proportions_is_cropped_or_padded():
+    # 24 x 84 in three bands, to twice as wide as high
+    bands = BANDS[:, :24]
+    (cropped,) = convert(bands, Conversion(shape="crop", size=(12, 24)))
+    assert (cropped[:, 0] == 10).all() ^ (cropped[:, 5] == 100).all()  # 18 pixels of each side go
+    assert cropped[6, 1] < 60
+    assert cropped[6, 12] == 100
+    (padded,) = convert(bands, Conversion(shape="pad", size=(14, 28)))
+    assert (padded[:2] == 0).all()
+    assert (padded[-2:] == 0).all()
+    assert [padded[7, column].item() for column in (2, 14, 25)] == [10, 100, 200]
 
 
 def save(image, path, **options):
@@ -82,7 +120,7 @@ def save(image, path, **options):
 
 def test_colour_and_grey_files_are_read(tmp_path):
     red = save(Image.new("RGB", (40, 30), (255, 0, 0)), tmp_path / "red.png")
-    assert (red.shape, red.dtype) == ((28, 28), torch.uint8)
+    assert (red.shape, red.dtype) == ((1, 28, 28), torch.uint8)
     assert (red == 76).all()
     assert (save(Image.new("L", (5, 9), 137), tmp_path / "grey.bmp") == 137).all()
     assert (save(Image.new("1", (5, 9), 1), tmp_path / "white.png") == 255).all()
@@ -91,15 +129,15 @@ def test_colour_and_grey_files_are_read(tmp_path):
 def test_the_conversion_is_the_callers(tmp_path):
     Image.new("L", (40, 20), 137).save(tmp_path / "grey.png")
     found = read_image(tmp_path / "grey.png", Conversion(shape="pad", invert=True))
-    assert found[14, 14] == 255 - 137
-    assert found[0, 0] == 0
+    assert found[0, 14, 14] == 255 - 137
+    assert found[0, 0, 0] == 0
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_sixteen_bits_are_scaled_to_eight(tmp_path, suffix):
     levels = np.array([[0, 51 * 257, 65_535]], dtype=np.uint16).repeat(28, 1).repeat(28, 0)
     found = save(Image.fromarray(levels), tmp_path / f"deep.{suffix}")
-    assert three(found[5]) == [0, 51, 255]
+    assert three(found[0, 5]) == [0, 51, 255]
 
 
 @pytest.mark.parametrize("mode", ["P", "RGBA", "LA"])
@@ -112,21 +150,21 @@ def test_transparent_parts_are_white(tmp_path, mode):
     else:
         image.paste(Image.new("L", (30, 15), 100).convert(mode), (0, 15))
     found = save(image, tmp_path / "half.png", **options)
-    assert (found[:13] == 255).all()
-    assert (found[15:] == 100).all()
+    assert (found[:, :13] == 255).all()
+    assert (found[:, 15:] == 100).all()
 
 
 def test_a_camera_held_on_its_side_is_turned(tmp_path):
     image = Image.new("L", (40, 40), 0)
     image.paste(255, (0, 0, 20, 40))
     upright = save(image, tmp_path / "upright.jpg")
-    assert (upright[:, :13] > 250).all()
-    assert (upright[:, 15:] < 5).all()
+    assert (upright[..., :13] > 250).all()
+    assert (upright[..., 15:] < 5).all()
     exif = Image.Exif()
     exif[0x0112] = 6  # the first column is the upper edge
     turned = save(image, tmp_path / "turned.jpg", exif=exif)
-    assert (turned[:13] > 250).all()
-    assert (turned[15:] < 5).all()
+    assert (turned[:, :13] > 250).all()
+    assert (turned[:, 15:] < 5).all()
 
 
 def test_a_broken_file_is_named(tmp_path):
@@ -182,7 +220,7 @@ def test_an_image_that_would_fill_the_memory_is_named(tmp_path):
         with pytest.raises(DatasetError, match=r"cannot read .*large\.png: .*pixels") as error:
             read_image(tmp_path / "large.png", Conversion(shape=shape))
         assert str(error.value).isprintable()
-    assert read_image(tmp_path / "large.png", Conversion()).shape == (28, 28)
+    assert read_image(tmp_path / "large.png", Conversion()).shape == (1, 28, 28)
 
 
 def test_a_large_image_is_read_without_a_warning_of_pillow_and_a_larger_one_is_named(

@@ -168,7 +168,7 @@ def test_white_may_be_zero(tmp_path, dtype, high, levels, asked):
     found = read([tmp_path / "white.tif", save(tmp_path / "black.tif", ramp)], asked)
     assert found.levels == levels
     assert torch.equal(found.images[0], 255 - found.images[1])
-    assert found.images[0, 0, 0] == 255
+    assert found.images[0, 0, 0, 0] == 255
 
 
 @pytest.mark.parametrize("largest", [15, 100, 1023, 4095, 65_535])
@@ -216,7 +216,7 @@ def test_unsigned_levels_of_32_bits_do_not_become_negative(tmp_path):
     levels[0] = [0, 2**32 - 1] * 14
     found = read([unsigned_tiff(tmp_path / "a.tif", levels)])
     assert found.levels == (0, 2**32 - 1)
-    assert found.images[0, 10, 10] == round(3_000_000_000 / 2**32 * 255)
+    assert found.images[0, 0, 10, 10] == round(3_000_000_000 / 2**32 * 255)
 
 
 def test_signed_levels_of_8_bits_are_refused(tmp_path):
@@ -241,7 +241,7 @@ def test_levels_that_are_no_numbers_are_refused(tmp_path, value):
     levels[3, 3] = value
     found = read_images([save(tmp_path / "a.tif", levels)], Conversion())
     assert [error.why for error in found.bad] == ["it holds levels that are NaN or infinite"]
-    assert found.images.shape == (0, 28, 28)
+    assert found.images.shape == (0, 1, 28, 28)
 
 
 def test_colours_of_16_bits_are_read_where_the_upper_8_are_their_levels(tmp_path):
@@ -277,7 +277,7 @@ def test_dark_colours_of_16_bits_are_refused_also_beside_transparent_parts(tmp_p
     with pytest.raises(DatasetError, match=r"16 bits per colour.* too dark for that"):
         read([deep_png(tmp_path / "a.png", pixels)])
     pixels[..., :-1] *= 16
-    assert read([deep_png(tmp_path / "a.png", pixels)]).images[0, -1, -1] == 255
+    assert read([deep_png(tmp_path / "a.png", pixels)]).images[0, 0, -1, -1] == 255
 
 
 def test_only_the_first_page_or_frame_is_used_and_said(tmp_path):
@@ -296,8 +296,8 @@ def test_white_on_transparent_becomes_white_on_black(tmp_path, mode):
     image.paste(Image.new("L", (28, 14), 250).convert(mode), (0, 0))
     image.save(tmp_path / "a.png")
     found = read([tmp_path / "a.png"])
-    assert (found.images[0, :12] == 250).all()
-    assert (found.images[0, 16:] == 0).all()
+    assert (found.images[0, 0, :12] == 250).all()
+    assert (found.images[0, 0, 16:] == 0).all()
     assert "1 image is white on transparent: transparent parts become black" in found.notes
     Image.new(mode, (28, 28)).save(tmp_path / "nothing.png")
     assert (read([tmp_path / "nothing.png"]).images == 255).all()
@@ -327,7 +327,7 @@ def test_every_kind_of_colour_is_read(tmp_path, mode):
     else:
         image = grey.convert(mode)
     image.save(tmp_path / "a.tif") if mode != "HSV" else grey.save(tmp_path / "a.tif")
-    found = read([tmp_path / "a.tif"]).images[0].float()
+    found = read([tmp_path / "a.tif"]).images[0, 0].float()
     assert found[0].mean() < 15
     assert found[-1].mean() > 240
 

@@ -113,7 +113,7 @@ def test_images_are_converted_as_chosen(tmp_path):
     assert sorted(found) == [*range(246, 256)]
     assert inverted["sha256"] != plain["sha256"]
     padded = read(of_folder(tmp_path / "images", shape="pad", invert=True))["all"][0]
-    assert (padded[:, 0] == 0).all()
+    assert (padded[:, :, 0] == 0).all()
 
 
 def test_a_part_needs_ten_images(tmp_path):

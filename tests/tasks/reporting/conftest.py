@@ -40,6 +40,7 @@ CONFIG = {
 SHAPES = [(1, 2), (2, 2), (2, 3)]  # depth and latent size of the autoencoders
 N_TRAIN, N_TEST = 8, 4
 EDGE = {
+    "pixels": 784,
     "unseen_pixels": 159,
     "unreachable_pixels": 159,
     "place": "rows 25 to 27 and columns 25 to 27",
@@ -90,7 +91,7 @@ class Publisher:
 
 
 def write_dataset(folder):
-    images = torch.arange((N_TRAIN + N_TEST) * 28 * 28).remainder(256).byte().reshape(-1, 28, 28)
+    images = torch.arange((N_TRAIN + N_TEST) * 28 * 28).remainder(256).byte().reshape(-1, 1, 28, 28)
     labels = torch.arange(N_TRAIN + N_TEST).remainder(2)
     tensors = {
         "train_images": images[:N_TRAIN].clone(),
@@ -122,6 +123,7 @@ def add_model(publish, groups, depth, latent_dim, seed):
     result = {
         "spec": spec.model_dump(),
         "recipe": {"seed": seed, "batch_size": 4} | published_results.TRAINING,
+        "image_shape": [1, 28, 28],
         "history": epochs,
         "parameters": {"n_parameters": 100 * latent_dim - depth, "flops_per_image": 1_000},
         "metrics": {
@@ -146,7 +148,7 @@ def add_model(publish, groups, depth, latent_dim, seed):
 
     def write(folder):
         write_picture("latent-map.png")(folder)
-        errors = torch.full((28, 28), loss, dtype=torch.double)
+        errors = torch.full((1, 28, 28), loss, dtype=torch.double)
         save_file({"test": errors, "train": errors.clone()}, folder / ERRORS_FILE)
 
     evaluated = publish("evaluate", identity, {"metrics": measured}, write, model=model.fingerprint)
@@ -161,6 +163,7 @@ def add_classifier(publish, groups, scenario, budget, seed):
     result = {
         "spec": choices | recipe,
         "architecture": {"depth": 2, "latent_dim": 3},
+        "image_shape": [1, 28, 28],
         "dataset": "made",
         "metrics": {"final_train_loss": 0.3, "final_test_loss": 0.4, "test_accuracy": accuracy},
     }
@@ -177,6 +180,7 @@ def groups(home):
     dataset = {
         "name": "made",
         "sha256": "ab" * 32,
+        "image_shape": [1, 28, 28],
         "n_train": N_TRAIN,
         "n_test": N_TEST,
         "n_classes": 2,

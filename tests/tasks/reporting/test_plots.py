@@ -93,7 +93,7 @@ def test_classes_on_a_line_are_drawn_apart():
 
 
 def test_originals_are_above_reconstructions():
-    originals = torch.full((2, 28, 28), 255, dtype=torch.uint8)
+    originals = torch.full((2, 1, 28, 28), 255, dtype=torch.uint8)
     figure = reconstruction_figure(originals, {"model": torch.full((2, 1, 28, 28), 0.25)})
     assert [axes.get_ylabel() for axes in figure.axes] == ["original", "model"]
     original, model = (axes.images[0].get_array() for axes in figure.axes)
@@ -103,8 +103,21 @@ def test_originals_are_above_reconstructions():
     assert (model[:, 28 : 28 + GAP] == 1).all()
 
 
+def test_images_of_three_channels_are_drawn_in_colour():
+    images = torch.zeros(2, 3, 5, 4)
+    images[0, 0] = 1
+    (axes,) = image_rows({"red and black": images}).axes
+    shown = axes.images[0].get_array()
+    assert shown.shape == (5, 2 * 4 + GAP, 3)
+    assert shown[2, 1].tolist() == [1, 0, 0]
+    assert shown[2, 4].tolist() == [1, 1, 1]  # between them
+    assert shown[2, -1].tolist() == [0, 0, 0]
+
+
 def test_a_short_row_of_images_leaves_its_end_empty():
-    figure = image_rows({"long": torch.zeros(3, 28, 28), "short": torch.zeros(1, 28, 28)}, "pair")
+    figure = image_rows(
+        {"long": torch.zeros(3, 1, 28, 28), "short": torch.zeros(1, 1, 28, 28)}, "pair"
+    )
     long, short = (axes.images[0].get_array() for axes in figure.axes)
     assert long.shape == short.shape == (28, 3 * 28 + 2 * GAP)
     assert (long == 0).sum() == 3 * 28 * 28

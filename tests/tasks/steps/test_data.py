@@ -19,7 +19,8 @@ def test_digits_are_split_evenly_and_always_the_same_way(tmp_path):
         360,
         result["classes"],
     )
-    assert tensors["train_images"].shape == (1437, 28, 28)
+    assert tensors["train_images"].shape == (1437, 1, 28, 28)
+    assert result["image_shape"] == [1, 28, 28]
     assert tensors["train_images"].dtype == torch.uint8
     counts = torch.bincount(tensors["test_labels"])
     assert counts.min() >= 34
@@ -48,10 +49,10 @@ def test_load_dataset_reads_an_entry(home):
     result, _ = prepared(folder, DatasetConfig(name="digits", train_limit=20, test_limit=10))
     empty = {"inputs": {}, "code": {}, "files": {}, "provenance": {}}
     entry = Entry(task="data", key="k", name="data", result=result, seconds=0, **empty)
-    assert load_dataset(entry).test_images.shape == (10, 28, 28)
+    assert load_dataset(entry).test_images.shape == (10, 1, 28, 28)
 
 
-IMAGES = torch.zeros(12, 28, 28, dtype=torch.uint8)
+IMAGES = torch.zeros(12, 1, 28, 28, dtype=torch.uint8)
 
 
 def test_examples_are_the_first_of_each_class():

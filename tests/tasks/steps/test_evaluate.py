@@ -20,7 +20,7 @@ from tasks.steps.reach import measure_reach
 from tests.tasks.reporting.conftest import Publisher
 
 COPY = {"dirs_exist_ok": True}
-SHAPES = {"train": (40, 28, 28), "test": (20, 28, 28)}
+SHAPES = {"train": (40, 1, 28, 28), "test": (20, 1, 28, 28)}
 
 
 def images(part):
@@ -58,7 +58,7 @@ def model_entry(publish, depth):
     return publish(
         "train",
         {"depth": depth},
-        {"spec": spec.model_dump()},
+        {"spec": spec.model_dump(), "image_shape": [1, 28, 28]},
         lambda folder: save_file(model.state_dict(), folder / WEIGHTS),
     )
 

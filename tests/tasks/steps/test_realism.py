@@ -21,14 +21,14 @@ def numbered(n_train, n_test, labels=10):
     """Images whose grey level is their place, of all labels in turn."""
 
     def images(n):
-        return torch.arange(n).remainder(256).byte().reshape(-1, 1, 1).expand(n, 28, 28)
+        return torch.arange(n).remainder(256).byte().reshape(-1, 1, 1, 1).expand(n, 1, 28, 28)
 
     places = torch.arange(n_train) % labels, torch.arange(n_test) % labels
     return Dataset(images(n_train), images(n_test), *places)
 
 
 def levels(images):
-    return images[:, 0, 0].tolist()
+    return images[:, 0, 0, 0].tolist()
 
 
 def test_ends_and_other_images_are_equally_many_of_every_label_and_never_the_same():
@@ -56,7 +56,7 @@ def test_a_label_without_images_is_named():
 def test_sets_hold_what_is_between_the_ends(monkeypatch):
     def mean_level(module, inputs):
         if module == "encoder":
-            return inputs.float().mean((1, 2)).unsqueeze(1) / 255
+            return inputs.float().mean((2, 3)) / 255
         return inputs.reshape(-1, 1, 1, 1).expand(-1, 1, 28, 28)
 
     class Coder:
@@ -68,9 +68,11 @@ def test_sets_hold_what_is_between_the_ends(monkeypatch):
     sets = image_sets(Coder(), choose_images(dataset, pairs), pairs, 5)
     expected = [3.5, 13.5, 4, 14, 4.5, 14.5, 5.75, 15.75, 6.5, 16.5, 7.25, 17.25]
     for name in ("walk", "pixel_mix"):
-        assert (sets[name][:, 0, 0] * 255).tolist() == pytest.approx(expected)
-    assert (sets["reconstructed"][:, 0, 0] * 255).tolist() == pytest.approx([3, 13, 5, 15, 8, 18])
-    assert (sets["real"][:, 0, 0] * 255).tolist() == pytest.approx([23, 33, 25, 35, 28, 38])
+        assert (sets[name][:, 0, 0, 0] * 255).tolist() == pytest.approx(expected)
+    assert (sets["reconstructed"][:, 0, 0, 0] * 255).tolist() == pytest.approx(
+        [3, 13, 5, 15, 8, 18]
+    )
+    assert (sets["real"][:, 0, 0, 0] * 255).tolist() == pytest.approx([23, 33, 25, 35, 28, 38])
     assert set(sets) == {"walk", "reconstructed", "pixel_mix", "real", "blur", *DESTROYED}
     few = image_sets(Coder(), choose_images(numbered(60, 10), pairs), pairs, 5)
     assert set(few) == {"walk", "reconstructed", "pixel_mix"}  # each label has one test image
@@ -96,7 +98,7 @@ def measure(monkeypatch, dataset, latent_dim, judges, **recipe):
     monkeypatch.setattr(realism, "load_classifier", lambda entry: entry)
     monkeypatch.setattr(realism, "load_autoencoder", lambda entry: model)
     described = {"inputs": {}, "code": {}, "files": {}, "provenance": {}, "seconds": 1.0}
-    result = {"spec": spec.model_dump(), "recipe": recipe.model_dump()}
+    result = {"spec": spec.model_dump(), "recipe": recipe.model_dump(), "image_shape": [1, 28, 28]}
     entry = Entry(task="train", key="abc", name="train[x]", result=result, **described)
     found = measure_walks(None, None, entry, judges, PAIRS, 11)
     check_result("realism", found)

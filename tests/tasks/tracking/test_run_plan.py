@@ -26,7 +26,7 @@ def entry(task, result, **identity):
 DATASET = entry(
     "data",
     {"name": "digits", "sha256": "ab", "n_train": 8, "n_test": 4, "n_classes": 2}
-    | {"classes": ["a", "b"], "seen": 1},
+    | {"classes": ["a", "b"], "image_shape": [1, 28, 28], "seen": 1},
 )
 
 
@@ -68,4 +68,5 @@ def test_plans_of_old_spools_have_no_identity():
 
 def test_a_dataset_is_described_by_what_identifies_it():
     found = describe_dataset(DATASET)
-    assert list(found) == ["name", "sha256", "n_train", "n_test", "n_classes", "classes"]
+    sizes = ["n_train", "n_test", "n_classes", "classes", "image_shape"]
+    assert list(found) == ["name", "sha256", *sizes]
