@@ -1,6 +1,7 @@
 """How messages show texts, values and pydantic's errors in what users and files gave."""
 
 import reprlib
+import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ PLAIN_WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is no key that is known",
 }
+HIDDEN = ("torch", "models")  # packages whose lines help no user
 PAIR = "should be a pair, like [3, 5]"
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = SHOWN_CHARACTERS
@@ -64,3 +66,26 @@ def dotted_key(error: "ErrorDetails") -> str:
     """
     parts = [part for part in error["loc"] if isinstance(part, int) or part.isidentifier()]
     return ".".join(str(part) for part in parts)
+
+
+def described(error: BaseException, function: object = None) -> str:
+    """An error in a user's code in one line: the file and line of that code, and the text.
+
+    The code is that of the package of ``function``, or else all that is not torch's or ours.
+    """
+    package = str(getattr(function, "__module__", "") or "").split(".", maxsplit=1)[0]
+    if package in {"functools", *HIDDEN}:
+        package = ""
+    place = place_in(error, package)
+    text = str(error).replace(f"{package}.", "") if package else str(error)
+    return in_one_line(f"{place}{type(error).__name__}: {text}".removesuffix(": "))
+
+
+def place_in(error: BaseException, package: str = "") -> str:
+    """The last line of a package's code that an error came through, like ``nets.py, line 3: ``."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        root = str(frame.f_globals.get("__name__", "")).split(".", maxsplit=1)[0]
+        if root == package or (not package and root not in HIDDEN):
+            place = f"{frame.f_code.co_filename}, line {line}: "
+    return place

@@ -3,7 +3,7 @@
 import os
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from prefect.task_runners import TaskRunner
 
     from tasks.execution.session import InvocationWorkers
+    from tasks.own_code.own_code import OwnCode
 
 CONNECT_SECONDS = 5.0
 
@@ -31,11 +32,15 @@ class Runners(NamedTuple):
 
 @contextmanager
 def open_runners(
-    config: RunnerConfig, invocation: str, forced: set[str]
+    config: RunnerConfig,
+    invocation: str,
+    forced: set[str],
+    own_codes: "Mapping[str, OwnCode] | None" = None,
 ) -> Iterator[tuple[Runners, "InvocationWorkers"]]:
     """Open the task runners and the workers of an invocation.
 
-    ``forced`` names the tasks to compute although they are in the store.
+    ``forced`` names the tasks to compute although they are in the store. ``own_codes`` is the
+    user's code that they may run, by digest.
     """
     from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -56,7 +61,7 @@ def open_runners(
                 f"the Dask cluster has no workers; start: dask worker {config.address}",
                 stacklevel=2,
             )
-        workers = DaskWorkers(cluster.client, invocation, forced, threads, device, here)
+        workers = DaskWorkers(cluster.client, invocation, forced, threads, device, here, own_codes)
         yield Runners(cluster, runner), workers
 
 

@@ -6,7 +6,8 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from models.networks.factories import described, seeded_everywhere
+from models.messages import described
+from models.networks.factories import seeded_everywhere
 from models.specs import ConfigError
 
 CHECKED_IMAGES = 3  # so that a batch is not taken for a channel

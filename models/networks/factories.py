@@ -2,7 +2,6 @@
 
 import inspect
 import random
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,10 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.messages import in_one_line
+from models.messages import described
 from models.specs import ConfigError
-
-HIDDEN = ("torch", "models")  # packages whose lines help no user
 
 
 def call_factory(
@@ -86,29 +83,6 @@ def seeded_everywhere(seed: int | torch.Generator | None) -> Iterator[None]:
         finally:
             np.random.set_state(numpys)
             random.setstate(pythons)
-
-
-def described(error: BaseException, factory: object = None) -> str:
-    """An error in a user's code in one line: the file and line of that code, and the text.
-
-    The code is that of the package of ``factory``, or else all that is not torch's or ours.
-    """
-    package = str(getattr(factory, "__module__", "") or "").split(".", maxsplit=1)[0]
-    if package in {"functools", *HIDDEN}:
-        package = ""
-    place = place_in(error, package)
-    text = str(error).replace(f"{package}.", "") if package else str(error)
-    return in_one_line(f"{place}{type(error).__name__}: {text}".removesuffix(": "))
-
-
-def place_in(error: BaseException, package: str = "") -> str:
-    """The last line of a package's code that an error came through, like ``nets.py, line 3: ``."""
-    place = ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        root = str(frame.f_globals.get("__name__", "")).split(".", maxsplit=1)[0]
-        if root == package or (not package and root not in HIDDEN):
-            place = f"{frame.f_code.co_filename}, line {line}: "
-    return place
 
 
 def place_of(function: object) -> str:

@@ -37,8 +37,10 @@ class Entry(BaseModel):
 
     ``identity`` is what distinguishes it from others of its step; entries of versions before 0.2
     have none. ``code`` is the digest of each definition by ``module:name``, made in the way that
-    ``code_format`` names. ``files`` is the SHA-256 of each file by relative name, ``sizes`` its
-    bytes; entries of format 1 have no sizes. ``seconds`` is the time that the computation took.
+    ``code_format`` names. ``own_code`` is the same of a user's code, by the digest that names that
+    code in inputs; plans show it, and it is not checked. ``files`` is the SHA-256 of each file by
+    relative name, ``sizes`` its bytes; entries of format 1 have no sizes. ``seconds`` is the time
+    that the computation took.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +52,7 @@ class Entry(BaseModel):
     inputs: JsonObject
     code: dict[str, str]
     code_format: int = 1
+    own_code: dict[str, dict[str, str]] = {}
     result: JsonObject
     files: dict[str, str]
     sizes: dict[str, int] = {}

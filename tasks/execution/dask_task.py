@@ -2,13 +2,16 @@
 
 The Prefect task carries a context. With it the worker opens a session for the task. The record,
 display and tracker of this session send every call to the invocation, and so do warnings.
+
+If the study has code of a user, the task computes in a process of its own: that code can damage
+nothing in the Dask worker, and its memory is free afterwards.
 """
 
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
 from typing import TextIO, cast
@@ -18,6 +21,7 @@ from tasks.artifacts.worker import Event, Listener, configure_worker
 from tasks.cache import signatures
 from tasks.cache.code_digest import snapshot_code
 from tasks.cache.step import Step
+from tasks.execution.dask_child import run_in_child
 from tasks.execution.dask_messages import Message, Relay
 from tasks.execution.exact_code import CodeChangedError, code_difference
 from tasks.execution.seed_stacks import SeedStacks
@@ -30,6 +34,7 @@ from tasks.execution.session import (
     task_session,
 )
 from tasks.execution.workers import Returned, WorkerDiedError
+from tasks.own_code.registry import Texts, codes_of
 from tasks.system.addresses import without_credentials
 from tasks.system.folders import default_folders
 from tasks.system.hardware import Device
@@ -45,7 +50,8 @@ class DaskContext:
 
     ``folders`` holds a value for each folder variable that the worker does not set. ``forced``
     names the tasks to compute although they are in the store. ``signature`` is that of the
-    invocation's id with the key of the shared store; None without a key.
+    invocation's id with the key of the shared store; None without a key. ``own_code`` is the user's
+    code that tasks may run, as texts.
     """
 
     invocation: str
@@ -54,6 +60,7 @@ class DaskContext:
     forced: frozenset[str]
     threads: int
     device: Device
+    own_code: Texts = field(default_factory=dict)
 
     @contextmanager
     def session(self, step: Step, code: dict[str, str]) -> Iterator[None]:
@@ -77,12 +84,14 @@ class DaskContext:
 
         # each relay has exactly the methods of the part that it replaces
         session = Session(
-            workers=_SameThreadWorkers(self),
+            workers=_ChildWorkers(self) if self.own_code else _SameThreadWorkers(self),
             display=cast(TaskDisplay, Relay("display", send)),
             tracker=cast(TaskTracker, Relay("tracker", send)),
             log=cast(TaskLog, Relay("log", send)),
             forced=set(self.forced),
             stacks=SeedStacks(1),
+            own_codes=codes_of(self.own_code),
+            has_own_files=False,
         )
         _send_warnings()
         with default_folders(self.folders), task_session(session):
@@ -163,3 +172,32 @@ class _SameThreadWorkers:
 
         configure_worker(listen, self._context.threads, self._context.device)
         return function(**arguments)
+
+
+class _ChildWorkers(_SameThreadWorkers):
+    """Computes in a process that is started for this and ends with it."""
+
+    def run(
+        self,
+        function: Callable[..., Returned],
+        arguments: Mapping[str, object],
+        on_event: Listener,
+    ) -> Returned:
+        """Compute ``function(**arguments)``.
+
+        Raises WorkerDiedError if the process ended, or soon after the invocation was interrupted.
+        """
+        from distributed import Event, get_client
+
+        context = self._context
+        is_stopped = Event(context.invocation, client=get_client()).is_set
+        return run_in_child(
+            function,
+            arguments,
+            on_event,
+            context.threads,
+            context.device,
+            context.folders,
+            is_stopped,
+            STOP_CHECK_SECONDS,
+        )

@@ -12,6 +12,8 @@ from tasks.execution.dask_task import DaskContext
 from tasks.execution.session import InvocationSession
 from tasks.execution.worker_processes import WorkerProcesses
 from tasks.execution.workers import Returned
+from tasks.own_code.own_code import OwnCode
+from tasks.own_code.registry import texts_of
 from tasks.system.folders import folder_variables
 from tasks.system.hardware import Device
 
@@ -23,6 +25,7 @@ class DaskWorkers:
     """Receives the messages of tasks on the cluster, and stops the tasks.
 
     ``here`` computes the tasks of steps that are not shared, on the machine of the invocation.
+    ``own_codes`` is the user's code that tasks may run, by digest.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class DaskWorkers:
         threads: int,
         device: Device,
         here: WorkerProcesses,
+        own_codes: Mapping[str, OwnCode] | None = None,
     ):
         from distributed import Event
 
@@ -43,6 +47,7 @@ class DaskWorkers:
             frozenset(forced),
             threads,
             device,
+            texts_of(own_codes or {}),
         )
         self.stopped = False
         self._client, self._stop = client, Event(invocation, client=client)

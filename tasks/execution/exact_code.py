@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from tasks.cache.code_digest import code_parts
 from tasks.cache.step import Compute
+from tasks.own_code.load import unload
+from tasks.own_code.registry import Texts, install_texts
 
 
 class CodeChangedError(RuntimeError):
@@ -25,15 +27,27 @@ def code_difference(compute: Compute, code: dict[str, str]) -> list[str]:
 
 
 def compute_exactly(
-    compute: Compute, code: dict[str, str], arguments: Mapping[str, object]
+    compute: Compute,
+    code: dict[str, str],
+    arguments: Mapping[str, object],
+    own_code: Texts | None = None,
 ) -> object:
     """Compute with exactly this code, in a worker process.
 
-    Raises CodeChangedError if the files hold other code.
+    ``own_code`` is the code of the user that the computation may run, by digest. Its modules are
+    loaded anew, so that what an earlier computation left in them changes nothing.
+
+    Raises CodeChangedError if the files hold other code, or if other versions are installed here.
     """
     changed = code_difference(compute, code)
     if changed:
         raise CodeChangedError(
             f"the code changed while the study was running ({', '.join(changed[:3])}); run it again"
         )
+    if own_code and (differences := install_texts(own_code)):
+        raise CodeChangedError(
+            f"this worker has other code than the study ({'; '.join(differences[:3])}); "
+            "install the same versions"
+        )
+    unload()
     return compute(**arguments)

@@ -18,6 +18,10 @@ from tasks.execution.exact_code import CodeChangedError, compute_exactly
 from tasks.execution.seed_stacks import Peer
 from tasks.execution.session import TaskCall, current_session
 from tasks.execution.workers import WorkerDiedError
+from tasks.own_code.digest import code_parts
+from tasks.own_code.own_code import OwnCode
+from tasks.own_code.registry import texts_of
+from tasks.own_code.unchanged import edited_since_read, used_codes
 from tasks.system.disk_errors import disk_errors
 from tasks.system.failpoints import fail_point, kill_point
 from tasks.tracking.run_plan import RunPlan
@@ -153,16 +157,18 @@ def _compute(step: Step, jobs: list[Job]) -> Entry:
     started = time.monotonic()
     try:
         with ExitStack() as workspaces, disk_errors():  # which looks while the workspaces exist
+            own = _own_codes(jobs[0].inputs)
             members = [_member(step, job, workspaces) for job in jobs]
             call = {
                 "compute": step.compute,
                 "code": step.code,
                 "arguments": step.arguments(members),
+                "own_code": texts_of(own),
             }
             results = step.results(session.workers.run(compute_exactly, call, on_event))
             seconds = (time.monotonic() - started) / len(jobs)
             entries = [
-                _publish(step, job, member.folder, result, seconds)
+                _publish(step, job, member.folder, result, seconds, own)
                 for job, member, result in zip(jobs, members, results, strict=True)
                 if not isinstance(result, Exception)
             ]
@@ -181,7 +187,28 @@ def _member(step: Step, job: Job, workspaces: ExitStack) -> Member:
     return Member(job.inputs, folder, kept)
 
 
-def _publish(step: Step, job: Job, folder: Path, result: Result, seconds: float) -> Entry:
+def _own_codes(inputs: Inputs) -> dict[str, OwnCode]:
+    """The user's code that a computation may run, as it was when the study was read.
+
+    Raises CodeChangedError if the files hold other code by now.
+    """
+    session = current_session()
+    own = used_codes(inputs, session.own_codes)
+    for one in own.values() if session.has_own_files else ():
+        edit = edited_since_read(one)
+        if edit:
+            raise CodeChangedError(f"{edit} while the study was running; run it again")
+    return own
+
+
+def _publish(
+    step: Step,
+    job: Job,
+    folder: Path,
+    result: Result,
+    seconds: float,
+    own: dict[str, OwnCode],
+) -> Entry:
     session = current_session()
     entry = Entry(
         task=step.name,
@@ -191,6 +218,7 @@ def _publish(step: Step, job: Job, folder: Path, result: Result, seconds: float)
         inputs=step.inputs_as_json(job.inputs),
         code=step.code,
         code_format=code_digest.FORMAT,
+        own_code={digest: code_parts(one) for digest, one in own.items()},
         result=result,
         files=files_in(folder),
         sizes=sizes_in(folder),

@@ -1,6 +1,6 @@
 """The session: what the tasks of one invocation share (workers, display, tracker, record)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from tasks.execution.invocations import InvocationLog
 from tasks.execution.progress import Display, log_nothing
 from tasks.execution.seed_stacks import SeedStacks
 from tasks.execution.workers import Workers
+from tasks.own_code.own_code import OwnCode
 from tasks.tracking.run_plan import RunPlan
 from tasks.tracking.tracker import Tracker
 
@@ -79,6 +80,8 @@ class Session:
 
     ``forced`` names the tasks to compute although they are in the store, ``computed`` those that
     were computed. ``task_calls`` holds the call of every task so far, by the key of its entry.
+    ``own_codes`` is the user's code that tasks may run, by digest; its files are on this machine if
+    ``has_own_files``.
     """
 
     workers: Workers
@@ -89,6 +92,8 @@ class Session:
     stacks: SeedStacks
     computed: set[str] = field(default_factory=set)
     task_calls: dict[str, TaskCall] = field(default_factory=dict)
+    own_codes: Mapping[str, OwnCode] = field(default_factory=dict)
+    has_own_files: bool = True
 
 
 @dataclass
@@ -153,17 +158,21 @@ def open_session(
     forced: set[str],
     stack_size: int = 1,
     log_line: Callable[[int, str], None] = log_nothing,
+    own_codes: Mapping[str, OwnCode] | None = None,
 ) -> Iterator[InvocationSession]:
     """Open the session of one invocation. Its workers are stopped at the end, also after an error.
 
     ``stack_size`` is the number of models that differ only in their seed and are trained together.
-    ``log_line`` is called with what the display shows, as a level and a line.
+    ``log_line`` is called with what the display shows, as a level and a line. ``own_codes`` is the
+    user's code that tasks may run, by digest.
     """
     global _running
     snapshot_code()  # before any worker starts, so that workers run the code that is in the keys
     with Display(log=log_line) as display:
         stacks = SeedStacks(stack_size)
-        _running = InvocationSession(workers, display, tracker, log, forced, stacks)
+        _running = InvocationSession(
+            workers, display, tracker, log, forced, stacks, own_codes=own_codes or {}
+        )
         workers.listen(_running)
         try:
             yield _running

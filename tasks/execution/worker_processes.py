@@ -151,15 +151,22 @@ class _WorkerProcess:
 
 
 class WorkerProcesses:
-    """A fixed number of worker processes on this machine, each with ``threads`` threads."""
+    """A fixed number of worker processes on this machine, each with ``threads`` threads.
+
+    With ``shares_machine`` there are others on it, which this process does not know.
+    """
 
     dask_context = None  # no task runs on another machine
 
-    def __init__(self, width: int, threads: int, device: Device = "auto"):
-        if width == 1 and threads > 1:  # otherwise several threads may share one core
+    def __init__(
+        self, width: int, threads: int, device: Device = "auto", *, shares_machine: bool = False
+    ):
+        if (
+            width == 1 and threads > 1 and not shares_machine
+        ):  # otherwise several threads may share one core
             os.environ.setdefault("OMP_PROC_BIND", "true")
         # a single worker imports only what it needs, when it needs it; "spawn" ignores this
-        preloaded = PRELOADED_MODULES if width > 1 else []
+        preloaded = PRELOADED_MODULES if width > 1 or shares_machine else []
         multiprocessing.get_context(START_METHOD).set_forkserver_preload(preloaded)
         self._threads, self._device = threads, device
         self.stopped = False

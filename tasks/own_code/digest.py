@@ -42,19 +42,20 @@ def code_sha256(own: OwnCode) -> str:
     return PREFIX + digest([code_digest.FORMAT, module, own.function, _parts(own)])
 
 
-def changed_parts(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+def changed_parts(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """One line for each file with other definitions, like ``nets.py changed: encoder``."""
-    files: dict[str, list[str]] = {}
+    found, files = [], dict[str, list[str]]()
     for part in sorted(before.keys() | after.keys()):
         if before.get(part) != after.get(part):
             file, _, definition = part.partition(":")
             if part.startswith(INSTALLED):
-                yield f"{before.get(part, 'nothing')} -> {after.get(part, 'nothing')}"
+                found.append(f"{before.get(part, 'nothing')} -> {after.get(part, 'nothing')}")
             else:
                 files.setdefault(file, []).append(definition)
     for file, definitions in files.items():
         named = ", ".join(name for name in definitions if name)
-        yield f"{file} changed" + (f": {named}" if named else "")
+        found.append(f"{file} changed" + (f": {named}" if named else ""))
+    return found
 
 
 def check_recorded(own: OwnCode, sha256: str, parts: Mapping[str, str] | None = None) -> None:
@@ -79,7 +80,7 @@ def _parts(own: OwnCode) -> dict[str, str]:
     root = own.module.split(".", maxsplit=1)[0]
     if root in PACKAGES:
         return code_digest.code_parts(own.module, own.function)
-    return {INSTALLED + root: own.distribution}
+    return {INSTALLED + root: installed_version(root)}
 
 
 @cache

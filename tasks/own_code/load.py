@@ -18,8 +18,7 @@ from importlib.util import spec_from_loader
 from types import CodeType, ModuleType
 from typing import Any
 
-from models.messages import in_one_line
-from models.networks.factories import place_in
+from models.messages import in_one_line, place_in
 from models.specs import ConfigError
 from tasks.own_code.own_code import OwnCode
 from tasks.own_code.own_modules import module_name
@@ -46,6 +45,13 @@ def load_function(own: OwnCode) -> Callable[..., Any]:
         raise ConfigError(f"{own.reference} is no function or class, but of the type {kind}")
     function: Callable[..., Any] = found
     return function
+
+
+def unload() -> None:
+    """Forget every private module, so that the next computation starts without their state."""
+    for name in list(sys.modules):
+        if name.split(".", maxsplit=1)[0] in _finder.codes:
+            del sys.modules[name]
 
 
 def private_package(own: OwnCode) -> str:

@@ -1,12 +1,16 @@
 """The user's code of an invocation, by digest: what its processes may run."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from models.specs import ConfigError
-from tasks.own_code.digest import code_sha256
+from tasks.own_code.digest import changed_parts, code_parts, code_sha256
 from tasks.own_code.load import load_function
 from tasks.own_code.own_code import OwnCode
+
+SHOWN_DIGITS = 19  # of a digest in messages, with its prefix
+Texts = dict[str, dict[str, Any]]  # codes by digest as plain data, to be sent to workers
 
 
 class OwnCodes:
@@ -16,24 +20,73 @@ class OwnCodes:
     """
 
     def __init__(self) -> None:
-        self._codes: dict[str, OwnCode] = {}
+        self.codes: dict[str, OwnCode] = {}
 
     def install(self, codes: Iterable[OwnCode]) -> None:
         """Allow what the person who started the study named. Nothing is loaded yet."""
-        self._codes |= {code_sha256(own): own for own in codes}
+        self.codes |= {code_sha256(own): own for own in codes}
+
+    def register_builders(self) -> None:
+        """Let ``models.networks`` build networks by these codes. Imports torch."""
+        from models.networks.builders import register_builder
+
+        for digest, own in self.codes.items():
+            register_builder(digest, partial(_build, own))
 
     def code(self, digest: str) -> OwnCode:
         """The code of a digest, such as ``sha256:1f0c3a...``.
 
         Raises ConfigError for one that is not installed.
         """
-        own = self._codes.get(digest)
+        own = self.codes.get(digest)
         if own is None:
             raise ConfigError(
-                f"the code {digest[:19]}... is not part of this run; name its file in the study"
+                f"the code {digest[:SHOWN_DIGITS]}... is not part of this run; "
+                "name its file in the study"
             )
         return own
 
     def find(self, digest: str) -> Callable[..., Any]:
         """The function of a digest, loaded once. Raises ConfigError as ``code``, or if it fails."""
         return load_function(self.code(digest))
+
+
+OWN_CODES = OwnCodes()  # of this process
+
+
+def texts_of(codes: Mapping[str, OwnCode]) -> Texts:
+    """Codes by digest as plain data, for a worker, which installs them by ``install_texts``."""
+    return {
+        digest: own.model_dump(mode="json") | {"parts": code_parts(own)}
+        for digest, own in codes.items()
+    }
+
+
+def codes_of(texts: Texts) -> dict[str, OwnCode]:
+    """The codes by digest that were sent as plain data."""
+    return {
+        digest: OwnCode.model_validate({k: v for k, v in text.items() if k != "parts"})
+        for digest, text in texts.items()
+    }
+
+
+def install_texts(texts: Texts) -> list[str]:
+    """Install what an invocation sent to this process, and nothing else.
+
+    Returns what differs here, in one line each, for code that has another digest here: this process
+    has other versions of what the code imports.
+    """
+    differences = []
+    for digest, own in codes_of(texts).items():
+        if code_sha256(own) != digest:
+            before = texts[digest]["parts"]
+            differences += changed_parts(before, code_parts(own)) or [own.reference]
+        OWN_CODES.install([own])
+    OWN_CODES.register_builders()
+    return differences
+
+
+def _build(own: OwnCode, *arguments: Any, **options: Any) -> Any:
+    from models.networks.factories import call_factory
+
+    return call_factory(load_function(own), own.reference, *arguments, options=options)
