@@ -28,6 +28,8 @@ from tasks.cache.provenance import mixed_releases, provenance
 from tasks.cache.step import VERSIONS, Inputs, Step
 from tasks.datasets.dataset import DatasetError
 from tasks.execution.invocations import TaskRecord, invocations
+from tasks.own_code.digest import changed_parts, code_parts
+from tasks.own_code.registry import OWN_CODES
 
 SEARCHED_INVOCATIONS = 20  # the newest of a study, searched for earlier records of its tasks
 
@@ -182,17 +184,26 @@ def _changes(step: Step, inputs: Inputs, last: Entry, submitted: Inputs) -> list
     for name in (name for name in now | before if now.get(name) != before.get(name)):
         nodes = _nodes(submitted.get(name))
         if name in settings:
-            found += [
-                _changed_setting(key, old, new)
-                for key, old, new in differences(before.get(name), now.get(name), settings[name])
-            ]
+            for key, old, new in differences(before.get(name), now.get(name), settings[name]):
+                own = _changed_own_code(old, new, last)
+                found += own or [_changed_setting(key, old, new)]
         elif nodes and all(node.entry for node in nodes):
             found += _changed_upstream(name, nodes, before.get(name))
         elif not nodes and name != "command":  # which follows from settings and sections
             found.append(f"{name.replace('_', ' ')} changed")
     if last.code_format != code_digest.FORMAT:
         return [*found, "this version compares code in another way"]
-    return found + list(code_changes(last.code, step.code))
+    return list(dict.fromkeys(found)) + list(code_changes(last.code, step.code))
+
+
+def _changed_own_code(old: object, new: object, last: Entry) -> list[str]:
+    """What changed in a user's code, if two values are digests of it: ``nets.py changed: encoder``.
+
+    ``last`` was computed with the code of the first.
+    """
+    if new not in OWN_CODES.codes or old not in last.own_code:
+        return []
+    return list(changed_parts(last.own_code[str(old)], code_parts(OWN_CODES.code(str(new)))))
 
 
 def _changed_setting(key: str, old: object, new: object) -> str:

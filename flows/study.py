@@ -6,9 +6,10 @@ from contextlib import contextmanager, suppress
 
 from prefect import Flow, flow
 from prefect.client.schemas.objects import State
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, Failed
 
+from flows.configuration.own_code import allowed_digests, own_codes, read_own_code
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.lifecycle.automations import watch_this_run
 from flows.lifecycle.due_runs import cancel_due_runs
@@ -46,6 +47,7 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
 def _run_invocation(
     config: StudyConfig, sections: tuple[Section, ...], force: list[str], log_line: Log
 ) -> State:
+    config = read_own_code(config, allowed_digests() if deployment.id else None)
     log = InvocationLog(config.name, config.model_dump(mode="json"), list(sections))
     log.note(flow_run_id=flow_run.id)
     # a retry of the flow run computes what is missing, and not again what was forced
@@ -92,10 +94,10 @@ def _open_graph(
     config: StudyConfig, log: InvocationLog, tracker: Tracker, forced: set[str], log_line: Log
 ) -> Iterator[PrefectGraph]:
     """Open a graph whose tasks run where the study says, in a session of their own."""
-    stack_size = config.runner.stack_size
+    stack_size, own = config.runner.stack_size, own_codes(config)
     with (
-        open_runners(config.runner, log.id, forced) as (runners, workers),
-        open_session(workers, tracker, log, forced, stack_size, log_line) as session,
+        open_runners(config.runner, log.id, forced, own) as (runners, workers),
+        open_session(workers, tracker, log, forced, stack_size, log_line, own) as session,
     ):
         yield PrefectGraph(session, runners)
 

@@ -7,6 +7,7 @@ import typer
 
 from flows.commands.options import RAN_STUDY
 from flows.configuration.load import name_of_study, recorded_config
+from flows.configuration.own_code import forget_digests, read_own_code
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from models.specs import ConfigError
 
@@ -54,7 +55,8 @@ def latest_invocation(study: str | None) -> tuple[StudyConfig, tuple[Section, ..
             f"start again with: study run {found.study}"
         )
     sections = tuple(section for section in SECTIONS if section in found.sections)
-    return recorded_config(found.config, found.short_id, found.study), sections
+    config = recorded_config(found.config, found.short_id, found.study)
+    return read_own_code(forget_digests(config)), sections
 
 
 def matching_tasks(
