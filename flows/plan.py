@@ -18,7 +18,7 @@ from flows.sections import check_dataset, submit_report, submit_sections
 from models.specs import ConfigError
 from tasks.analysis.blind_edge import warning_of_entries
 from tasks.cache import checkpoints, code_digest, store
-from tasks.cache.canonical import differences
+from tasks.cache.canonical import canonical_text, differences
 from tasks.cache.code_digest import part_file
 from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, task_name
@@ -30,6 +30,7 @@ from tasks.datasets.dataset import DatasetError
 from tasks.execution.invocations import TaskRecord, invocations
 from tasks.own_code.digest import changed_parts, code_parts
 from tasks.own_code.registry import OWN_CODES
+from tasks.own_code.unchanged import digests_in
 
 SEARCHED_INVOCATIONS = 20  # the newest of a study, searched for earlier records of its tasks
 
@@ -197,13 +198,20 @@ def _changes(step: Step, inputs: Inputs, last: Entry, submitted: Inputs) -> list
 
 
 def _changed_own_code(old: object, new: object, last: Entry) -> list[str]:
-    """What changed in a user's code, if two values are digests of it: ``nets.py changed: encoder``.
+    """What changed in a user's code that two values name: ``nets.py changed: encoder``.
 
-    ``last`` was computed with the code of the first.
+    Nothing if the values differ in anything else. ``last`` was computed with the first one.
     """
-    if new not in OWN_CODES.codes or old not in last.own_code:
-        return []
-    return list(changed_parts(last.own_code[str(old)], code_parts(OWN_CODES.code(str(new)))))
+    text = canonical_text(old)
+    found: list[str] = []
+    for digest in sorted(digests_in(new) - digests_in(old)):
+        own = OWN_CODES.codes.get(digest)
+        replaced = [one for one, parts in last.own_code.items() if own and own.reference in parts]
+        if own is None or not replaced:
+            return []
+        text = text.replace(replaced[0], digest)
+        found += changed_parts(last.own_code[replaced[0]], code_parts(own))
+    return found if text == canonical_text(new) else []
 
 
 def _changed_setting(key: str, old: object, new: object) -> str:
