@@ -68,12 +68,14 @@ class Architecture(Value):
     """
 
     encoder: str = Field(WRITTEN, description="What builds the encoder.")
-    decoder: str = Field(WRITTEN, description="What builds the decoder.")
+    decoder: str | None = Field(
+        WRITTEN, description="What builds the decoder; null where only the encoder counts."
+    )
     options: dict[str, JsonValue] = Field({}, description="Keyword arguments of both builders.")
 
     @model_validator(mode="after")
     def _depth_of_written(self) -> Self:
-        parts = {self.encoder, self.decoder}
+        parts = {self.encoder, self.decoder or self.encoder}
         if WRITTEN in parts and (parts != {WRITTEN} or [*self.options] != ["depth"]):
             raise ValueError(
                 "the written study's networks come as a pair, with the option depth alone"
@@ -119,6 +121,11 @@ class ModelSpec(Value):
     def depth(self) -> int | None:
         """The number of convolution layers of a network of the written study, else None."""
         return self.architecture.depth
+
+    def without_decoder(self) -> Self:
+        """The same encoder; an edited decoder changes nothing of it."""
+        encoder = self.architecture.model_copy(update={"decoder": None})
+        return self.model_copy(update={"architecture": encoder})
 
 
 class TrainingOptions(Value):

@@ -61,7 +61,7 @@ class ClassifierTask(NamedTuple):
     @property
     def architecture(self) -> ModelSpec:
         """Architecture and latent size of its encoder."""
-        return self.variant.spec
+        return self.variant.spec.without_decoder()
 
     @property
     def identity(self) -> Identity:

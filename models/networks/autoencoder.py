@@ -50,6 +50,7 @@ class Autoencoder(nn.Module):
         self.spec = spec
         self.encoder = make_encoder(spec, image_shape, seed)
         shape = spec.architecture
+        assert shape.decoder is not None, "an autoencoder has a decoder"
         self.decoder = build_network(
             "decoder", shape.decoder, image_shape, spec.latent_dim, shape.options, seed
         )

@@ -41,7 +41,8 @@ def initialize(
 
 def own_parts(spec: ModelSpec) -> list[str]:
     """The parts of an autoencoder that a user's own code builds."""
-    return [part for part in ("encoder", "decoder") if is_own(getattr(spec.architecture, part))]
+    parts = {"encoder": spec.architecture.encoder, "decoder": spec.architecture.decoder}
+    return [part for part, name in parts.items() if name is not None and is_own(name)]
 
 
 def _latent_layer(module: nn.Module) -> nn.Linear:

@@ -26,10 +26,12 @@ def reached_networks(reached: Iterable[Entry], trained: Iterable[Entry]) -> list
         for entry in trained
     }
     return [
-        one | {"label": labels[canonical_text(one["architecture"])]}
+        one | {"label": labels[canonical_text(architecture)]}
         for entry in reached
-        for one in entry.result["networks"]
-        if canonical_text(one["architecture"]) in labels
+        for architecture, one in zip(
+            entry.inputs["architectures"], entry.result["networks"], strict=True
+        )
+        if canonical_text(architecture) in labels
     ]
 
 

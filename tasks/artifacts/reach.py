@@ -26,6 +26,6 @@ def load_masks(entry: Entry, architecture: JsonObject) -> "tuple[Tensor, Tensor]
     from safetensors.torch import load_file
 
     with loading(entry):
-        measured = [one["architecture"] for one in entry.result["networks"]]
         masks = load_file(entry.path(MASKS))
-        return masks[REACHED], masks[UNREACHABLE.format(measured.index(architecture))]
+        place = entry.inputs["architectures"].index(architecture)
+        return masks[REACHED], masks[UNREACHABLE.format(place)]

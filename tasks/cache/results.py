@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
-from models.specs import Architecture, ModelSpec, TrainingRecipe, TransferSpec
+from models.specs import ModelSpec, TrainingRecipe, TransferSpec
 from tasks.cache.canonical import JsonObject
 
 # no result has another key: its reader may copy all of them, and this tells a wrong key early
@@ -33,7 +33,6 @@ def _is_square(rows: list[list[int]]) -> list[list[int]]:
 
 
 Spec = Annotated[JsonObject, AfterValidator(_describes(ModelSpec))]
-ArchitectureValue = Annotated[JsonObject, AfterValidator(_describes(Architecture))]
 Recipe = Annotated[JsonObject, AfterValidator(_describes(TrainingRecipe))]
 Scenario = Annotated[JsonObject, AfterValidator(_describes(TransferSpec))]
 # what floats, databases and MLflow hold; a manifest holds no NaN, and reads it as nothing
@@ -92,7 +91,6 @@ class NetworkReach(TypedDict):
     A pixel counts if one of its channels does.
     """
 
-    architecture: ArchitectureValue
     unknown: str
     pixels: Count
     unseen_pixels: Count

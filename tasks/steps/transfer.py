@@ -74,6 +74,6 @@ transfer = Step(
     train_transfer,
     "transfer",
     kind="transfer",
-    settings={"spec": "transfer"},
+    settings={"spec": "transfer", "architecture": "architecture"},
     resumable=True,
 )
