@@ -154,6 +154,20 @@ class TrainingRecipe(TrainingOptions):
     seed: Seed = Field(0, description="Seed of the initial weights and the shuffling.")
 
 
+class ObjectiveSpec(Value):
+    """What a training minimizes: an objective by name, or by the digest of a user's own code."""
+
+    name: str = Field("mse", description="A shipped objective, or the digest of your own.")
+    settings: dict[str, JsonValue] = Field({}, description="Its settings, as keyword arguments.")
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+    def parameters(self) -> dict[str, Any]:
+        """The settings by the names of parameters in MLflow, like ``objective_beta``."""
+        return {f"objective_{name}": value for name, value in self.settings.items()}
+
+
 class TransferOptions(Value):
     """How long every classifier is trained."""
 

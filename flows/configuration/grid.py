@@ -89,6 +89,8 @@ def autoencoders(
         specs += config.latent_sweep
     if "depth_sweep" in sections:
         specs += config.architecture_sweep
+    if "objective_sweep" in sections:
+        specs += config.objective_sweep
     if "interpolation" in sections:
         specs += config.interpolation_models
     wanted = [AutoencoderTask(spec, seed) for seed in config.seeds for spec in specs]

@@ -138,11 +138,12 @@ def _make_absolute(content: dict[str, object], folder: Path) -> None:
     dataset = content.get("dataset")
     if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
         dataset["path"] = str((folder / Path(dataset["path"]).expanduser()).resolve())
-    architectures = content.get("architectures")
-    for one in architectures.values() if isinstance(architectures, dict) else ():
-        for part in ("encoder", "decoder"):
-            if isinstance(one, dict) and isinstance(one.get(part), str):
-                one[part] = absolute_reference(one[part], folder)
+    for key, parts in (("architectures", ("encoder", "decoder")), ("objectives", ("name",))):
+        named = content.get(key)
+        for one in named.values() if isinstance(named, dict) else ():
+            for part in parts:
+                if isinstance(one, dict) and isinstance(one.get(part), str):
+                    one[part] = absolute_reference(one[part], folder)
 
 
 def absolute_reference(reference: str, folder: Path) -> str:

@@ -1,11 +1,12 @@
 """Which networks a study compares, and what each autoencoder of its grid is made of."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
-from models.specs import WRITTEN, Architecture, ModelSpec, Value
+from models.specs import WRITTEN, Architecture, ModelSpec, ObjectiveSpec, Value
 from tasks.cache.identity import Identity
+from tasks.own_code.registry import OWN_CODES
 
 SHIPPED_NETWORKS = (WRITTEN, "conv", "mlp")
 # of architectures and objectives, in names of tasks, files and metrics
@@ -47,16 +48,47 @@ class ArchitectureConfig(Value):
         )
 
 
+class ObjectiveConfig(Value):
+    """An objective: its name, and its settings beside it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(
+        description="`mse`, `bce`, `l1`, `denoising`, `sparse` or `vae`, which ship; or a class or "
+        "function of your own, as `losses.py:Huber` beside the study file. It is called with the "
+        "settings and returns an objective."
+    )
+    code: str | None = Field(
+        None, description="The digest of your own code, noted when the study is read."
+    )
+
+    @property
+    def own_code(self) -> dict[str, str]:
+        """The reference to a user's own code, if it is one."""
+        return {"name": self.name} if ":" in self.name else {}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is given beside the name."""
+        return dict(self.model_extra or {})
+
+    def value(self) -> ObjectiveSpec:
+        """The objective as it counts: own code by its digest."""
+        assert bool(self.own_code) == (self.code is not None), "code is read with the study"
+        return ObjectiveSpec(name=self.code or self.name, settings=self.settings)
+
+
 class Variant(NamedTuple):
     """One autoencoder of the grid, whatever its seed and recipe.
 
-    ``architecture`` and ``objective`` are names in the study; None for a depth of the written
+    ``architecture`` and ``objective_name`` are names in the study; None for a depth of the written
     study, and where a study has no objectives.
     """
 
     spec: ModelSpec
     architecture: str | None = None
-    objective: str | None = None
+    objective: ObjectiveSpec = ObjectiveSpec()
+    objective_name: str | None = None
 
     @property
     def identity(self) -> Identity:
@@ -64,5 +96,12 @@ class Variant(NamedTuple):
         networks: dict[str, object] = {"architecture": self.architecture}
         if self.architecture is None:
             networks = {"depth": self.spec.depth}
-        named = {} if self.objective is None else {"objective": self.objective}
+        named = {} if self.objective_name is None else {"objective": self.objective_name}
         return networks | {"latent_dim": self.spec.latent_dim} | named
+
+
+def latent_outputs(objective: ObjectiveSpec) -> Literal[1, 2]:
+    """Outputs of an encoder's network for each latent unit, which an objective needs."""
+    if objective.name in OWN_CODES.codes:
+        return 2 if getattr(OWN_CODES.find(objective.name), "latent_outputs", 1) == 2 else 1
+    return 2 if objective.name == "vae" else 1

@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from flows.configuration.networks_config import ArchitectureConfig
+from flows.configuration.networks_config import ArchitectureConfig, ObjectiveConfig
 from flows.configuration.study_config import StudyConfig
 from models.specs import ConfigError
 from tasks.own_code.digest import check_recorded, code_sha256
@@ -24,12 +24,13 @@ def allowed_digests() -> set[str]:
 
 def forget_digests(config: StudyConfig) -> StudyConfig:
     """The study without the digests of its own code, so that its files are read again."""
-    if config.architectures is None:
-        return config
-    read = {
-        name: one.model_copy(update={"code": None}) for name, one in config.architectures.items()
+    groups = {"architectures": config.architectures, "objectives": config.objectives}
+    without = {
+        key: {name: one.model_copy(update={"code": None}) for name, one in named.items()}
+        for key, named in groups.items()
+        if named
     }
-    return config.model_copy(update={"architectures": read})
+    return config.model_copy(update=without)
 
 
 def read_own_code(config: StudyConfig, allowed: Collection[str] | None = None) -> StudyConfig:
@@ -41,13 +42,17 @@ def read_own_code(config: StudyConfig, allowed: Collection[str] | None = None) -
 
     Raises ConfigError for code that cannot be read, and for other code than that.
     """
-    if config.architectures is None:
-        return config
-    read = {
-        name: _read(f"architectures.{name}", one, allowed)
-        for name, one in config.architectures.items()
+    architectures = {
+        name: one.model_copy(update={"code": _read(f"architectures.{name}", one, allowed) or None})
+        for name, one in (config.architectures or {}).items()
     }
-    return config.model_copy(update={"architectures": read})
+    objectives = {
+        name: one.model_copy(update={"code": _read(f"objectives.{name}", one, allowed).get("name")})
+        for name, one in (config.objectives or {}).items()
+    }
+    return config.model_copy(
+        update={"architectures": architectures or None, "objectives": objectives or None}
+    )
 
 
 def own_codes(config: StudyConfig) -> dict[str, OwnCode]:
@@ -61,17 +66,28 @@ def own_digests(config: StudyConfig) -> list[str]:
 
 
 def _digests(config: StudyConfig) -> Iterator[str]:
-    for one in (config.architectures or {}).values():
-        yield from (one.code or {}).values()
+    for one in _named(config):
+        yield from _noted(one).values()
 
 
-def _read(key: str, one: ArchitectureConfig, allowed: Collection[str] | None) -> ArchitectureConfig:
-    noted = one.code or {}
-    found = {
+def _named(config: StudyConfig) -> list[ArchitectureConfig | ObjectiveConfig]:
+    return [*(config.architectures or {}).values(), *(config.objectives or {}).values()]
+
+
+def _noted(one: ArchitectureConfig | ObjectiveConfig) -> dict[str, str]:
+    """The digests of code that are noted, by part."""
+    return {"name": one.code} if isinstance(one.code, str) else one.code or {}
+
+
+def _read(
+    key: str, one: ArchitectureConfig | ObjectiveConfig, allowed: Collection[str] | None
+) -> dict[str, str]:
+    """The digests of the code that an architecture or an objective names, by part."""
+    noted = _noted(one)
+    return {
         part: _digest_of(f"{key}.{part}", reference, noted.get(part), allowed)
         for part, reference in one.own_code.items()
     }
-    return one.model_copy(update={"code": found or None})
 
 
 def _digest_of(key: str, reference: str, noted: str | None, allowed: Collection[str] | None) -> str:

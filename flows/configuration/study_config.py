@@ -5,7 +5,13 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from flows.configuration.interpolation_config import InterpolationConfig
-from flows.configuration.networks_config import ArchitectureConfig, ShortName, Variant
+from flows.configuration.networks_config import (
+    ArchitectureConfig,
+    ObjectiveConfig,
+    ShortName,
+    Variant,
+    latent_outputs,
+)
 from flows.configuration.runner_config import RunnerConfig
 from flows.configuration.transfer_config import TransferConfig
 from models.specs import (
@@ -14,6 +20,7 @@ from models.specs import (
     LatentActivation,
     LatentDim,
     ModelSpec,
+    ObjectiveSpec,
     Seed,
     TrainingOptions,
     TrainingRecipe,
@@ -85,6 +92,17 @@ class StudyConfig(Value):
         description="The one of `architectures` that latent sizes, walks and classifiers use; the "
         "first unless it is given.",
     )
+    objectives: dict[ShortName, ObjectiveConfig] | None = Field(
+        None,
+        min_length=1,
+        description="What to minimize, by name, to be compared, like {plain: {name: mse}, "
+        "vae4: {name: vae, beta: 4}}; null: the mean squared error alone.",
+    )
+    objective: str | None = Field(
+        None,
+        description="The one of `objectives` that all other models are trained with; the first "
+        "unless it is given.",
+    )
     seeds: tuple[Seed, ...] = Field(
         (0,),
         strict=False,
@@ -134,12 +152,21 @@ class StudyConfig(Value):
                 found[key] = values | given
         return found
 
+    @model_validator(mode="before")
+    @classmethod
+    def _first_objective(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or not isinstance(content.get("objectives"), dict):
+            return content
+        return {"objective": next(iter(content["objectives"]), None)} | content
+
     @model_validator(mode="after")
-    def _one_of_the_architectures(self) -> Self:
+    def _named_ones_exist(self) -> Self:
+        for key, known in (("architecture", self.architectures), ("objective", self.objectives)):
+            chosen, names = getattr(self, key), list(known or {})
+            if chosen is not None and chosen not in names:
+                hint = f"choose one of {', '.join(names)}" if names else f"there are no {key}s"
+                raise ValueError(f"{key}: there is no {chosen!r}; {hint}")
         names = list(self.architectures or {})
-        if self.architecture is not None and self.architecture not in names:
-            known = f"choose one of {', '.join(names)}" if names else "there are no architectures"
-            raise ValueError(f"architecture: no architecture {self.architecture!r}; {known}")
         if (self.transfer.depth is None) != bool(names):
             raise ValueError(
                 f"transfer.depth is {self.transfer.depth!r}: it is for studies of depths, and null "
@@ -169,7 +196,8 @@ class StudyConfig(Value):
     @model_validator(mode="after")
     def _not_too_large(self) -> Self:
         sizes = {*self.latent_dims, *self.interpolation.latent_dims}
-        models = len(sizes) + len(self.depths) + len(self.architectures or {})
+        named = len(self.architectures or {}) + len(self.objectives or {})
+        models = len(sizes) + len(self.depths) + named
         pairs = self.interpolation.pairs or published_results.PAIRS
         frozen = self.transfer.latent_dims
         n_frozen = len(self.latent_dims if frozen is None else frozen)
@@ -201,26 +229,34 @@ class StudyConfig(Value):
         """
         return self.recipe(seed).model_copy(update=published_results.TRAINING)
 
-    def _variant(self, latent_dim: int, depth: int | None) -> Variant:
+    def _variant(self, latent_dim: int, depth: int | None, objective: str | None = None) -> Variant:
         """The variant with the study's architecture, or with a depth if it has none."""
         if self.architecture is not None:
-            return self._of_architecture(self.architecture, latent_dim)
+            return self._of_architecture(self.architecture, latent_dim, objective)
         assert depth is not None
-        return self._of_depth(depth, latent_dim)
+        return self._of_depth(depth, latent_dim, objective)
 
-    def _of_architecture(self, name: str, latent_dim: int) -> Variant:
+    def _of_architecture(self, name: str, latent_dim: int, objective: str | None = None) -> Variant:
         assert self.architectures is not None
-        return Variant(self._spec(self.architectures[name].value(), latent_dim), name)
+        return self._of(self.architectures[name].value(), latent_dim, name, objective)
 
-    def _of_depth(self, depth: int, latent_dim: int) -> Variant:
-        return Variant(self._spec(Architecture(options={"depth": depth}), latent_dim))
+    def _of_depth(self, depth: int, latent_dim: int, objective: str | None = None) -> Variant:
+        architecture = Architecture(options={"depth": depth})
+        return self._of(architecture, latent_dim, None, objective)
 
-    def _spec(self, architecture: Architecture, latent_dim: int) -> ModelSpec:
-        return ModelSpec(
+    def _of(
+        self, architecture: Architecture, latent_dim: int, name: str | None, objective: str | None
+    ) -> Variant:
+        """The variant with these networks and an objective, by default the study's."""
+        chosen = objective or self.objective
+        minimized = (self.objectives or {})[chosen].value() if chosen else ObjectiveSpec()
+        spec = ModelSpec(
             architecture=architecture,
             latent_dim=latent_dim,
             latent_activation=self.training.latent_activation,
+            latent_outputs=latent_outputs(minimized),
         )
+        return Variant(spec, name, minimized, chosen)
 
     @property
     def latent_sweep(self) -> list[Variant]:
@@ -238,6 +274,12 @@ class StudyConfig(Value):
         size = self.depth_latent_dim
         own = [self._of_architecture(name, size) for name in self.architectures or {}]
         return [*self.depth_sweep, *own]
+
+    @property
+    def objective_sweep(self) -> list[Variant]:
+        """The study's architecture, or depth 2, with every objective at one latent size."""
+        size, depth = self.depth_latent_dim, published_results.SWEEP_DEPTH
+        return [self._variant(size, depth, name) for name in self.objectives or {}]
 
     @property
     def all_architectures(self) -> tuple[Architecture, ...]:
