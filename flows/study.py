@@ -117,6 +117,8 @@ def _report(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, .
     warning = warning_of_entries(groups.get("evaluate", []), groups.get("train", []))
     if warning:
         graph.session.display.print_line(f"warning: {warning}")
+    for line in not_packaged(groups.get("package", [])):
+        graph.session.display.print_line(f"note: {line}")
     page = submit_report(graph, config, sections, groups, failures)
     graph.wait_until_recorded()
     verdicts, summary = [], ""
@@ -129,6 +131,15 @@ def _report(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, .
         failures.append(f"report[{config.name}]: {reason(page.state)}")
     _show_on_prefects_page(graph, config.name, failures, summary, verdicts, groups)
     return failures
+
+
+def not_packaged(packages: list[Entry]) -> list[str]:
+    """One line for each network that could not be exported as an MLflow model."""
+    return [
+        f"{entry.name}: {part} is not packaged: {why}"
+        for entry in packages
+        for part, why in entry.result.get("not_packaged", {}).items()
+    ]
 
 
 def _show_on_prefects_page(

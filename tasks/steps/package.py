@@ -1,25 +1,69 @@
 """Step ``package``: saves a trained network and its parts as MLflow models, to load and serve."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.messages import in_one_line
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.classifier import load_classifier
+from tasks.artifacts.saved_model import load_saved_folder
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, Step
+from tasks.own_code.registry import OWN_CODES
+from tasks.own_code.unchanged import digests_in
 
 if TYPE_CHECKING:
     from torch import nn
 
 
+LONGEST_REASON = 300  # characters
+TOLERANCE = 1e-4  # of outputs in about [0, 1]; an exported graph computes in another order
+
+
 def package_model(folder: Path, model: Entry) -> Result:
-    """Save an autoencoder, its encoder and its decoder, or a classifier, each in its own folder."""
+    """Save an autoencoder, its encoder and its decoder, or a classifier, each in its own folder.
+
+    A user's own network that cannot be exported is left out, and ``not_packaged`` says why. The
+    texts of its code are written beside the models, to be read.
+    """
     from tasks.tracking.logged_models import save_model
 
     parts = _classifier(model) if model.task == "transfer" else _autoencoder(model)
-    for name, (module, inputs, outputs) in parts.items():
-        save_model(module, folder / name, inputs, outputs)
-    return {"models": list(parts)}
+    own = digests_in(model.result["architecture" if model.task == "transfer" else "spec"])
+    saved, not_packaged = [], {}
+    for name, part in parts.items():
+        try:
+            save_model(part[0], folder / name, *part[1:])
+            if own:
+                _check_saved(folder / name, part)
+            saved.append(name)
+        except Exception as error:
+            if not own:
+                raise
+            shutil.rmtree(folder / name, ignore_errors=True)
+            not_packaged[name] = in_one_line(f"{type(error).__name__}: {error}", LONGEST_REASON)
+    for digest in own:
+        for file, text in OWN_CODES.code(digest).files.items():
+            (folder / f"source-{file.replace('/', '-')}.txt").write_text(text, encoding="utf-8")
+    return {"models": saved, "not_packaged": not_packaged}
+
+
+def _check_saved(folder: Path, part: "Part") -> None:
+    """Raise ValueError unless a saved network computes what the network does.
+
+    Its graph is that of one batch; code of a user may compute something else for others.
+    """
+    import torch
+
+    module, inputs, _ = part
+    batch = torch.rand(3, *inputs, generator=torch.Generator().manual_seed(0))
+    found = load_saved_folder(folder.name, folder).predict(batch.numpy())
+    with torch.no_grad():
+        expected = module.eval()(batch)
+    difference = float((torch.from_numpy(found) - expected).abs().max())
+    if not difference <= TOLERANCE * max(1.0, float(expected.abs().max())):
+        raise ValueError(f"the exported graph differs by {difference:.2g} on random inputs")
 
 
 Part = tuple["nn.Module", tuple[int, ...], tuple[int, ...]]  # shapes of one input and one output

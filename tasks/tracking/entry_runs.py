@@ -38,7 +38,7 @@ from tasks.tracking.run_plan import RunPlan
 
 # parameters that are logged as metrics too: MLflow sorts parameters as text
 SORTABLE_PARAMETERS = ("depth", "latent_dim")
-LOGGED_SUFFIXES = {".png", ".svg", ".csv", ".json", ".safetensors", ".html"}
+LOGGED_SUFFIXES = {".png", ".svg", ".csv", ".json", ".safetensors", ".html", ".txt"}
 EPOCH_IMAGE = re.compile(r"(?P<series>.+)-epoch-(?P<epoch>\d+)\.png")
 EPOCH_METRICS = ("train_loss", "test_loss", "learning_rate")
 PROFILE = ("n_train", "n_test", "n_classes", "classes", "image_shape")  # of a dataset
