@@ -4,7 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import stdev
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.specs import LabelBudget, distinct_budgets, largest_budget, too_large_budgets
+from models.specs import (
+    LabelBudget,
+    ObjectiveSpec,
+    distinct_budgets,
+    largest_budget,
+    too_large_budgets,
+)
 from tasks.analysis import published_results
 from tasks.analysis.convergence import convergence_rows, curve_of
 from tasks.analysis.failures import has_failed
@@ -22,7 +28,7 @@ Config = JsonObject  # a study's configuration
 Row = JsonObject
 # the columns that say which model a row is about, besides its seed
 MODEL_CHOICES = ["architecture", "latent_dim", "objective"]
-DEFAULT_OBJECTIVE = "mse"
+DEFAULT_OBJECTIVE = ObjectiveSpec().name
 CONVERGENCE_COLUMNS = [
     "depth",
     "seed",

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from models.specs import Value
+from models.specs import ObjectiveSpec, Value
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, architecture_label, task_name
@@ -43,6 +43,7 @@ class RunPlan(NamedTuple):
             parameters["dataset_sha256"] = described["sha256"]
         if identity.keys() & {"depth", "architecture"}:
             parameters["architecture"] = architecture_label(identity)
+            parameters["objective"] = identity.get("objective", ObjectiveSpec().name)
         for value in inputs.values():
             if isinstance(value, Value):
                 parameters.update(value.parameters())
