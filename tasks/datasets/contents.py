@@ -4,10 +4,20 @@ import hashlib
 from collections import Counter
 from collections.abc import Set
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
+from models.specs import ImageShape
 from tasks.datasets.config import OWN_IMAGES, DatasetConfig
 from tasks.datasets.dataset import DatasetError
+from tasks.datasets.downloaded.raw_files import (
+    IMAGE_COUNTS,
+    PHOTOGRAPHS,
+    content_digest,
+    find_fault,
+    raw_files,
+    unverified_files,
+)
 from tasks.datasets.found_files import counted, describe_ignored, in_natural_order, listed
 from tasks.datasets.image_file import MOST_BYTES
 from tasks.datasets.own_images import (
@@ -18,21 +28,26 @@ from tasks.datasets.own_images import (
     count_images,
     files_of,
     rare_classes,
+    shape_of_images,
     split_sizes,
-)
-from tasks.datasets.raw_files import (
-    IMAGE_COUNTS,
-    content_digest,
-    find_fault,
-    raw_files,
-    unverified_files,
 )
 from tasks.system.files import sha256_of
 
 DIGIT_NAMES = [str(digit) for digit in range(10)]
 FASHION = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
+CIFAR10 = "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck"
+CIFAR100 = """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
+butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab
+crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard
+lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom
+oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
+possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
+squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout
+tulip turtle wardrobe whale willow_tree wolf woman worm"""
 CLASS_NAMES = {  # as torchvision names them, in the order of their labels
     "fashion_mnist": FASHION.split(","),
+    "cifar10": CIFAR10.split(","),
+    "cifar100": CIFAR100.split(),
     "kmnist": ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"],
 }
 DIGITS_COUNTS = (1_437, 360)  # of training and test images
@@ -42,14 +57,16 @@ class Inventory(NamedTuple):
     """What a dataset has, before it is prepared.
 
     ``classes`` are the names of classes in the order of their labels, none without labels;
-    ``tested`` are the labels that images for training and testing have. ``notes`` say how a user's
-    own files were understood.
+    ``tested`` are the labels that images for training and testing have. ``image_shape`` are the
+    channels, height and width of prepared images. ``notes`` say how a user's own files were
+    understood.
     """
 
     classes: list[str]
     tested: list[int]
     n_train: int
     n_test: int
+    image_shape: ImageShape
     notes: list[str]
 
 
@@ -61,7 +78,8 @@ def take_inventory(config: DatasetConfig) -> Inventory:
     if config.name not in OWN_IMAGES:
         classes = CLASS_NAMES.get(config.name, DIGIT_NAMES)
         limited = _limited(config, *IMAGE_COUNTS.get(config.name, DIGITS_COUNTS))
-        return Inventory(classes, [*range(len(classes))], *limited, notes=[])
+        shape = (3, 32, 32) if config.name in PHOTOGRAPHS else (1, 28, 28)
+        return Inventory(classes, [*range(len(classes))], *limited, shape, notes=[])
     found = files_of(config)
     counts, sizes = count_by_class(found), count_images(found)
     for name, n in sizes.items():
@@ -77,7 +95,8 @@ def take_inventory(config: DatasetConfig) -> Inventory:
         n_train, n_test = split_sizes(sizes["all"], counts["all"])
     else:
         n_train, n_test = sizes["train"], sizes["test"]
-    inventory = Inventory(classes, tested, *_limited(config, n_train, n_test), [])
+    shape = shape_of_images(found, config)
+    inventory = Inventory(classes, tested, *_limited(config, n_train, n_test), shape, [])
     if min(inventory.n_train, inventory.n_test) < len(tested):
         raise DatasetError(
             f"dataset: {inventory.n_train:,} training and {inventory.n_test:,} test images cannot "
@@ -87,7 +106,8 @@ def take_inventory(config: DatasetConfig) -> Inventory:
     if found.ignored:
         first.append(describe_ignored(found.ignored))
     notes = ["; ".join(first), *found.notes, *_compare_parts(counts, sizes)]
-    if found.is_idx and classes:
+    numbered = all(name.isdecimal() for name in classes)
+    if classes and (found.is_idx or (found.arrays and numbered)):
         notes += _describe_labels(classes, sum(counts.values(), Counter()))
     return inventory._replace(notes=notes)
 
@@ -172,7 +192,8 @@ def source_fingerprint(config: DatasetConfig) -> str:
     else:
         parts = files_of(config).parts.values()
         found = [one for part in parts for one in (*part.images, part.labels) if one]
-        paths = {path.relative_to(config.path).as_posix(): path for path in found}
+        folder = Path(config.path) if Path(config.path).is_dir() else Path(config.path).parent
+        paths = {path.relative_to(folder).as_posix(): path for path in found}
     digest_of = partial(sha256_of, limit=MOST_BYTES) if config.path else content_digest
     sha256 = hashlib.sha256()
     bad = []

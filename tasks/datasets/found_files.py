@@ -2,9 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from models.messages import in_one_line
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SHOWN_NAMES = 5
 
@@ -21,17 +26,38 @@ class PartFiles(NamedTuple):
     labels: Path | None = None
 
 
+class StoredArray(NamedTuple):
+    """An array in a file, by its name; in a .npy file it has the file's name."""
+
+    file: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: "np.dtype[Any]"
+
+    def __str__(self) -> str:
+        return f"{in_one_line(self.name, 80)!r} in {self.file}"
+
+
+class ArrayPart(NamedTuple):
+    """The arrays of one part of a dataset: images, and labels if there are any."""
+
+    images: StoredArray
+    labels: StoredArray | None
+
+
 class FoundFiles(NamedTuple):
     """The files of a dataset.
 
     ``parts`` are ``train`` and ``test``, or ``all`` if it is not split. ``notes`` say how the files
     were understood; ``ignored`` counts files that are no images, by the endings of their names.
+    ``arrays`` are those of each part if the files hold arrays.
     """
 
     parts: dict[str, PartFiles]
     notes: Sequence[str] = ()
     ignored: Counter[str] = Counter()  # noqa: RUF012
     is_idx: bool = False
+    arrays: Mapping[str, ArrayPart] = {}
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:

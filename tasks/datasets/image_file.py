@@ -1,5 +1,6 @@
 """One image file of any size, colour and depth: decoded, and converted to a size and colours."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -33,6 +34,7 @@ FORMATS = {
     "HEIF": {".heic", ".heif", ".hif"},
 }
 MOST_BYTES = 2**33  # of a file of images, and of images that are padded
+AT_ONCE = 2**23  # values of images that are converted together
 MOST_PIXELS = 2**28  # of one image that is padded
 LEAST_CONTRAST = 26  # of 255 grey levels; a picture with less is blank
 SCALED_TO = (255, 65_535)  # by Pillow, from the largest level of a PPM file
@@ -115,6 +117,14 @@ def convert(images: "Tensor", conversion: "Conversion") -> "Tensor":
     if images.shape[-3] < conversion.channels:
         images = images.repeat_interleave(conversion.channels, -3)
     return 255 - images if conversion.invert else images
+
+
+def convert_all(images: "Tensor", conversion: "Conversion") -> "Tensor":
+    """As ``convert`` for images (n, ...), few at a time: resizing takes many times their memory."""
+    import torch
+
+    size = max(1, AT_ONCE // max(images[0].numel(), math.prod(conversion.image_shape)))
+    return torch.cat([convert(part, conversion) for part in images.split(size)])
 
 
 def _box(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from tasks.datasets.config import LevelsSetting, Shape
+    from tasks.datasets.config import Channels, LevelsSetting, Shape
 
 
 class ReadImages(NamedTuple):
@@ -161,11 +161,13 @@ def read_folder(
     shape: "Shape" = "stretch",
     invert: bool = False,
     levels: "LevelsSetting" = "auto",
+    size: tuple[int, int] = (28, 28),
+    channels: "Channels" = 1,
 ) -> "NDArray[np.float32]":
-    """Every image in a folder, as a model's input: (n, 1, 28, 28) float32 in [0, 1], by name.
+    """Every image in a folder, as a model's input: (n, c, h, w) float32 in [0, 1], by name.
 
-    ``shape`` and ``invert`` are those of the dataset that the model was trained on, and so are
-    ``levels`` if its images have more than 8 bits; its report names them.
+    ``shape``, ``invert``, ``size`` and ``channels`` are those of the dataset that the model was
+    trained on, and so are ``levels`` if its images have more than 8 bits; its report names them.
 
     Raises DatasetError if there is no image, or one cannot be read.
     """
@@ -174,7 +176,8 @@ def read_folder(
         raise DatasetError(
             f"no images in {Path(folder).absolute()}; expected files such as .png or .jpg"
         )
-    found = read_images(paths, Conversion(shape=shape, invert=invert), levels)
+    conversion = Conversion(shape=shape, invert=invert, size=size, channels=channels)
+    found = read_images(paths, conversion, levels)
     for error in found.bad:
         raise error
     inputs: NDArray[np.float32] = (found.images.float() / 255).numpy()

@@ -1,4 +1,4 @@
-"""A user's own images: a folder of image files, or IDX files; with labels or without.
+"""A user's own images: a folder of image files, IDX files or arrays; with labels or without.
 
 IDX files are named like MNIST's: ``train-images*``, and optionally ``train-labels*``,
 ``t10k-images*`` or ``test-images*``, ``t10k-labels*`` or ``test-labels*``.
@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.datasets.config import Conversion, DatasetConfig
+from models.specs import ImageShape
+from tasks.datasets.arrays import count_labels, find_arrays, image_shape, read_arrays, read_labels
+from tasks.datasets.config import DatasetConfig
 from tasks.datasets.dataset import TEST_SHARE, DatasetError, Reading
 from tasks.datasets.found_files import FoundFiles, PartFiles, in_natural_order, listed
 from tasks.datasets.idx import idx_length, read_idx
-from tasks.datasets.image_file import BadImageError, convert
+from tasks.datasets.image_file import BadImageError, convert_all
 from tasks.datasets.image_folders import find_images
 from tasks.datasets.images import read_images
 from tasks.datasets.levels import BYTE, Levels, describe_levels, extremes_of, to_bytes, together
@@ -38,6 +40,8 @@ def files_of(config: DatasetConfig) -> FoundFiles:
     Raises DatasetError if there are no images, or if the files may mean two things.
     """
     path = Path(str(config.path))
+    if config.name == "npz":
+        return find_arrays(path)
     check_folder(path)
     found = _find_idx_files(path) if config.name == "idx" else find_images(path)
     for name, part in found.parts.items():
@@ -104,8 +108,10 @@ def _idx_file(files: list[Path], names: tuple[str, ...], kind: str) -> Path | No
 def count_by_class(found: FoundFiles) -> dict[str, Counter[str]]:
     """For each part the number of images of each class; none without labels.
 
-    Raises DatasetError for an IDX file of labels that cannot be read.
+    Raises DatasetError for labels that cannot be read.
     """
+    if found.arrays:
+        return {name: count_labels(part) for name, part in found.arrays.items()}
     counts = {}
     for name, part in found.parts.items():
         counts[name] = Counter(part.classes)
@@ -125,10 +131,20 @@ def count_images(found: FoundFiles) -> dict[str, int]:
 
     Raises DatasetError for an IDX file that cannot be read.
     """
+    if found.arrays:
+        return {name: part.images.shape[0] for name, part in found.arrays.items()}
     return {
         name: idx_length(part.images[0]) if found.is_idx else len(part.images)
         for name, part in found.parts.items()
     }
+
+
+def shape_of_images(found: FoundFiles, config: DatasetConfig) -> ImageShape:
+    """Channels, height and width of prepared images.
+
+    Raises DatasetError for arrays that are no images.
+    """
+    return image_shape(found, config) if found.arrays else config.conversion().image_shape
 
 
 def read_parts(config: DatasetConfig) -> "tuple[Parts, Reading]":
@@ -141,8 +157,8 @@ def read_parts(config: DatasetConfig) -> "tuple[Parts, Reading]":
     """
     found = files_of(config)
     classes = classes_in(count_by_class(found))
-    read = _read_idx if config.name == "idx" else _read_images
-    parts, reading = read(config, found, classes)
+    readers = {"idx": _read_idx, "npz": _read_arrays, "folder": _read_images}
+    parts, reading = readers[config.name](config, found, classes)
     for name, (images, labels) in parts.items():
         why = reading.notes[-1:] if reading.skipped else ()  # what was skipped
         check_size(config, name, len(images), why)
@@ -190,8 +206,7 @@ def _read_images(
     import torch
 
     paths = [path for part in found.parts.values() for path in part.images]
-    conversion = Conversion(shape=config.shape, invert=config.invert)
-    read = read_images(paths, conversion, config.levels)
+    read = read_images(paths, config.conversion(), config.levels)
     notes = list(read.notes)
     if read.bad:
         notes.append(_report_bad(config, read.bad, len(paths)))
@@ -251,11 +266,26 @@ def _read_idx(
             )
         try:
             scaled = images if levels == BYTE else to_bytes(images, levels)
-            conversion = Conversion(shape=config.shape, invert=config.invert)
-            parts[name] = (convert(scaled, conversion), labels)
+            parts[name] = (convert_all(scaled, config.conversion()), labels)
         except ValueError as error:
             image_file = found.parts[name].images[0]
             raise DatasetError(f"dataset.path: {image_file} cannot be converted: {error}") from None
+    return parts, Reading(levels, 0, notes)
+
+
+def _read_arrays(
+    config: DatasetConfig, found: FoundFiles, classes: list[str]
+) -> "tuple[Parts, Reading]":
+    import torch
+
+    images, levels, notes = read_arrays(found, config)
+    label_of = {name: label for label, name in enumerate(classes)}
+    parts: Parts = {}
+    for name, part in found.arrays.items():
+        labels = None
+        if part.labels is not None:
+            labels = torch.tensor([label_of[one] for one in read_labels(part.labels)])
+        parts[name] = (images[name], labels)
     return parts, Reading(levels, 0, notes)
 
 

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 from tasks.datasets.config import OWN_IMAGES, DatasetConfig
 from tasks.datasets.dataset import TEST_SHARE, Dataset, Reading
-from tasks.datasets.downloads import ensure_raw_files
+from tasks.datasets.downloaded.downloads import ensure_raw_files
+from tasks.datasets.downloaded.photographs import read_photographs
+from tasks.datasets.downloaded.raw_files import PHOTOGRAPHS
 from tasks.datasets.own_images import read_parts
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ def read_dataset(config: DatasetConfig) -> tuple[Dataset, Reading]:
     if config.name == "digits":
         return _read_digits(), Reading()
     ensure_raw_files(config.name)
+    if config.name in PHOTOGRAPHS:
+        return read_photographs(config.name), Reading()
     return _read_mnist_like(config.name), Reading()
 
 
@@ -60,7 +64,7 @@ def _read_digits() -> Dataset:
 
 
 def _read_mnist_like(name: str) -> Dataset:
-    from tasks.datasets.raw_files import torchvision_class
+    from tasks.datasets.downloaded.raw_files import torchvision_class
     from tasks.system.folders import study_data
 
     options = {"split": "digits"} if name == "emnist" else {}

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.cache.provenance import provenance
-from tasks.datasets.downloads import ensure_raw_files
+from tasks.datasets.downloaded.downloads import ensure_raw_files
 from tests.benchmarks.measures import MEASURES, Sample
 
 BASELINE, OURS = "plain script", "latent-study"

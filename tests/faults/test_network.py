@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from tasks.cache.module_code import ROOT
-from tasks.datasets.raw_files import find_fault, raw_files
+from tasks.datasets.downloaded.raw_files import find_fault, raw_files
 from tests.faults.conftest import SHORT, SHORT_TRAINING, executed, kill_group
 
 KMNIST = [*SHORT, "--set", "dataset.name=kmnist"]
 # torchvision's KMNIST with other archives and shorter timeouts.
 OTHER_ARCHIVES = """
 import json, os
-from tasks.datasets import downloads
+from tasks.datasets.downloaded import downloads
 original, found = downloads.torchvision_class, json.loads(os.environ["OTHER_ARCHIVES"])
 def torchvision_class(name):
     cls = original(name)

@@ -6,11 +6,11 @@ import struct
 
 import pytest
 
-from tasks.datasets import raw_files as raw_files_module
 from tasks.datasets.config import DatasetConfig
 from tasks.datasets.contents import check_unchanged, source_fingerprint
 from tasks.datasets.dataset import DatasetError
-from tasks.datasets.raw_files import expected_md5, find_fault, md5_record, raw_files
+from tasks.datasets.downloaded import raw_files as raw_files_module
+from tasks.datasets.downloaded.raw_files import expected_md5, find_fault, md5_record, raw_files
 from tasks.steps.data import prepare_dataset
 
 CONFIG = DatasetConfig(name="kmnist")

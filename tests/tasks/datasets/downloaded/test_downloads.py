@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.datasets import downloads
-from tasks.datasets import raw_files as raw_files_module
 from tasks.datasets.config import DatasetConfig
 from tasks.datasets.contents import check_unchanged, source_fingerprint
 from tasks.datasets.dataset import DatasetError
-from tasks.datasets.downloads import ensure_raw_files
-from tasks.datasets.raw_files import find_fault, raw_files
+from tasks.datasets.downloaded import downloads
+from tasks.datasets.downloaded import raw_files as raw_files_module
+from tasks.datasets.downloaded.downloads import ensure_raw_files
+from tasks.datasets.downloaded.raw_files import find_fault, raw_files
 
 COUNTS = (20, 10)
 

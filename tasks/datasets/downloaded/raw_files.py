@@ -22,23 +22,35 @@ TORCHVISION_CLASSES = {
     "fashion_mnist": "FashionMNIST",
     "kmnist": "KMNIST",
     "emnist": "EMNIST",
+    "cifar10": "CIFAR10",
+    "cifar100": "CIFAR100",
+    "svhn": "SVHN",
 }
+SVHN_PARTS = ("train", "test")  # without its extra images
+PHOTOGRAPHS = ("cifar10", "cifar100", "svhn")  # in colour, not in MNIST's format
 RECORD_BYTES = 64  # more than a record has
 # numbers of training and test images
 IMAGE_COUNTS = dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), (60_000, 10_000))
 IMAGE_COUNTS["emnist"] = (240_000, 40_000)
+IMAGE_COUNTS |= dict.fromkeys(("cifar10", "cifar100"), (50_000, 10_000))
+IMAGE_COUNTS["svhn"] = (73_257, 26_032)
 
 
 class RawFile(NamedTuple):
-    """One uncompressed IDX file, its published MD5 if there is one, and its number of images."""
+    """One uncompressed file, its published MD5 if there is one.
+
+    An IDX file has a number of images; the MD5 of others is always published.
+    """
 
     path: Path
     md5: str | None
-    n_images: int
+    n_images: int | None = None
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape that its header must declare: images (n, 28, 28), labels (n,)."""
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape that an IDX file's header must declare: images (n, 28, 28), labels (n,)."""
+        if self.n_images is None:
+            return None
         return (self.n_images, 28, 28) if "images" in self.path.name else (self.n_images,)
 
 
@@ -50,7 +62,22 @@ def torchvision_class(name: str) -> Any:
 
 
 def raw_files(name: str) -> list[RawFile]:
-    """The four uncompressed files of a dataset in torchvision's layout below STUDY_DATA."""
+    """The uncompressed files of a dataset in torchvision's layout below STUDY_DATA."""
+    return _files_of_photographs(name) if name in PHOTOGRAPHS else _idx_files(name)
+
+
+def _files_of_photographs(name: str) -> list[RawFile]:
+    """Files whose MD5 torchvision's class has."""
+    cls = torchvision_class(name)
+    if name == "svhn":
+        folder, listed = study_data() / "SVHN", [cls.split_list[part][1:] for part in SVHN_PARTS]
+    else:
+        folder, meta = study_data() / cls.base_folder, (cls.meta["filename"], cls.meta["md5"])
+        listed = [*cls.train_list, *cls.test_list, meta]
+    return [RawFile(folder / file, md5) for file, md5 in listed]
+
+
+def _idx_files(name: str) -> list[RawFile]:
     folder = study_data() / TORCHVISION_CLASSES[name] / "raw"
     prefix = "emnist-digits-" if name == "emnist" else ""
     train, test = IMAGE_COUNTS[name]
@@ -86,20 +113,14 @@ def expected_md5(file: RawFile) -> str | None:
 def find_fault(file: RawFile) -> str | None:
     """What is wrong with a raw file; None if nothing is.
 
-    Its size and header must be right, and its content must match the published MD5, or the MD5
-    that was recorded when the file was unpacked from a verified archive, if there is either.
+    Size and header of an IDX file must be right. The content must match the published MD5, or the
+    MD5 that was recorded when the file was unpacked from a verified archive, if there is either.
     """
     if not file.path.is_file():
         return "is missing"
-    header = struct.pack(f">HBB{len(file.shape)}I", 0, 8, len(file.shape), *file.shape)
-    expected, found = len(header) + math.prod(file.shape), file.path.stat().st_size
-    if found != expected:
-        return f"has {found:,} bytes instead of {expected:,}"
     try:
-        with file.path.open("rb") as stream:
-            start = stream.read(len(header))
-        if start != header:
-            return "does not start with the expected IDX header"
+        if file.shape is not None and (fault := _fault_of_header(file.path, file.shape)):
+            return fault
         md5 = expected_md5(file)
         if md5 is not None and md5_of(file.path) != md5:
             return "does not match its checksum"
@@ -108,11 +129,23 @@ def find_fault(file: RawFile) -> str | None:
     return None
 
 
+def _fault_of_header(path: Path, shape: tuple[int, ...]) -> str | None:
+    header = struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
+    expected, found = len(header) + math.prod(shape), path.stat().st_size
+    if found != expected:
+        return f"has {found:,} bytes instead of {expected:,}"
+    with path.open("rb") as stream:
+        start = stream.read(len(header))
+    return None if start == header else "does not start with the expected IDX header"
+
+
 def unverified_files(name: str) -> list[RawFile]:
     """The raw files of a dataset that are used although no checksum says what they must contain.
 
     All others are verified before use, and downloaded if they are missing or damaged.
     """
+    if name in PHOTOGRAPHS:  # without torchvision's classes, whose import takes a second
+        return []
     return [file for file in raw_files(name) if expected_md5(file) is None and not find_fault(file)]
 
 

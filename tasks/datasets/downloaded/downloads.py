@@ -4,6 +4,7 @@ import base64
 import gzip
 import os
 import shutil
+import tarfile
 import tempfile
 import time
 import urllib.error
@@ -14,14 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
 from tasks.datasets.dataset import DatasetError
-from tasks.datasets.raw_files import (
-    TORCHVISION_CLASSES,
+from tasks.datasets.downloaded.raw_files import (
+    SVHN_PARTS,
     RawFile,
     find_fault,
     md5_record,
@@ -30,6 +31,7 @@ from tasks.datasets.raw_files import (
 )
 from tasks.system.addresses import is_valid_address, without_credentials
 from tasks.system.files import md5_of
+from tasks.system.folders import study_data
 
 TIMEOUT_SECONDS = 20  # without receiving a byte
 DOWNLOAD_SECONDS = 1200  # for a whole file
@@ -52,14 +54,7 @@ def archives(name: str) -> tuple[list[str], list[Archive]]:
 
     Raises DatasetError if STUDY_MIRROR is not an address.
     """
-    cls = torchvision_class(name)
-    if name == "emnist":
-        mirrors = [cls.url.rsplit("/", 1)[0] + "/"]
-        members = tuple(file.path.name for file in raw_files(name))
-        found = [Archive(cls.url.rsplit("/", 1)[1], cls.md5, members)]
-    else:
-        mirrors = list(cls.mirrors)
-        found = [Archive(file, md5, (file.removesuffix(".gz"),)) for file, md5 in cls.resources]
+    mirrors, found = _listed(name)
     own = os.environ.get("STUDY_MIRROR")
     if own and not (is_valid_address(own) or own.startswith("file:///")):
         raise DatasetError(  # without its value, which may contain a password
@@ -67,6 +62,21 @@ def archives(name: str) -> tuple[list[str], list[Archive]]:
             "'?', '#' and '@' in a password as %2F, %3F, %23 and %40"
         )
     return ([own.rstrip("/") + "/"] if own else []) + mirrors, found
+
+
+def _listed(name: str) -> tuple[list[str], list[Archive]]:
+    cls = torchvision_class(name)
+    if name == "svhn":  # whose files are not packed
+        listed = [cls.split_list[part] for part in SVHN_PARTS]
+        mirror = listed[0][0].rpartition("/")[0]
+        return [f"{mirror}/"], [Archive(file, md5, (file,)) for _, file, md5 in listed]
+    if name in {"emnist", "cifar10", "cifar100"}:
+        mirror, _, file = cls.url.rpartition("/")
+        members = tuple(one.path.name for one in raw_files(name))
+        md5 = cls.md5 if name == "emnist" else cls.tgz_md5
+        return [f"{mirror}/"], [Archive(file, md5, members)]
+    packed = [Archive(file, md5, (file.removesuffix(".gz"),)) for file, md5 in cls.resources]
+    return list(cls.mirrors), packed
 
 
 def ensure_raw_files(name: str) -> None:
@@ -99,7 +109,8 @@ def ensure_raw_files(name: str) -> None:
     except DatasetError as error:
         raise DatasetError(
             f"{name}: {error}; put {', '.join(bad)} into {folder} or set STUDY_DATA to the folder "
-            f"that contains {TORCHVISION_CLASSES[name]}/raw ('study run digits' needs no download)"
+            f"that contains {folder.relative_to(study_data())} ('study run digits' needs no "
+            "download)"
         ) from None
 
 
@@ -163,9 +174,15 @@ def _download(url: str, target: Path, md5: str) -> None:
 
 
 @contextmanager
-def _open_member(archive: Path, member: str) -> Iterator[gzip.GzipFile]:
-    if archive.suffix == ".zip":
-        packed_name = f"gzip/{member}.gz"
+def _open_member(archive: Path, file: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    """A file of an archive, by its name and its folder's; of an archive of one file, that one."""
+    if archive.name.endswith(".tar.gz"):
+        with tarfile.open(archive) as tar:
+            packed_file = tar.extractfile(f"{file.parent.name}/{file.name}")
+            assert packed_file is not None
+            yield packed_file
+    elif archive.suffix == ".zip":
+        packed_name = f"gzip/{file.name}.gz"
         with (
             zipfile.ZipFile(archive) as bundle,
             bundle.open(packed_name) as packed,
@@ -173,14 +190,15 @@ def _open_member(archive: Path, member: str) -> Iterator[gzip.GzipFile]:
         ):
             yield stream
     else:
-        with gzip.open(archive) as stream:
-            yield stream
+        is_packed = archive.suffix == ".gz"
+        with gzip.GzipFile(archive) if is_packed else archive.open("rb") as content:
+            yield content
 
 
 def _unpack(archive: Path, file: RawFile) -> None:
     """Unpack one raw file beside the archive, check it, record its MD5, move it into place."""
-    temporary = archive.with_name(file.path.name)
-    with _open_member(archive, file.path.name) as stream, temporary.open("wb") as out:
+    temporary = archive.with_name(f"{TEMPORARY_PREFIX}{file.path.name}")
+    with _open_member(archive, file.path) as stream, temporary.open("wb") as out:
         shutil.copyfileobj(stream, out, CHUNK)
     md5 = md5_of(temporary)
     problem = find_fault(file._replace(path=temporary))
