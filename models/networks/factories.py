@@ -35,6 +35,8 @@ def call_factory(
         try:
             made = factory(*arguments, **options)
         except Exception as error:
+            if isinstance(error, ConfigError) and str(factory.__module__).startswith("models."):
+                raise
             raise ConfigError(f"{name}: {described(error, factory)}") from error
     if not isinstance(made, nn.Module):
         raise ConfigError(

@@ -38,7 +38,8 @@ def run_in_child(
 
     def listen(event: Event) -> None:
         if WARNING in event:
-            warnings.warn(str(event[WARNING]), stacklevel=2)
+            # shown as it is: the child has left out what was said before
+            warnings.showwarning(str(event[WARNING]), UserWarning, __file__, 0)
         else:
             on_event(event)
 

@@ -1,0 +1,1 @@
+"""What users of the tool might write; the tests read it as text."""
