@@ -73,9 +73,12 @@ def networks_text(architecture: JsonObject) -> str:
     return ", ".join([*dict.fromkeys(parts), *options])
 
 
+HIDDEN = {"name", "code"}  # of the settings of an objective
+
+
 def settings_text(objective: JsonObject) -> str:
     """A configured objective with its settings: ``vae, beta = 4``."""
-    settings = [f"{name} = {value}" for name, value in objective.items() if name != "name"]
+    settings = [f"{name} = {value}" for name, value in objective.items() if name not in HIDDEN]
     return ", ".join([PurePath(str(objective["name"])).name, *settings])
 
 
