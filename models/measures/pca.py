@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 PART = 2_000  # images that are computed with at once, at most
 PART_VALUES = 2**23  # of them
+SEED = 0  # of the randomized components
 PASSES = 6  # over the training images, of the randomized components
 LEAST_MORE = 32  # directions that are followed besides those asked for, half as many or this
 
@@ -39,8 +40,15 @@ def fit_pca(train: Tensor, test: Tensor) -> PCA:
     return _measure(variances.flip(0), vectors.flip(1).T, mean, len(train), test)
 
 
+def fit_first(train: Tensor, test: Tensor, components: int | None) -> PCA:
+    """All components of images (n, pixels) uint8, or a number of them by the randomized method."""
+    if components is None:
+        return fit_pca(train, test)
+    return fit_randomized_pca(train, test, components, Generator().manual_seed(SEED))
+
+
 def fit_randomized_pca(train: Tensor, test: Tensor, components: int, generator: Generator) -> PCA:
-    """The first principal components of images (n, pixels) uint8, without a (pixels, pixels) matrix.
+    """The first principal components of images (n, pixels) uint8, with no (pixels, pixels) matrix.
 
     A random subspace is multiplied by the covariance and made orthonormal, several times, and the
     components within it are found exactly (Halko, Martinsson and Tropp 2011), in single precision.
@@ -80,13 +88,13 @@ def _mean(images: Tensor) -> Tensor:
     return mean
 
 
-def _centered(
-    images: Tensor, mean: Tensor, dtype: torch.dtype = torch.double
-) -> Iterator[Tensor]:
+def _centered(images: Tensor, mean: Tensor, dtype: torch.dtype = torch.double) -> Iterator[Tensor]:
     """Parts of the images minus the mean, so that few images are floats at once."""
     for part in _parts(images):
         yield part.to(dtype).div_(255).sub_(mean)
 
 
 def _parts(images: Tensor) -> tuple[Tensor, ...]:
-    return images.split(max(1, min(PART, PART_VALUES // images.shape[1])))
+    size = max(1, min(PART, PART_VALUES // images.shape[1]))
+    parts: tuple[Tensor, ...] = images.split(size)
+    return parts
