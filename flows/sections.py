@@ -32,7 +32,7 @@ from tasks.steps.evaluate import evaluate
 from tasks.steps.interpolate import interpolate
 from tasks.steps.interpolation_grid import interpolation_grid
 from tasks.steps.package import package
-from tasks.steps.pca import pca
+from tasks.steps.pca import components_to_find, pca
 from tasks.steps.reach import reach
 from tasks.steps.realism import realism
 from tasks.steps.report import report
@@ -132,7 +132,9 @@ def submit_experiments(
     found = take_inventory(config.dataset)
     wanted = classifiers(config, sections, found.n_train)
     models = submit_trainings(graph, config, sections, dataset, wanted)
-    linear = graph.submit(pca, of_dataset, dataset=dataset)
+    sizes = {training.spec.latent_dim for training in models}
+    components = components_to_find(found.image_shape, sizes)
+    linear = graph.submit(pca, of_dataset, dataset=dataset, components=components)
     reached = graph.submit(
         reach, of_dataset, dataset=dataset, pca=linear, architectures=config.all_architectures
     )

@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 from torch.autograd import functional
 
 DRAWS = 32  # sets of random weights; a pixel that one of them reaches is reached
+PART = 1_000  # images that are in double precision at once
 INPUTS = 4  # random inputs for each set of weights
 
 
@@ -73,9 +74,10 @@ def constant_floor(train: Tensor, test: Tensor, groups: Tensor) -> float:
     (k,) have the same constant. The constants are the means over the training images, the best
     choice there. Returns the mean over test images of the sum of squared errors.
     """
-    means = train.double().mean(0)
+    means = sum((part.double().sum(0) for part in train.split(PART)), torch.zeros(())) / len(train)
     constants = torch.stack([means[groups == group].mean() for group in groups.unique()])
-    return float((test.double() - constants[groups]).square().sum(1).mean())
+    errors = [(part.double() - constants[groups]).square().sum() for part in test.split(PART)]
+    return float(sum(errors, torch.zeros(())) / len(test))
 
 
 def _random_networks(

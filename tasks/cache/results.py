@@ -78,10 +78,14 @@ class DataResult(TypedDict):
 
 @exactly
 class PcaResult(TypedDict):
-    """``test_loss`` is PCA's test loss for each number of components, from 0."""
+    """``test_loss`` is PCA's test loss for each number of components, from 0.
+
+    ``exact`` is false where only the first components were found, by a randomized method.
+    """
 
     test_loss: Annotated[list[Number], Field(min_length=1)]
     rank: Count
+    exact: bool
 
 
 @exactly

@@ -30,7 +30,8 @@ def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> Result:
     save_file(tensors, folder / DATASET_FILE)
     sha256 = hashlib.sha256()
     for tensor in tensors.values():
-        sha256.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())
+        sha256.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        sha256.update(tensor.numpy().data)  # without a copy
     return {
         "name": config.name,
         "sha256": sha256.hexdigest(),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_REASON = 200  # characters
+PART = 1_000  # images that are whole numbers of 32 bits at once
 SEED = 0  # of the random weights and inputs; a pixel is reached if one of them reaches it
 
 
@@ -36,7 +37,7 @@ def measure_reach(
     import torch
     from safetensors.torch import save_file
 
-    from models.measures.pca import fit_pca
+    from models.measures.pca import fit_first
 
     images = load_dataset(dataset)
     shape, pixels = images.image_shape, math.prod(images.image_shape[1:])
@@ -50,9 +51,7 @@ def measure_reach(
         unseen, unreachable, groups = left or _nothing(shape)
         masks.append(unseen | unreachable)
         files[UNREACHABLE.format(index)] = unreachable
-        train, test = (
-            part[:, unreachable].float() / 255 for part in (images.train_images, images.test_images)
-        )
+        train, test = (part[:, unreachable] for part in (images.train_images, images.test_images))
         found.append(
             {
                 "unknown": unknown,
@@ -71,7 +70,8 @@ def measure_reach(
     if not reached.all():
         parts = (images.train_images[:, reached], images.test_images[:, reached])
         share = float(reached.double().mean())
-        losses = [loss * share for loss in fit_pca(*parts).test_loss.tolist()]
+        components = None if pca.result["exact"] else len(losses) - 1
+        losses = [loss * share for loss in fit_first(*parts, components).test_loss.tolist()]
     return {"networks": found, "reached_pixels": int(reached.all(0).sum()), "pca_test_loss": losses}
 
 
@@ -105,14 +105,23 @@ def _floor(train: "Tensor", test: "Tensor", groups: "Tensor") -> float:
     """The floor of one image, as a sum of squared errors; 0 without groups."""
     from models.measures.reach import constant_floor
 
-    return constant_floor(train, test, groups) if len(groups) else 0.0
+    return constant_floor(train.float() / 255, test.float() / 255, groups) if len(groups) else 0.0
 
 
 def _variance_share(part: "Tensor", images: "Tensor") -> float:
     """The share of the variance of images (n, c, h, w) uint8 in some values (n, k), in [0, 1]."""
-    parts = (part, images.flatten(1).float() / 255)
-    inside, whole = ((x.double() - x.double().mean(0)).square().sum() for x in parts)
-    return float(inside / whole) if whole else 0.0
+    if not part.numel():
+        return 0.0
+    inside, whole = (_variance(x) for x in (part, images.flatten(1)))
+    return inside / whole if whole else 0.0
+
+
+def _variance(values: "Tensor") -> float:
+    """The sum of the variances of values (n, k) uint8, from sums that are exact."""
+    parts = values.split(PART)
+    total = sum(part.sum(0) for part in parts).double()
+    squares = sum(part.int().square().sum(0) for part in parts).double()
+    return float((squares - total.square() / len(values)).sum())
 
 
 def describe_pixels(mask: "Tensor") -> str:

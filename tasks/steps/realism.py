@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_ENDS = 32  # test images of each label that walks start from
 REFERENCE = 2_000  # training images that all images are compared with, at most
+MOST_VALUES = 2**25  # of the images of all walks, and of the reference
 CONTROL_SEED = 0  # of the random control images
 Pairs = tuple[tuple[int, int], ...]
 
@@ -38,8 +39,10 @@ class RealImages(NamedTuple):
     reference: "Tensor"
 
 
-def choose_images(dataset: Dataset, pairs: Pairs) -> RealImages:
+def choose_images(dataset: Dataset, pairs: Pairs, steps: int = 2) -> RealImages:
     """The first images of every label in the pairs; ends are at most half of the test images.
+
+    Of large images they are fewer, so that all images of the walks fit in memory.
 
     Raises DatasetError if a label has no test image or no training image.
     """
@@ -50,8 +53,9 @@ def choose_images(dataset: Dataset, pairs: Pairs) -> RealImages:
     tested = {label: images_to_walk(dataset, label) for label in labels}
     trained = [dataset.train_images[train_labels == label] for label in labels]
     fewest = min(map(len, tested.values()))
-    m = min(MOST_ENDS, max(fewest // 2, 1))
-    n_train = min(REFERENCE // len(labels), *map(len, trained))
+    most = MOST_VALUES // math.prod(dataset.image_shape)  # images
+    m = max(1, min(MOST_ENDS, fewest // 2, most // (len(pairs) * steps)))
+    n_train = min(min(REFERENCE, most) // len(labels), *map(len, trained))
     if not n_train:
         raise DatasetError(
             f"interpolation.pairs: not every label of {labels}, counted from 0, has a training "
@@ -137,7 +141,7 @@ def compare_pixels(images: "Tensor", reference: "Tensor") -> dict[str, float]:
     from models.measures.realism import nearest_distance, sharpness_distance
 
     return {
-        "sharpness_distance": sharpness_distance(images, reference.float() / 255),
+        "sharpness_distance": sharpness_distance(images, reference),
         "nearest_distance": float(nearest_distance(images, reference).mean()),
     }
 
@@ -151,7 +155,7 @@ def measure_walks(
     or a single one where a measure needs none. A value that is not defined is None. ``counts`` are
     the images of each set. The metrics are means over the judges, for the walks.
     """
-    chosen = choose_images(load_dataset(dataset), pairs)
+    chosen = choose_images(load_dataset(dataset), pairs, steps)
     sets = image_sets(load_autoencoder(model), chosen, pairs, steps)
     judged = [judge_images(load_classifier(one), sets, chosen.reference) for one in judges]
     images = {}

@@ -62,7 +62,7 @@ MEASURED = {measure: [0.5, None] for measure in MEASURES}
 @pytest.mark.parametrize(
     ("task", "result"),
     [
-        ("pca", {"test_loss": [0.5, 0.25], "rank": 1}),
+        ("pca", {"test_loss": [0.5, 0.25], "rank": 1, "exact": True}),
         ("reach", {"depths": [DEPTH], "reached_pixels": 5, "pca_test_loss": [0.5, 0.25]}),
         ("evaluate", {"dead": [3], "metrics": LOSSES}),
         ("correlate", {"metrics": MEANS}),

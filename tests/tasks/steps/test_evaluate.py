@@ -20,6 +20,7 @@ from tasks.steps.reach import measure_reach
 from tests.tasks.reporting.conftest import Publisher
 
 COPY = {"dirs_exist_ok": True}
+ARCHITECTURES = tuple(ModelSpec.written(depth=depth).architecture for depth in (1, 2, 3))
 SHAPES = {"train": (40, 1, 28, 28), "test": (20, 1, 28, 28)}
 
 
@@ -66,7 +67,7 @@ def model_entry(publish, depth):
 def test_losses_over_all_and_over_reachable_pixels_belong_together(computed):
     dataset = dataset_entry(computed.publish)
     pca = computed("pca", fit_linear_limit, dataset=dataset)
-    reach = computed("reach", measure_reach, dataset=dataset, pca=pca, depths=(1, 2, 3))
+    reach = computed("reach", measure_reach, dataset=dataset, pca=pca, architectures=ARCHITECTURES)
     found = {}
     for depth in (1, 2, 3):
         model = model_entry(computed.publish, depth)
@@ -81,7 +82,7 @@ def test_losses_over_all_and_over_reachable_pixels_belong_together(computed):
     for depth in (1, 2):
         parts = found[depth]["reachable_test_loss"] + found[depth]["unreachable_test_loss"]
         assert parts == pytest.approx(found[depth]["final_test_loss"])
-        floor = reach.result["depths"][depth - 1]["floor"]
+        floor = reach.result["networks"][depth - 1]["floor"]
         assert found[depth]["unreachable_test_loss"] >= 0.9 * floor > 0  # noise: no constant fits
     assert found[3]["unreachable_test_loss"] == 0
     assert found[3]["reachable_test_loss"] < 0.9 * found[3]["final_test_loss"]
@@ -89,4 +90,4 @@ def test_losses_over_all_and_over_reachable_pixels_belong_together(computed):
     assert found[1]["reachable_pca_test_loss"] == pytest.approx(
         share * found[1]["pca_test_loss"], rel=0.1
     )
-    assert reach.result["depths"][2]["place"] == "none"
+    assert reach.result["networks"][2]["place"] == "none"
