@@ -5,7 +5,7 @@ The choice follows from module, device and versions alone, never from a timing.
 
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
 import torch
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from models.fast.inference import StackedInference
 from models.fast.proof import equals_torch, is_known
-from models.fast.step import FastTrainingStep
+from models.fast.step import FastTrainingStep, is_written
 from models.objectives.objective import Objective
+from models.specs import Precision
 from models.training.stacked_parameters import StackedParameters
 from models.training.step import TrainingStep
 from models.training.torch_inference import TorchInference
@@ -41,20 +42,23 @@ def choose_engine(
     objective: Objective,
     sizes: Iterable[int],
     device: torch.device | str = "cpu",
+    precision: Precision = "float32",
 ) -> Engine:
     """The engine that trains a module on inputs of a shape, in batches of these sizes.
 
-    The hand-written step is compared with torch's once per process and kind of network, whatever
-    its latent size. Where they differ torch's is taken, with a warning.
+    On a GPU it is torch's, whose CUDA graph is faster there. On a CPU it is the hand-written one
+    for the networks and objectives that it knows, in float32. The hand-written step is compared
+    with torch's once per process and kind of network, whatever its latent size. Where they differ
+    torch's is taken, with a warning.
     """
-    if not is_known(module):
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu or precision != "float32" or not (is_known(module) and is_written(objective)):
         return "torch"
     batches = sorted(set(sizes))
-    device_type = torch.device(device).type
     layers = FEATURES.sub("", repr(module))
-    key = (layers, len(shape), repr(objective), *batches, device_type)
+    key = (layers, len(shape), repr(objective), *batches)
     if key not in _PROVED:
-        _PROVED[key] = equals_torch(module, shape, objective, batches, device)
+        _PROVED[key] = equals_torch(module, shape, objective, batches)
         if not _PROVED[key]:
             kind = type(module).__name__
             warnings.warn(
@@ -71,10 +75,15 @@ def make_step(
     n: int,
     shape: tuple[int, ...],
     objective: Objective,
+    streams: Sequence[torch.Generator] = (),
+    precision: Precision = "float32",
 ) -> TrainingStep:
-    """The training step of an engine for batches of n inputs."""
+    """The training step of an engine for batches of n inputs.
+
+    ``streams``, one for each module, are where random numbers of module and objective come from.
+    """
     if engine == "torch":
-        return TorchTrainingStep(parameters, module, n, shape, objective)
+        return TorchTrainingStep(parameters, module, n, shape, objective, streams, precision)
     return FastTrainingStep(parameters, module, n, objective)
 
 

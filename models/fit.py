@@ -1,6 +1,7 @@
 """Train an autoencoder, a stack of them that differ in their seed, or a classifier."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from models.training.loop import (
 from models.training.optimizers import make_optimizer, make_schedule
 from models.training.snapshots import Checkpoint, Snapshot
 from models.training.stacked_parameters import StackedParameters
+from models.training.torch_inference import draws_in_evaluation
 
 GRADIENT_IMAGES = 2_000  # images for the gradient norm of a classifier
 
@@ -69,7 +71,7 @@ def train_stack(
     for index, seed in enumerate(seeds):
         models.append(Autoencoder(spec, image_shape_of(train_images), seed))
         initialize(models[-1], seed, recipe.latent_bias, own_parts(spec))
-        members.append(Member(random_stream(seed, "order")))
+        members.append(Member(random_stream(seed, "order"), seed=seed))
         if on_epochs is not None:
             members[-1].on_epoch = on_epochs[index]
         if checkpoints is not None:
@@ -83,8 +85,16 @@ def train_stack(
     objective = SquaredError()
     sizes = batch_sizes(len(train_images), recipe.batch_size)
     snapshots = load_snapshots(members)
-    engine = kept_engine(snapshots) or choose_engine(models[0], shape, objective, sizes, device)
+    engine = kept_engine(snapshots) or choose_engine(
+        models[0], shape, objective, sizes, device, recipe.precision
+    )
+    streams = [member.noise for member in members]
     inference = make_inference(engine, parameters, models[0], shape)
+    if engine == "torch" and draws_in_evaluation(models[0], test_images[:2]):
+        warnings.warn(
+            "the network draws random numbers in evaluation mode: it gets the same ones every time",
+            stacklevel=2,
+        )
     sampled_images = test_images[list(samples)]
 
     def sample() -> Tensor:
@@ -95,7 +105,9 @@ def train_stack(
         parameters,
         members,
         optimizer,
-        lambda n: make_step(engine, parameters, models[0], n, shape, objective),
+        lambda n: make_step(
+            engine, parameters, models[0], n, shape, objective, streams, recipe.precision
+        ),
         schedule,
         sample if samples else None,
         engine=engine,
@@ -110,7 +122,7 @@ def train_stack(
     )
     trained = []
     for index, (model, member) in enumerate(zip(models, members, strict=True)):
-        model.load_state_dict(parameters.state_dict(index))
+        parameters.copy_to(index, model)
         results = member.history, member.samples, member.diverged, initial_losses[index], engine
         trained.append(TrainedModel(model.eval(), *results))
     return trained
@@ -203,7 +215,7 @@ def last_layer_gradient(
     """
     *_, weight, _bias = classifier.head.parameters()
     logits = classifier.head(apply(classifier.encoder, images))
-    (gradient,) = torch.autograd.grad(loss(logits, labels), weight)
+    (gradient,) = torch.autograd.grad(loss.of_logits(logits, labels), weight)
     return float(gradient.norm())
 
 
@@ -247,7 +259,7 @@ def train_classifier(
     shape = tuple(inputs.shape[1:])
     parameters = StackedParameters([module], device)
     optimizer = make_optimizer(spec.optimizer, parameters.values, spec.learning_rate)
-    member = Member(random_stream(spec.seed, "order"), on_epoch, checkpoint)
+    member = Member(random_stream(spec.seed, "order"), on_epoch, checkpoint, seed=spec.seed)
     sizes = batch_sizes(len(labels), spec.batch_size)
     snapshots = load_snapshots([member])
     engine = kept_engine(snapshots) or choose_engine(module, shape, criterion, sizes, device)
@@ -255,7 +267,7 @@ def train_classifier(
         parameters,
         [member],
         optimizer,
-        lambda n: make_step(engine, parameters, module, n, shape, criterion),
+        lambda n: make_step(engine, parameters, module, n, shape, criterion, [member.noise]),
         engine=engine,
     )
     updates_per_epoch = math.ceil(len(labels) / spec.batch_size)
@@ -267,14 +279,14 @@ def train_classifier(
         labels.to(device),
         spec.batch_size,
         epochs,
-        lambda: criterion(inference(test_inputs), test_labels.expand(1, -1)).tolist(),
+        lambda: criterion.of_logits(inference(test_inputs), test_labels.expand(1, -1)).tolist(),
         test_every=max(1, epochs // 20),  # small label budgets mean hundreds of short epochs
         snapshots=snapshots,
     )
     if member.diverged is not None:
         raise member.diverged
     predicted = inference(test_inputs)[0].argmax(1).cpu()
-    module.load_state_dict(parameters.state_dict(0))
+    parameters.copy_to(0, module)
     return TransferResult(
         classifier.eval(),
         member.history,

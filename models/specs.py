@@ -18,6 +18,7 @@ Trained = Literal["head", "head_and_encoder"]
 Output = Literal["logits", "softmax"]
 UpdateRule = Literal["adam", "sgd"]
 Labels = Literal["aligned", "shuffled"]
+Precision = Literal["float32", "bf16"]
 
 
 def largest_budget(budgets: Sequence[LabelBudget]) -> LabelBudget:
@@ -145,6 +146,11 @@ class TrainingOptions(Value):
         ge=-100,
         le=100,
         description="Initial bias of the latent layer; null keeps torch's default.",
+    )
+    precision: Precision = Field(
+        "float32",
+        description="bf16 trains with products in bfloat16 (autocast); losses, weights and all "
+        "evaluation stay float32.",
     )
 
 

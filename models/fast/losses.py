@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from models.fast.scratch import Operation, Scratch
-from models.objectives.objective import Objective
+from models.objectives.cross_entropy import CrossEntropy
 
 
 class ReconstructionLoss:
@@ -48,7 +48,7 @@ class ReconstructionLoss:
 class ClassificationLoss:
     """A loss of outputs z and labels, a mean over the ``n`` images of a batch, by autograd."""
 
-    def __init__(self, objective: Objective):
+    def __init__(self, objective: CrossEntropy):
         self._objective = objective
 
     def bind(
@@ -63,7 +63,7 @@ class ClassificationLoss:
         def operation() -> None:
             with torch.enable_grad():
                 logits = z.detach().requires_grad_()
-                loss = self._objective(logits, target) * (z.shape[1] / n)
+                loss = self._objective.of_logits(logits, target) * (z.shape[1] / n)
                 (gradient,) = torch.autograd.grad(loss.sum(), logits)
             grad_z.copy_(gradient)
             total.add_(loss.detach())

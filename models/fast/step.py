@@ -19,6 +19,7 @@ from models.fast.linear_maps import Chunk, Dense
 from models.fast.losses import ClassificationLoss, ReconstructionLoss
 from models.fast.matmul_backend import use_fast_matmul
 from models.fast.scratch import Operation, Scratch
+from models.objectives.cross_entropy import CrossEntropy
 from models.objectives.objective import Objective
 from models.objectives.squared_error import SquaredError
 from models.training.stacked_parameters import StackedParameters
@@ -34,6 +35,11 @@ def chunks_of(layer: Layer, n: int, device: torch.device) -> list[slice]:
     whole = isinstance(layer.linear_map, Dense) or device.type != "cpu"
     size = n if whole else CHUNK * torch.get_num_threads()
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def is_written(objective: Objective) -> bool:
+    """Whether there is a hand-written step for an objective."""
+    return isinstance(objective, SquaredError | CrossEntropy)
 
 
 class LayerInput(NamedTuple):
@@ -59,10 +65,9 @@ class Passes(NamedTuple):
 class FastTrainingStep:
     """Loss and gradients for a batch of ``n`` inputs, for a stack of equal networks.
 
-    Fill ``inputs`` (models, n, features), and ``labels`` (models, n) for an objective that has
-    labels; another one must be the squared error. A call adds the mean loss of the batch to
-    ``total`` (models,), sets the gradients of ``parameters`` and updates the running statistics of
-    batch norm.
+    Fill ``inputs`` (models, n, features), and ``labels`` (models, n) for the cross entropy. A call
+    adds the mean loss of the batch to ``total`` (models,), sets the gradients of ``parameters`` and
+    updates the running statistics of batch norm.
 
     Raises TypeError for a layer or an objective that has no counterpart here.
     """
@@ -84,8 +89,9 @@ class FastTrainingStep:
         self.total = like.new_zeros(models)
         self.inputs = like.new_zeros(models, n, self._layers[0].inputs)
         self.labels = torch.zeros(models, n, dtype=torch.long, device=like.device)
+        self.parts: dict[str, Tensor] = {}
         self._loss: ClassificationLoss | ReconstructionLoss
-        if objective.with_labels:
+        if isinstance(objective, CrossEntropy):
             self._loss = ClassificationLoss(objective)
             self._target = self.labels
         elif isinstance(objective, SquaredError):
@@ -94,26 +100,10 @@ class FastTrainingStep:
         else:
             raise TypeError(f"{objective} is not written by hand")
         self._operations = self._all_operations(parameters, n)
-        self._calls = 0
-        self._graph: torch.cuda.CUDAGraph | None = None
 
     @torch.no_grad()
     def __call__(self) -> None:
-        """Compute loss and gradients. On a GPU the second call records a CUDA graph and replays it.
-
-        Every later call on a GPU replays that graph.
-        """
-        self._calls += 1
-        if self.inputs.is_cuda and self._calls == 2:
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
-                self._run()
-        if self._graph is not None:
-            self._graph.replay()
-        else:
-            self._run()
-
-    def _run(self) -> None:
+        """Compute loss and gradients for the batch in ``inputs`` and ``labels``."""
         for operation in self._operations:
             operation()
 

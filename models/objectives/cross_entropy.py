@@ -1,9 +1,11 @@
 """Cross entropy of a classifier's logits."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
+
+from models.objectives.objective import Extra
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,12 @@ class CrossEntropy:
     softmax_first: bool = False
     with_labels: ClassVar[bool] = True
 
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def __call__(self, classifier: Any, inputs: Tensor, extra: Extra) -> Tensor:
+        """The mean over a batch of one classifier."""
+        assert extra.labels is not None, "the training step gives labels"
+        return self.of_logits(classifier(inputs), extra.labels)
+
+    def of_logits(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean over n, of shape (...), for logits (..., n, classes) and labels (..., n)."""
         scores = logits.softmax(-1) if self.softmax_first else logits
         chosen = scores.log_softmax(-1).gather(-1, labels.unsqueeze(-1))

@@ -1,20 +1,26 @@
 """Squared error of reconstructions."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any
 
 from torch import Tensor
+from torch.nn import functional
+
+from models.objectives.objective import Extra
 
 
 @dataclass(frozen=True)
 class SquaredError:
     """Mean squared error per value."""
 
-    with_labels: ClassVar[bool] = False
+    def __call__(self, autoencoder: Any, images: Tensor, extra: Extra) -> Tensor:
+        """The mean over a batch of one autoencoder."""
+        return mean_square(autoencoder(images), images)
 
-    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean over n and values, (models,), of outputs and targets (models, n, ...)."""
-        return (outputs - targets).square().flatten(1).mean(1)
+
+def mean_square(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean of squared differences, a scalar, of outputs and targets of one shape."""
+    return functional.mse_loss(outputs, targets)
 
 
 def sum_of_squares(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from models.random_streams import stream_seed
 from models.training.snapshots import Checkpoint, Snapshot
 from models.training.stacked_parameters import StackedParameters
 from models.training.step import TrainingStep, fill
@@ -48,8 +49,11 @@ OnEpoch = Callable[[Epoch], Any]
 class Member:
     """One model of a stack: its randomness, its losses, and what is called after its epochs.
 
-    ``samples`` holds its outputs for a few inputs, by epoch. ``diverged`` is set when its loss is
-    NaN or infinite; the other models continue.
+    ``generator`` decides the order of inputs. Noise of the objective and random numbers that the
+    model draws come from ``noise``, which begins anew in every epoch, from ``seed`` and the number
+    of the epoch: a training that continues needs no state of it. ``samples`` holds its outputs for
+    a few inputs, by epoch. ``diverged`` is set when its loss is NaN or infinite; the other models
+    continue.
     """
 
     generator: torch.Generator
@@ -58,6 +62,8 @@ class Member:
     history: list[Epoch] = field(default_factory=list)
     samples: dict[int, Tensor] = field(default_factory=dict)
     diverged: DivergedError | None = None
+    seed: int = 0
+    noise: torch.Generator = field(default_factory=torch.Generator)
 
 
 def load_snapshots(members: Sequence[Member]) -> list[Snapshot]:
@@ -186,6 +192,8 @@ class Training:
     def _train_epoch(self, inputs: Tensor, labels: Tensor | None, batch_size: int) -> list[float]:
         """Update once per shuffled batch; the mean loss per image of every member."""
         n, device = len(inputs), inputs.device
+        for member in self.members:
+            member.noise.manual_seed(stream_seed(member.seed, f"noise/{self.epoch}"))
         generators = [member.generator for member in self.members]
         order = torch.stack([torch.randperm(n, generator=g) for g in generators]).to(device)
         for index in order.split(batch_size, 1):

@@ -11,12 +11,15 @@ class TrainingStep(Protocol):
 
     The loop fills ``inputs`` (models, n, features), and ``labels`` (models, n) if there are any.
     A call adds the mean loss of the batch to ``total`` (models,), sets the gradients of the stacked
-    parameters and updates the running statistics of batch norm.
+    parameters and updates the running statistics of batch norm. For an objective other than the
+    squared error of reconstructions ``total`` has that error nevertheless, and the loss is one of
+    the ``parts``, totals (models,) by name.
     """
 
     inputs: Tensor
     labels: Tensor
     total: Tensor
+    parts: dict[str, Tensor]
 
     def __call__(self) -> None:
         """Compute loss and gradients for the batch in ``inputs`` and ``labels``."""

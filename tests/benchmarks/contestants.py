@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
 from torchvision.transforms import ToTensor
 
-from models.fast.step import FastTrainingStep
+from models.engines import Engine, make_step
 from models.networks.autoencoder import Autoencoder
 from models.networks.initialization import initialize
 from models.objectives.squared_error import SquaredError
@@ -79,10 +79,19 @@ def in_memory_loop(batches: int, tick: Tick) -> None:
 
 
 def latent_study(batches: int, tick: Tick) -> None:
-    """This project's training core."""
+    """This project's training core, by the hand-written step."""
+    _train("hand-written", batches, tick)
+
+
+def torch_step(batches: int, tick: Tick) -> None:
+    """This project's training core, by the step for any network."""
+    _train("torch", batches, tick)
+
+
+def _train(engine: Engine, batches: int, tick: Tick) -> None:
     module, images = new_model(), train_images()
     parameters = StackedParameters([module])
-    step = FastTrainingStep(parameters, module, BATCH, SquaredError())
+    step = make_step(engine, parameters, module, BATCH, (1, 28, 28), SquaredError())
     optimizer = make_optimizer("adam", parameters.values, 1e-3)
     for index in islice(shuffled(images), batches):
         fill(step.inputs, images.index_select(0, index).unsqueeze(0))
@@ -142,6 +151,7 @@ CONTESTANTS = {
     "plain script": plain_script,
     "in-memory loop": in_memory_loop,
     "pythae": pythae,
+    "torch step": torch_step,
     "latent-study": latent_study,
 }
 

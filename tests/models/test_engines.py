@@ -63,6 +63,20 @@ def test_unknown_modules_are_torchs():
     assert isinstance(step, TorchTrainingStep)
 
 
+def test_torch_trains_on_a_gpu_in_bf16_and_by_other_objectives():
+    module = Autoencoder(ModelSpec.written(), SHAPE)
+
+    def other(module, inputs, extra):
+        return (module(inputs) - inputs).abs().mean()
+
+    def chosen(objective, *where):
+        return choose_engine(module, SHAPE, objective, [4], *where)
+
+    assert chosen(SquaredError()) == "hand-written"
+    assert chosen(SquaredError(), "cuda") == chosen(SquaredError(), "cpu", "bf16") == "torch"
+    assert chosen(other) == "torch"
+
+
 def test_first_losses_of_both_engines_are_equal_to_a_millionth():
     losses = {}
     for engine in ("torch", "hand-written"):

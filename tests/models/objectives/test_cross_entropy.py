@@ -7,7 +7,7 @@ from models.objectives.cross_entropy import CrossEntropy
 def gradient(logits, labels, softmax_first):
     """Of the mean loss with respect to the logits."""
     leaf = logits.clone().requires_grad_()
-    (found,) = torch.autograd.grad(CrossEntropy(softmax_first)(leaf, labels), leaf)
+    (found,) = torch.autograd.grad(CrossEntropy(softmax_first).of_logits(leaf, labels), leaf)
     return found
 
 
