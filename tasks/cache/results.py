@@ -69,6 +69,7 @@ class DataResult(TypedDict):
     image_shape: ImageShape
     n_train: Count
     n_test: Count
+    n_validation: Count
     n_classes: Count
     classes: list[str]
     levels: Annotated[list[Number], Field(min_length=2, max_length=2)] | None

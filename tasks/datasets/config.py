@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from models.specs import ImageShape, Value
 
 OWN_IMAGES = ("folder", "idx", "npz")  # the names of datasets that read a user's own files
+FEWEST_VALIDATED = 10  # images
 SMALLEST_SIDE, LARGEST_SIDE = 4, 256  # pixels, of prepared images
 Shape = Annotated[
     Literal["stretch", "crop", "pad"],
@@ -99,6 +100,24 @@ class DatasetConfig(Value):
     test_limit: int | None = Field(
         None, ge=10, description="Use only the first n test images; null: all."
     )
+
+    validation: float | int | None = Field(
+        None,
+        description="Training images set aside to choose epochs and models by, with equal shares "
+        "of each class: a share, like 0.1, or a number, like 5000; null: none.",
+    )
+
+    @field_validator("validation", mode="before")
+    @classmethod
+    def _validation_is_a_share_or_a_number(cls, value: object) -> object:
+        is_share = type(value) is float and 0 < value < 1
+        is_number = type(value) is int and value >= FEWEST_VALIDATED
+        if value is None or is_share or is_number:
+            return value
+        raise ValueError(
+            f"should be a share between 0 and 1, like 0.1, or a number of at least "
+            f"{FEWEST_VALIDATED} images, like 5000"
+        )
 
     @field_validator("size", mode="before")
     @classmethod

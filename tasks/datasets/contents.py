@@ -1,6 +1,7 @@
 """What is known about a dataset before it is prepared: its classes, its size, its fingerprint."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Set
 from functools import partial
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.specs import ImageShape
-from tasks.datasets.config import OWN_IMAGES, DatasetConfig
+from tasks.datasets.config import FEWEST_VALIDATED, OWN_IMAGES, DatasetConfig
 from tasks.datasets.dataset import DatasetError
 from tasks.datasets.downloaded.raw_files import (
     IMAGE_COUNTS,
@@ -58,8 +59,8 @@ class Inventory(NamedTuple):
 
     ``classes`` are the names of classes in the order of their labels, none without labels;
     ``tested`` are the labels that images for training and testing have. ``image_shape`` are the
-    channels, height and width of prepared images. ``notes`` say how a user's own files were
-    understood.
+    channels, height and width of prepared images. ``n_train`` leaves out the ``n_validation``
+    training images that are set aside. ``notes`` say how a user's own files were understood.
     """
 
     classes: list[str]
@@ -68,13 +69,32 @@ class Inventory(NamedTuple):
     n_test: int
     image_shape: ImageShape
     notes: list[str]
+    n_validation: int = 0
 
 
 def take_inventory(config: DatasetConfig) -> Inventory:
     """Find the files of a dataset and count them. No image is read.
 
-    Raises DatasetError if there are no images, or if the files may mean two things.
+    Raises DatasetError if there are no images, or if the files may mean two things, or if too many
+    images are to be set aside for validation.
     """
+    found = _take_inventory(config)
+    share, n = config.validation, found.n_train
+    if share is None:
+        return found
+    aside = share if isinstance(share, int) else math.ceil(share * n)
+    fewest = max(len(found.classes), FEWEST_VALIDATED)
+    if aside < fewest or n - aside < fewest:
+        raise DatasetError(
+            f"dataset.validation: {share} of {n:,} training images leaves {n - aside:,} to train "
+            f"and {aside:,} to validate; both need at least {fewest:,}"
+        )
+    note = f"{aside:,} of {n:,} training images are set aside for validation"
+    return found._replace(n_train=n - aside, n_validation=aside, notes=[*found.notes, note])
+
+
+def _take_inventory(config: DatasetConfig) -> Inventory:
+    """All but what is set aside for validation."""
     if config.name not in OWN_IMAGES:
         classes = CLASS_NAMES.get(config.name, DIGIT_NAMES)
         limited = _limited(config, *IMAGE_COUNTS.get(config.name, DIGITS_COUNTS))

@@ -12,6 +12,7 @@ class DatasetError(RuntimeError):
 
 
 TEST_SHARE = 0.2  # of the images of a dataset that is not split
+VALIDATION_SEED = 1  # of the choice of training images that are set aside
 EXAMPLES = 10  # the number of test images in figures
 
 
@@ -28,7 +29,7 @@ class Reading(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Images and labels for training and testing.
+    """Images and labels for training and testing, and for validation if some were set aside.
 
     Images are (n, channels, height, width) uint8; labels (n,) int64 if there are any.
     """
@@ -37,6 +38,8 @@ class Dataset(NamedTuple):
     test_images: "Tensor"
     train_labels: "Tensor | None" = None
     test_labels: "Tensor | None" = None
+    validation_images: "Tensor | None" = None
+    validation_labels: "Tensor | None" = None
 
     def examples(self) -> list[int]:
         """The indices of at most 10 test images for figures.
@@ -59,6 +62,36 @@ class Dataset(NamedTuple):
         if self.train_labels is None or self.test_labels is None:
             raise DatasetError("the dataset has no labels")
         return self.train_labels, self.test_labels
+
+    def with_validation(self, n: int) -> "Dataset":
+        """The same with n of the training images set aside, with equal shares of each class.
+
+        They are chosen by a seed of their own. Without n nothing is changed. Raises DatasetError
+        for a class with a single image.
+        """
+        if not n:
+            return self
+        from sklearn.model_selection import train_test_split
+
+        labels = self.train_labels
+        if labels is not None and int(labels.unique(return_counts=True)[1].min()) < 2:
+            raise DatasetError(
+                "dataset.validation: a class has a single training image, which cannot be in both "
+                "parts; add images of it, or leave the class out"
+            )
+        kept, aside = train_test_split(
+            range(len(self.train_images)),
+            test_size=n,
+            random_state=VALIDATION_SEED,
+            stratify=None if labels is None else labels.numpy(),
+        )
+        kept, aside = sorted(kept), sorted(aside)  # images stay in their order
+        return self._replace(
+            train_images=self.train_images[kept],
+            validation_images=self.train_images[aside],
+            train_labels=None if labels is None else labels[kept],
+            validation_labels=None if labels is None else labels[aside],
+        )
 
     def tensors(self) -> "dict[str, Tensor]":
         """The tensors by name, without labels that are None."""

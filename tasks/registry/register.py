@@ -52,8 +52,9 @@ def register_best(client: MlflowClient, study: str) -> Registration:
     """Register the best models of every latent size, and the best of all, of a study's dataset.
 
     All finished runs on the same images count, whichever study logged them. Autoencoders are
-    compared by test loss, classifiers by test accuracy. The best is chosen on the test set, so its
-    value is optimistic. Names are ``PREFIX-STUDY-PART``, aliases ``d20`` for latent size 20, and
+    compared by validation loss if the dataset has images for validation. Otherwise they are
+    compared by test loss, and classifiers by test accuracy: then the best is chosen on the test
+    set, so its value is optimistic. Names are ``PREFIX-STUDY-PART``, aliases ``d20`` for latent size 20, and
     ``best``. A model is refused if its files are missing, or not those of ``save_model``, or if
     MLflow does not take it; runs without a latent size do not count.
     Raises LookupError if there is nothing to register.
@@ -63,8 +64,10 @@ def register_best(client: MlflowClient, study: str) -> Registration:
     same = f"{finished} AND params.dataset_sha256 LIKE '{digest}%'"
     models = search_everywhere(client, f"{same} AND tags.`{KIND_TAG}` = 'model'")
     classifiers = search_everywhere(client, f"{same} AND tags.`{KIND_TAG}` = 'transfer'")
+    validated = any("final_validation_loss" in run.data.metrics for run in models)
+    loss = "final_validation_loss" if validated else "final_test_loss"
     found = [
-        *_best(client, models, "final_test_loss", higher_is_better=False),
+        *_best(client, models, loss, higher_is_better=False),
         *_best(client, classifiers, "test_accuracy", higher_is_better=True),
     ]
     if not found:

@@ -7,6 +7,7 @@ from tasks.artifacts.dataset import DATASET_FILE
 from tasks.cache.step import Result, Step
 from tasks.datasets.config import DatasetConfig
 from tasks.datasets.contents import check_unchanged, take_inventory
+from tasks.datasets.dataset import Dataset
 from tasks.datasets.readers import read_dataset
 
 
@@ -19,14 +20,16 @@ def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> Result:
     """
     from safetensors.torch import save_file
 
-    classes = take_inventory(config).classes
+    inventory = take_inventory(config)
+    classes = inventory.classes
     dataset, reading = read_dataset(config)
     check_unchanged(config, source)
     limits = {"train": config.train_limit, "test": config.test_limit}
-    tensors = {
+    limited = {
         name: tensor[: limits[name.partition("_")[0]]].contiguous()
         for name, tensor in dataset.tensors().items()
     }
+    tensors = Dataset(**limited).with_validation(inventory.n_validation).tensors()
     save_file(tensors, folder / DATASET_FILE)
     sha256 = hashlib.sha256()
     for tensor in tensors.values():
@@ -38,6 +41,7 @@ def prepare_dataset(folder: Path, config: DatasetConfig, source: str) -> Result:
         "image_shape": list(dataset.image_shape),
         "n_train": len(tensors["train_images"]),
         "n_test": len(tensors["test_images"]),
+        "n_validation": inventory.n_validation,
         "n_classes": len(classes),
         "classes": classes,
         "levels": None if reading.levels is None else list(reading.levels),

@@ -8,7 +8,16 @@ from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, architecture_label, task_name
 from tasks.cache.step import Inputs, Step
 
-DATASET_FIELDS = ("name", "sha256", "n_train", "n_test", "n_classes", "classes", "image_shape")
+DATASET_FIELDS = (
+    "name",
+    "sha256",
+    "n_train",
+    "n_test",
+    "n_validation",
+    "n_classes",
+    "classes",
+    "image_shape",
+)
 
 
 class RunPlan(NamedTuple):
