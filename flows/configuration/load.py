@@ -29,6 +29,8 @@ EXAMPLES = {
     "transfer.scenarios": "like [head_only, fine_tune]",
     "transfer.label_budgets": "like [100, all]",
     "interpolation.pairs": "like [[3, 5], [4, 9]]",
+    "architectures": "like {small: {encoder: conv, decoder: conv}}",
+    "objectives": "like {plain: {name: mse}}",
 }
 
 
@@ -229,6 +231,8 @@ def _explain(error: ErrorDetails) -> str:
     message = message.replace(EXAMPLE, EXAMPLES.get(key, EXAMPLE))
     if key.startswith("transfer.label_budgets."):
         message += ", or 'all'"
+    if error["type"] == "string_pattern_mismatch" and key in {"architectures", "objectives"}:
+        message = "a name starts with a letter and has letters, digits, '.', '_', '-', 40 at most"
     if key == "name":
         described = str(StudyConfig.model_fields["name"].description)
         message = f"should be {described[0].lower()}{described[1:]}"

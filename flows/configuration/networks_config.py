@@ -1,9 +1,10 @@
 """Which networks a study compares, and what each autoencoder of its grid is made of."""
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from models.messages import plain_message
 from models.specs import WRITTEN, Architecture, ModelSpec, ObjectiveSpec, Value
 from tasks.cache.identity import Identity
 from tasks.own_code.registry import OWN_CODES
@@ -30,6 +31,25 @@ class ArchitectureConfig(Value):
         description="The digests of your own code, which are noted when the study is read. A "
         "served study refuses code with other digests.",
     )
+
+    @model_validator(mode="after")
+    def _written_ones_are_a_pair(self) -> Self:
+        if WRITTEN in {self.encoder, self.decoder}:
+            try:
+                Architecture(encoder=self.encoder, decoder=self.decoder, options=self.options)
+            except ValidationError as error:
+                raise ValueError(plain_message(error.errors()[0])) from None
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        for name in (self.encoder, self.decoder):
+            if name not in SHIPPED_NETWORKS and ":" not in name:
+                raise ValueError(
+                    f"there is no {name!r}; choose one of {', '.join(SHIPPED_NETWORKS)}, or write "
+                    "a function of your own as nets.py:encoder or package.module:encoder"
+                )
+        return self
 
     @property
     def own_code(self) -> dict[str, str]:

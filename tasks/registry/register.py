@@ -55,8 +55,8 @@ def register_best(client: MlflowClient, study: str) -> Registration:
     compared by validation loss if the dataset has images for validation. Otherwise they are
     compared by test loss, and classifiers by test accuracy: then the best is chosen on the test
     set, so its value is optimistic. Names are ``PREFIX-STUDY-PART``, aliases ``d20`` for latent
-    size 20, and ``best``. A model is refused if its files are missing, or not those of ``save_model``, or if
-    MLflow does not take it; runs without a latent size do not count.
+    size 20, and ``best``. A model is refused if its files are missing, or not those of
+    ``save_model``, or if MLflow does not take it; runs without a latent size do not count.
     Raises LookupError if there is nothing to register.
     """
     finished = "attributes.status = 'FINISHED'"
