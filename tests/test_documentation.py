@@ -37,7 +37,7 @@ PLACEHOLDERS = re.compile(r"[<>*{}$]|\.\.\.|NAME")
 FOLDERS = {*PACKAGES, "tests", "docs", ".ci"}
 TEXT_FILES = (".py", ".md", ".yaml", ".toml", ".txt")
 OWN_STUDIES = {"mine.yaml", "my-study.yaml"}  # names in examples
-NOT_OURS = OWN_STUDIES | {"models.csv", "__init__.py"}  # no module; in every room
+NOT_OURS = OWN_STUDIES | {"models.csv", "__init__.py", "nets.py"}  # no module; in every room
 COMMANDS = typer.main.get_command(app).commands
 
 
