@@ -18,6 +18,7 @@ from flows.configuration.grid import (
     judges,
 )
 from flows.configuration.load import command_of, is_as_shipped
+from flows.configuration.memory_cost import check_memory
 from flows.configuration.study_config import Section, StudyConfig
 from flows.configuration.training_cost import more_seeds_note, training_cost, transfer_cost
 from models.specs import ConfigError, too_large_budgets
@@ -82,6 +83,7 @@ def check_dataset(config: StudyConfig, sections: tuple[Section, ...]) -> list[st
         found = take_inventory(config.dataset)
     except DatasetError as error:
         raise ConfigError(str(error)) from None
+    check_memory(found, config.runner)
     if "interpolation" in sections and len(found.classes) > 1:
         config.interpolation.label_pairs(found.classes, found.tested)
     budgets = config.transfer.label_budgets if "transfer" in sections else ()
