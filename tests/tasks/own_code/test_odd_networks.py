@@ -75,6 +75,13 @@ def test_a_broken_network_is_one_line(name):
     assert "\n" not in str(found.value)
 
 
+def test_a_network_larger_than_the_memory_is_not_made():
+    spec, _ = spec_of("huge")
+    with pytest.raises(ConfigError, match=r"^odd.py:huge: its parameters would take 372,529 GiB, "):
+        OWN_CODES.check_size(spec.architecture.encoder, SHAPE, D, options={})
+    OWN_CODES.check_size(spec.architecture.decoder, SHAPE, D, options={})
+
+
 def test_what_is_not_installed_is_one_line_without_running_anything():
     with pytest.raises(
         ConfigError, match=r"missing.py, line 2: no module 'not_installed_anywhere'"
