@@ -58,6 +58,7 @@ def _build(variant: Variant, image_shape: ImageShape, config: StudyConfig) -> li
 def _check_sizes(spec: ModelSpec, image_shape: ImageShape) -> None:
     """Raise ConfigError for a user's networks that are larger than this machine's memory."""
     parts, shape = spec.architecture, tuple(image_shape)
-    sizes = {parts.encoder: spec.latent_dim * spec.latent_outputs, parts.decoder: spec.latent_dim}
-    for digest in sizes.keys() & OWN_CODES.codes.keys():
-        OWN_CODES.check_size(digest, shape, sizes[digest], options=parts.options)
+    outputs = spec.latent_dim * spec.latent_outputs
+    for digest, size in ((parts.encoder, outputs), (parts.decoder, spec.latent_dim)):
+        if digest in OWN_CODES.codes:
+            OWN_CODES.check_size(digest, shape, size, options=parts.options)
