@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 
-from flows.configuration.own_code import ALLOWED, own_digests
+from flows.configuration.own_code import ALLOWED, served_digests
 from flows.configuration.study_config import Section, StudyConfig
 from flows.lifecycle.automations import automations, create_or_replace
 from flows.lifecycle.interrupts import handle_signals, ignore_signals
@@ -138,7 +138,7 @@ def _run_when_due(
 
     Returns the error if the Prefect server no longer answers.
     """
-    os.environ[ALLOWED] = ",".join(own_digests(config))  # which the runs inherit
+    os.environ[ALLOWED] = ",".join(served_digests(config))  # which the runs inherit
     deployment = study.to_deployment(
         name=config.name,
         schedule=schedule,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from flows.configuration.networks_config import Variant
 from flows.configuration.study_config import StudyConfig
-from models.specs import WRITTEN_SHAPE, ConfigError, ImageShape
+from models.specs import WRITTEN_SHAPE, ConfigError, ImageShape, ModelSpec
 from tasks.own_code.registry import OWN_CODES
 
 
@@ -36,6 +36,7 @@ def _build(variant: Variant, image_shape: ImageShape, config: StudyConfig) -> li
 
     spec, name = variant.spec, variant.architecture
     try:
+        _check_sizes(spec, image_shape)
         model = Autoencoder(spec, image_shape)
         if name is None or not isinstance(model.encoder, NetworkEncoder):
             return []
@@ -52,3 +53,12 @@ def _build(variant: Variant, image_shape: ImageShape, config: StudyConfig) -> li
     except ConfigError as error:
         place = f"architectures.{name}, d = {spec.latent_dim}: " if name else ""
         raise ConfigError(f"{place}{error}") from None
+
+
+def _check_sizes(spec: ModelSpec, image_shape: ImageShape) -> None:
+    """Raise ConfigError for a user's networks that are larger than this machine's memory."""
+    parts, shape = spec.architecture, tuple(image_shape)
+    outputs = spec.latent_dim * spec.latent_outputs
+    for digest, size in ((parts.encoder, outputs), (parts.decoder, spec.latent_dim)):
+        if digest in OWN_CODES.codes:
+            OWN_CODES.check_size(digest, shape, size, options=parts.options)

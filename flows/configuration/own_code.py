@@ -7,7 +7,7 @@ from pathlib import Path
 from flows.configuration.networks_config import ArchitectureConfig, ObjectiveConfig
 from flows.configuration.study_config import StudyConfig
 from models.specs import ConfigError
-from tasks.own_code.digest import check_recorded, code_sha256
+from tasks.own_code.digest import check_recorded, code_sha256, whole_sha256
 from tasks.own_code.own_code import OwnCode
 from tasks.own_code.read import read_source
 from tasks.own_code.registry import OWN_CODES
@@ -60,6 +60,14 @@ def own_codes(config: StudyConfig) -> dict[str, OwnCode]:
     return {digest: OWN_CODES.code(digest) for digest in own_digests(config)}
 
 
+def served_digests(config: StudyConfig) -> list[str]:
+    """The digests that allow a served study to run its own code: of all that its files hold.
+
+    What a network does not reach may run too, while its file is imported.
+    """
+    return list(dict.fromkeys(whole_sha256(own) for own in own_codes(config).values()))
+
+
 def own_digests(config: StudyConfig) -> list[str]:
     """The digests of a study's own code."""
     return list(dict.fromkeys(_digests(config)))
@@ -99,11 +107,11 @@ def _digest_of(key: str, reference: str, noted: str | None, allowed: Collection[
             check_recorded(own, noted)
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from None
-    found = code_sha256(own)
-    if allowed is not None and found not in allowed:
+    found, whole = code_sha256(own), whole_sha256(own)
+    if allowed is not None and whole not in allowed:
         raise ConfigError(
             f"{key}: {reference} is not code that this study was served or deployed with; serve it "
-            f"again, or add {found} to {ALLOWED} among the deployment's job variables"
+            f"again, or add {whole} to {ALLOWED} among the deployment's job variables"
         )
     OWN_CODES.install([own])
     return found

@@ -5,6 +5,7 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from models.messages import described
 from models.networks.factories import seeded_everywhere
@@ -32,28 +33,31 @@ def check_networks(
     """
     images = torch.zeros(CHECKED_IMAGES, *image_shape)
     latents = torch.zeros(CHECKED_IMAGES, latent_dim)
-    _check_one(encoder, names[0], images, (outputs,))
+    encoded = _check_one(encoder, names[0], images, (outputs,))
     decoded = _check_one(decoder, names[1], latents, tuple(image_shape))
-    return list(_notes(decoded, names[1]))
+    notes = [*_notes(encoded, names[0]), *_notes(decoded, names[1])]
+    return [*notes, *_range_notes(decoded[0], names[1])]
 
 
-def _check_one(network: nn.Module, name: str, given: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The outputs in evaluation mode."""
+def _check_one(
+    network: nn.Module, name: str, given: Tensor, shape: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """The outputs in evaluation mode, with one seed and another."""
     _check_parameters(network, name)
     copied = _copied(network)
-    found: object = None
-    with seeded_everywhere(0), torch.no_grad():
-        for training in (True, False):
-            copied.train(training)
-            try:
-                found = copied(given)
-            except Exception as error:
-                raise ConfigError(
-                    f"{name} cannot take inputs of {_shown(given.shape)}: {described(error)}"
-                ) from error
-            _check_outputs(found, name, given, shape)
-    assert isinstance(found, Tensor)
-    return found
+    found = []
+    for seed, training in enumerate((True, False, False)):
+        copied.train(training)
+        try:
+            with seeded_everywhere(seed), torch.no_grad():
+                outputs = copied(given)
+        except Exception as error:
+            raise ConfigError(
+                f"{name} cannot take inputs of {_shown(given.shape)}: {described(error)}"
+            ) from error
+        _check_outputs(outputs, name, given, shape)
+        found.append(outputs)
+    return found[1], found[2]
 
 
 def _copied(network: nn.Module) -> nn.Module:
@@ -64,6 +68,10 @@ def _copied(network: nn.Module) -> nn.Module:
 
 
 def _check_parameters(network: nn.Module, name: str) -> None:
+    if any(is_lazy(one) for one in [*network.parameters(), *network.buffers()]):
+        raise ConfigError(
+            f"{name} has layers whose size is not given, like LazyLinear; give their sizes"
+        )
     parameters = [one for one in network.parameters() if one.requires_grad]
     if not parameters:
         raise ConfigError(f"{name} has no parameters that could be trained")
@@ -87,7 +95,15 @@ def _check_outputs(found: object, name: str, given: Tensor, shape: tuple[int, ..
         raise ConfigError(f"{name} returned numbers that are not finite for inputs of zeros")
 
 
-def _notes(decoded: Tensor, name: str) -> Iterator[str]:
+def _notes(outputs: tuple[Tensor, Tensor], name: str) -> Iterator[str]:
+    if not torch.equal(*outputs):
+        yield (
+            f"{name} draws random numbers in evaluation mode too, so its losses and images differ "
+            "from one use to the next; draw only while self.training"
+        )
+
+
+def _range_notes(decoded: Tensor, name: str) -> Iterator[str]:
     low, high = float(decoded.min()), float(decoded.max())
     if low < 0 or high > 1:
         yield (

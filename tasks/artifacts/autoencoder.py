@@ -6,10 +6,25 @@ from models.specs import ModelSpec
 from tasks.cache.entry import Entry, loading
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from models.networks.autoencoder import Autoencoder
 
 
 WEIGHTS = "weights.safetensors"
+
+
+def weights_of(module: "nn.Module") -> "dict[str, Tensor]":
+    """The state of a network for a file of tensors, each with memory of its own.
+
+    Tied weights share memory, which such files refuse.
+    """
+    import torch
+
+    return {
+        name: value.detach().clone(memory_format=torch.contiguous_format)
+        for name, value in module.state_dict().items()
+    }
 
 
 def load_autoencoder(entry: Entry) -> "Autoencoder":

@@ -42,6 +42,23 @@ def code_sha256(own: OwnCode) -> str:
     return PREFIX + digest([code_digest.FORMAT, module, own.function, _parts(own)])
 
 
+def whole_sha256(own: OwnCode) -> str:
+    """``sha256:`` and one digest of all code in a user's texts, whether it is reached or not.
+
+    For those who must not run anything that was not recorded: code of a file that a function does
+    not reach may run while the file is imported. Comments, docstrings and formatting do not count.
+    """
+    if own.is_installed:
+        return code_sha256(own)
+    modules = OwnModules.of(own)
+    files = {}
+    for module, file in modules.by_module.items():
+        parsed = parse_module(module, modules)
+        statements = parsed.statements if parsed is not None else []
+        files[ENTRY if file == own.module else file] = [ast.dump(one) for one in statements]
+    return PREFIX + digest([code_sha256(own), files])
+
+
 def changed_parts(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """One line for each file with other definitions, like ``nets.py changed: encoder``."""
     found, files = [], dict[str, list[str]]()

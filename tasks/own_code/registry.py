@@ -26,6 +26,23 @@ class OwnCodes:
         """Allow what the person who started the study named. Nothing is loaded yet."""
         self.codes |= {code_sha256(own): own for own in codes}
 
+    def check_size(self, digest: str, *arguments: Any, options: Mapping[str, Any]) -> None:
+        """Raise ConfigError if the parameters of a network cannot fit into this machine's memory.
+
+        Otherwise making it could end this process, or others.
+        """
+        import psutil
+
+        from models.networks.factories import parameter_bytes
+
+        needed = parameter_bytes(self.find(digest), *arguments, options=options)
+        total = psutil.virtual_memory().total
+        if needed is not None and needed > total:
+            raise ConfigError(
+                f"{self.code(digest).reference}: its parameters would take "
+                f"{needed / 2**30:,.0f} GiB, and this machine has {total / 2**30:,.0f} GiB"
+            )
+
     def register_builders(self) -> None:
         """Let ``models.networks`` build networks by these codes. Imports torch."""
         from models.networks.builders import register_builder

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.specs import ModelSpec, TrainingRecipe
-from tasks.artifacts.autoencoder import WEIGHTS
+from tasks.artifacts.autoencoder import WEIGHTS, weights_of
 from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.worker import send_event, training_device
 from tasks.cache.checkpoints import CheckpointFolder
@@ -75,7 +75,7 @@ def _write_model(
     from models.networks.autoencoder import count_parameters
     from tasks.reporting.image_grids import save_image_grid
 
-    save_file(trained.model.state_dict(), folder / WEIGHTS)
+    save_file(weights_of(trained.model), folder / WEIGHTS)
     image_shape = tuple(originals.shape[1:])
     described = {
         "spec": spec.model_dump(),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from models.specs import ModelSpec, TransferSpec
-from tasks.artifacts.autoencoder import WEIGHTS, load_autoencoder
+from tasks.artifacts.autoencoder import WEIGHTS, load_autoencoder, weights_of
 from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.worker import send_event, training_device
 from tasks.cache.checkpoints import CheckpointFolder
@@ -47,7 +47,7 @@ def train_transfer(
         checkpoint=CheckpointFolder(checkpoints),
         device=training_device(),
     )
-    save_file(outcome.classifier.state_dict(), folder / WEIGHTS)
+    save_file(weights_of(outcome.classifier), folder / WEIGHTS)
     confusion = confusion_matrix(outcome.predicted, test_labels, len(classes))
     DataFrame(confusion, index=classes, columns=classes).to_csv(folder / "confusion.csv")
     save(confusion_figure(confusion, classes), folder / "confusion.png")

@@ -5,7 +5,13 @@ import pytest
 
 from models.specs import ConfigError
 from tasks.own_code import installed
-from tasks.own_code.digest import changed_parts, check_recorded, code_parts, code_sha256
+from tasks.own_code.digest import (
+    changed_parts,
+    check_recorded,
+    code_parts,
+    code_sha256,
+    whole_sha256,
+)
 from tasks.own_code.read import read_source
 
 NETS = """
@@ -233,3 +239,21 @@ def test_only_recorded_code_is_accepted(write):
         check_recorded(edited, sha256, parts)
     with pytest.raises(ConfigError, match=r"not the code that was served; serve or deploy the"):
         check_recorded(edited, sha256)
+
+
+def test_all_code_of_the_texts_counts_for_those_who_run_only_what_was_recorded(write):
+    folder = write()
+
+    def digests():
+        own = read_source("nets.py:encoder", folder)
+        return code_sha256(own), whole_sha256(own)
+
+    before, path = digests(), folder / "nets.py"
+    path.write_text(path.read_text().replace("# makes it", "# made"))
+    assert digests() == before
+    path.write_text(path.read_text() + "\nclass Unused:\n    ran = print('at import')\n")
+    after = digests()
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+    path.rename(folder / "mine.py")
+    assert whole_sha256(read_source("mine.py:encoder", folder)) == after[1]

@@ -1,0 +1,1 @@
+from odd import *  # noqa: F403
