@@ -40,7 +40,8 @@ from tasks.tracking.run_plan import RunPlan
 SORTABLE_PARAMETERS = ("depth", "latent_dim")
 LOGGED_SUFFIXES = {".png", ".svg", ".csv", ".json", ".safetensors", ".html", ".txt"}
 EPOCH_IMAGE = re.compile(r"(?P<series>.+)-epoch-(?P<epoch>\d+)\.png")
-EPOCH_METRICS = ("train_loss", "test_loss", "learning_rate")
+FIRST_EPOCH_METRIC = "train_loss"
+NO_METRICS = {"epoch", "epochs", "parts", "member"}  # of the data of an epoch
 PROFILE = ("n_train", "n_test", "n_classes", "classes", "image_shape")  # of a dataset
 RUNS_READ_AT_START = 300
 METRICS_PER_REQUEST = 900  # MLflow takes up to 1,000 values in one request
@@ -142,7 +143,7 @@ class EntryRuns:
                 self.client.set_tag(run_id, PARENT_TAG, self.parent_id)
             self.client.update_run(run_id, status="RUNNING")
 
-    def log_epoch(self, plan: RunPlan, event: dict[str, float], at: int) -> None:
+    def log_epoch(self, plan: RunPlan, event: JsonObject, at: int) -> None:
         """Log the metrics of one epoch, once even if it is trained again after a failure."""
         run_id = self._open(plan, at).info.run_id
         self._log_epochs(plan, run_id, [event], at)
@@ -213,24 +214,24 @@ class EntryRuns:
 
     def _epochs_of(self, run_id: str) -> set[int]:
         """The epochs whose metrics are logged; those of an epoch are logged in one request."""
-        history = self.client.get_metric_history(run_id, EPOCH_METRICS[0])
+        history = self.client.get_metric_history(run_id, FIRST_EPOCH_METRIC)
         return {metric.step for metric in history}
 
     def _log_epochs(
-        self, plan: RunPlan, run_id: str, epochs: list[dict[str, float]], at: int
+        self, plan: RunPlan, run_id: str, epochs: list[JsonObject], at: int
     ) -> None:
         """Log the metrics of the epochs that MLflow does not have yet."""
         if plan.key not in self._logged_epochs:
             self._logged_epochs[plan.key] = self._epochs_of(run_id)
         logged = self._logged_epochs[plan.key]
         new = [epoch for epoch in epochs if epoch["epoch"] not in logged]
-        size = METRICS_PER_REQUEST // len(EPOCH_METRICS)
+        size = METRICS_PER_REQUEST // max((len(epoch_metrics(one)) for one in new), default=1)
         for first in range(0, len(new), size):
             part = new[first : first + size]
             metrics = [
-                Metric(name, float(epoch[name]), at, int(epoch["epoch"]))
+                Metric(name, value, at, int(epoch["epoch"]))
                 for epoch in part
-                for name in EPOCH_METRICS
+                for name, value in epoch_metrics(epoch).items()
             ]
             self.client.log_batch(run_id, metrics)
             logged.update(int(epoch["epoch"]) for epoch in part)
@@ -303,6 +304,14 @@ class EntryRuns:
                     compress_image_size(image).save(f"{copy}+compressed.webp")
             self.client.log_artifacts(run.info.run_id, folder, "images")
         self.client.set_tag(run.info.run_id, "mlflow.loggedImages", True)
+
+
+def epoch_metrics(epoch: JsonObject) -> dict[str, float]:
+    """The numbers of an epoch by their names in MLflow, with the parts of its objective."""
+    values = {name: value for name, value in epoch.items() if name not in NO_METRICS}
+    return {name: float(value) for name, value in values.items() if value is not None} | {
+        name: float(value) for name, value in (epoch.get("parts") or {}).items()
+    }
 
 
 def _fingerprints(run: Run) -> set[str]:
