@@ -33,7 +33,7 @@ def encoder(
     """Images (n, c, h, w) to (n, outputs): convolutions with batch norm and ReLU, then linear.
 
     The first layer has ``width`` channels, and each halved map has twice as many. A layer halves
-    both sides while they are even and larger than 4; later layers keep them.
+    both sides while they are even and at least 4; other layers keep them.
 
     Raises ConfigError for sides that are not divisible by 4, and for too many layers.
     """

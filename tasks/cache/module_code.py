@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("models", "tasks", "flows")
 TEMPLATES = "tasks/reporting/templates"
-# The code of these modules is in no key: they carry, show or log a result and never change it.
+# The code of these modules is in no key: they carry, show or log a result and never change it, or
+# find a user's code, which counts by its own digest.
 # Trap: nothing that can change a result may move into them, or its edits go unnoticed; and a module
 # of this list that moves must be renamed here, or it enters every key.
 IGNORED_MODULES = {
@@ -24,6 +25,8 @@ IGNORED_MODULES = {
     "tasks.cache.entry",
     "tasks.cache.step",
     "tasks.cache.store",
+    "tasks.own_code.registry",
+    "tasks.own_code.unchanged",
 }
 # Calls of these libraries at import time make a value and change nothing else.
 MODULES_OF_VALUES = {"pydantic", "re", "typing"}

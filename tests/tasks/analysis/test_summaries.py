@@ -2,12 +2,12 @@ import pytest
 from pandas import DataFrame
 
 from tasks.analysis.summaries import headline_metrics, means_over_seeds, summaries
-from tasks.analysis.tables import CLASSIFIER_CHOICES, Tables
+from tasks.analysis.tables import CLASSIFIER_CHOICES, MODEL_CHOICES, Tables
 
 MODELS = DataFrame(
     [(2, 5, 0, 0.4, 0.5, "k0"), (2, 5, 1, 0.6, 0.7, "k1"), (2, 20, 0, 0.1, 0.2, "k2")],
     columns=["depth", "latent_dim", "seed", "final_train_loss", "final_test_loss", "key"],
-).assign(n_parameters=9)
+).assign(architecture="depth 2", objective="mse", n_parameters=9)
 
 
 def classifier(scenario, latent_dim, seed, test_accuracy, budget="all"):
@@ -19,8 +19,9 @@ def classifier(scenario, latent_dim, seed, test_accuracy, budget="all"):
         "learning_rate": 1e-3,
         "labels": "aligned",
         "label_budget": budget,
-        "depth": 2,
+        "architecture": "depth 2",
         "latent_dim": latent_dim,
+        "objective": "mse",
         "seed": seed,
         "test_accuracy": test_accuracy,
     }
@@ -89,7 +90,7 @@ def test_headline_metrics_have_means_intervals_and_seeds():
 def test_each_table_has_its_own_models():
     found = summaries(tables())
     assert [row["latent_dim"] for row in found["latent"]] == [5, 20]
-    assert [(row["depth"], row["latent_dim"]) for row in found["depth"]] == [(2, 5)]
+    assert [(row["architecture"], row["latent_dim"]) for row in found["depth"]] == [("depth 2", 5)]
     order = [(row["scenario"], row["label_budget"]) for row in found["transfer"]]
     assert order == [("head_only", 10), ("head_only", "all"), ("fine_tune", "all")]
     assert {row["latent_dim"] for row in found["frozen"]} == {5, 20}
@@ -97,7 +98,7 @@ def test_each_table_has_its_own_models():
 
 
 def test_a_study_without_results_has_empty_tables():
-    models = DataFrame(columns=["depth", "latent_dim", "seed"])
+    models = DataFrame(columns=[*MODEL_CHOICES, "depth", "seed"])
     found = tables(models, DataFrame(columns=[*CLASSIFIER_CHOICES, "seed"]))
     assert set(map(len, summaries(found).values())) == {0}
     assert headline_metrics(found) == {}

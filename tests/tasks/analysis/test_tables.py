@@ -52,13 +52,13 @@ def test_without_walks_no_measure_may_decide():
 def trained(**recipe):
     """An entry of an autoencoder with the reported recipe, except for these values."""
     result = {
-        "spec": {"depth": 2, "latent_dim": 20},
         "recipe": {"seed": 0, "batch_size": 4} | published_results.TRAINING | recipe,
         "history": [{"test_loss": 0.1}, {"test_loss": 0.05}],
         "parameters": {"flops_per_image": 1000},
         "metrics": {"initial_test_loss": 0.2, "final_test_loss": 0.05},
     }
     described = {"inputs": {}, "code": {}, "files": {}, "provenance": {}, "seconds": 1.0}
+    described["identity"] = {"depth": 2, "latent_dim": 20, "seed": 0}
     return Entry(task="train", key="abc", name="train[x]", result=result, **described)
 
 

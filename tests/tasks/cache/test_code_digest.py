@@ -88,7 +88,12 @@ def test_comments_docstrings_and_formatting_change_nothing(copied):
         ),
         ("tasks/datasets/dataset.py", "TEST_SHARE = 0.2", "TEST_SHARE = 0.3", {"data"}),
         ("tasks/reporting/plots.py", "len(counts) <= 12", "len(counts) <= 13", {"transfer"}),
-        ("tasks/reporting/templates/depth_sweep.html.j2", ">Depth</h2>", ">D</h2>", {"report"}),
+        (
+            "tasks/reporting/templates/depth_sweep.html.j2",
+            ">Convergence</h3>",
+            ">C</h3>",
+            {"report"},
+        ),
         ("tasks/cache/store.py", "time.time_ns()", "time.monotonic_ns()", set()),
         ("tasks/tracking/entry_runs.py", "REQUEST = 900", "REQUEST = 800", set()),
         (
@@ -105,7 +110,8 @@ def test_an_edit_changes_exactly_what_uses_it(copied, path, old, new, expected):
 
 def test_parts_name_file_and_definition():
     parts = code_parts("tasks.steps.train", "train_models")
-    assert "models.networks.autoencoder:Decoder" in parts
+    assert "models.networks.written:Decoder" in parts
+    assert "models.networks.conv:decoder" in parts
     assert "tasks.steps.train:train_models" in parts
     assert not any(name.startswith("tasks.tracking") for name in parts)
 

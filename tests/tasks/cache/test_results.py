@@ -46,8 +46,8 @@ MEANS = {
     "effective_rank": 1.5,
     "effective_rank_share": 0.75,
 }
-DEPTH = {
-    "depth": 1,
+NETWORK = {
+    "unknown": "",
     "pixels": 784,
     "unseen_pixels": 2,
     "unreachable_pixels": 2,
@@ -63,7 +63,7 @@ MEASURED = {measure: [0.5, None] for measure in MEASURES}
     ("task", "result"),
     [
         ("pca", {"test_loss": [0.5, 0.25], "rank": 1, "exact": True}),
-        ("reach", {"depths": [DEPTH], "reached_pixels": 5, "pca_test_loss": [0.5, 0.25]}),
+        ("reach", {"networks": [NETWORK], "reached_pixels": 5, "pca_test_loss": [0.5, 0.25]}),
         ("evaluate", {"dead": [3], "metrics": LOSSES}),
         ("correlate", {"metrics": MEANS}),
         (

@@ -40,6 +40,7 @@ CONFIG = {
 SHAPES = [(1, 2), (2, 2), (2, 3)]  # depth and latent size of the autoencoders
 N_TRAIN, N_TEST = 8, 4
 EDGE = {
+    "unknown": "",
     "pixels": 784,
     "unseen_pixels": 159,
     "unreachable_pixels": 159,
@@ -47,9 +48,9 @@ EDGE = {
     "variance_share": 0.2,
 }
 REACH = {
-    "depths": [
-        {"depth": 1, **EDGE, "constants": 1, "floor": 0.0125},
-        {"depth": 2, **EDGE, "constants": 29, "floor": 0.0075},
+    "networks": [
+        {**EDGE, "constants": 1, "floor": 0.0125},
+        {**EDGE, "constants": 29, "floor": 0.0075},
     ],
     "reached_pixels": 625,
     "pca_test_loss": [0.25, 0.2],
@@ -121,7 +122,7 @@ def add_model(publish, groups, depth, latent_dim, seed):
     torch.manual_seed(seed)
     weights = Autoencoder(spec, WRITTEN_SHAPE).state_dict()
     result = {
-        "spec": spec.model_dump(),
+        "spec": spec.model_dump(mode="json"),
         "recipe": {"seed": seed, "batch_size": 4} | published_results.TRAINING,
         "image_shape": [1, 28, 28],
         "history": epochs,
@@ -162,7 +163,7 @@ def add_classifier(publish, groups, scenario, budget, seed):
     accuracy = 0.6 + gain + 0.1 * (budget == "all")
     result = {
         "spec": choices | recipe,
-        "architecture": {"depth": 2, "latent_dim": 3},
+        "architecture": ModelSpec.written(2, latent_dim=3).model_dump(mode="json"),
         "image_shape": [1, 28, 28],
         "dataset": "made",
         "metrics": {"final_train_loss": 0.3, "final_test_loss": 0.4, "test_accuracy": accuracy},
@@ -189,11 +190,12 @@ def groups(home):
         "skipped": 0,
         "notes": ["levels 0 to 4,095 become <i>black"],
     }
+    networks = [ModelSpec.written(depth).model_dump()["architecture"] for depth in (1, 2)]
     found["data"].append(publish("data", {"dataset": "made"}, dataset, write_dataset))
     found["pca"].append(
         publish("pca", {"dataset": "made"}, {"test_loss": [0.25, 0.2], "exact": True})
     )
-    found["reach"].append(publish("reach", {"dataset": "made"}, REACH))
+    found["reach"].append(publish("reach", {"dataset": "made"}, REACH, architectures=networks))
     for depth, latent_dim in SHAPES:
         for seed in CONFIG["seeds"]:
             add_model(publish, found, depth, latent_dim, seed)

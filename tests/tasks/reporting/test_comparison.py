@@ -22,10 +22,10 @@ def studies(groups):
 def test_the_change_of_every_choice_is_shown(tmp_path, studies):
     page = write_comparison(tmp_path / "compared", *studies)
     table = pd.read_csv(page.parent / "comparison.csv")
-    losses = table[table.quantity == "test MSE"].set_index(["depth", "latent_dim"])
+    losses = table[table.quantity == "test MSE"].set_index(["architecture", "latent_dim"])
     assert losses.change.tolist() == pytest.approx([-50] * 3)
-    assert losses.mean_A[2, 3] == pytest.approx(0.10015)
-    assert losses.mean_B[2, 3] == pytest.approx(0.10015 / 2)
+    assert losses.mean_A["depth 2", 3] == pytest.approx(0.10015)
+    assert losses.mean_B["depth 2", 3] == pytest.approx(0.10015 / 2)
     accuracies = table[table.quantity == "test accuracy"]
     assert len(accuracies) == 4  # the choices that only the first has
     assert accuracies.mean_B.isna().all()

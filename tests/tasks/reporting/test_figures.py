@@ -34,8 +34,8 @@ def test_images_are_of_one_seed_which_a_depth_may_lack(tmp_path, groups, monkeyp
     monkeypatch.setattr("tasks.reporting.plots.save", lambda figure, path: None)
     monkeypatch.setattr("tasks.reporting.plots.heat_maps", made)
     monkeypatch.setattr("tasks.reporting.figures.reconstructions", reconstructions)
-    lost = (1, 2, CONFIG["seeds"][0])  # depth, latent size and seed
-    trained = [one for one in groups["train"] if model_identity(one) != lost]
+    lost = {"depth": 1, "latent_dim": 2, "seed": CONFIG["seeds"][0]}
+    trained = [one for one in groups["train"] if one.identity != lost]
     found = groups | {"train": trained}
     draw_figures(tmp_path, found, make_tables(found, CONFIG), 0.25)
     assert shown == [[("d = 2", 0), ("d = 3", 0)], [("depth 2", 0)], ["depth 2"]]
@@ -82,10 +82,8 @@ def test_the_reported_losses_are_drawn_for_mnist_only(groups):
     data = groups["data"][0]
     mnist = data.model_copy(update={"result": data.result | {"name": "mnist"}})
     config = CONFIG | {"latent_dims": [2, 5]}  # the written study has no number for 2
-    spec = groups["train"][-1].result["spec"] | {"latent_dim": 5}
-    model = groups["train"][-1].model_copy(
-        update={"result": groups["train"][-1].result | {"spec": spec}}
-    )
+    identity = groups["train"][-1].identity | {"latent_dim": 5}
+    model = groups["train"][-1].model_copy(update={"identity": identity})
     tables = make_tables(groups | {"data": [mnist], "train": [*groups["train"], model]}, config)
     assert lines_of(rate_figure(tables, 0.25))["reported, test"] == [[5], [0.044]]
 

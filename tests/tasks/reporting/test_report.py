@@ -65,8 +65,10 @@ def test_the_page_counts_failed_trainings(tmp_path, groups):
     failed = models[0].model_copy(update={"result": models[0].result | {"metrics": metrics}})
     _, page = write(tmp_path / "report", groups | {"train": [failed, *models[1:]]})
     depth = page[page.index('<h2 id="depth_sweep">') :]
-    assert "<tr><td>1</td><td>1 of 2</td>\n    <td>9&thinsp;% to 91&thinsp;%</td></tr>" in depth
-    assert "<tr><td>2</td><td>0 of 2</td>" in depth
+    assert (
+        "<tr><td>depth 1</td><td>1 of 2</td>\n    <td>9&thinsp;% to 91&thinsp;%</td></tr>" in depth
+    )
+    assert "<tr><td>depth 2</td><td>0 of 2</td>" in depth
     assert "Without any failure, 2 seeds still\nallow a probability of 66&thinsp;%." in depth
     _, unknown = write(tmp_path / "without", groups | {"pca": []})
     assert "A training failed" not in unknown
@@ -257,9 +259,16 @@ def test_printed_losses_are_marked_and_counted(tmp_path, groups, monkeypatch):
     models = []
     for n, (seed, (size, loss)) in enumerate(product([0, 1], [(5, 0.0441), (10, 0.02)])):
         result = groups["train"][-1].result | {"recipe": {"seed": seed}}
-        result["spec"] = result["spec"] | {"latent_dim": size}
         result["metrics"] = {"final_train_loss": 0.01, "final_test_loss": loss + 1e-4 * seed}
-        models.append(groups["train"][-1].model_copy(update={"result": result, "key": f"{n}"}))
+        models.append(
+            groups["train"][-1].model_copy(
+                update={
+                    "result": result,
+                    "identity": {"depth": 2, "latent_dim": size, "seed": seed},
+                    "key": f"{n}",
+                }
+            )
+        )
     monkeypatch.setattr("tasks.reporting.figures.draw_figures", lambda *given: None)
     config = CONFIG | {"latent_dims": [5, 10], "sections": ["latent_sweep"]}
     (tmp_path / "report").mkdir()

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from models.networks.autoencoder import Autoencoder
 from models.networks.initialization import initialize
-from models.specs import WRITTEN_SHAPE, ModelSpec
+from models.specs import WRITTEN_SHAPE, Architecture, ModelSpec
 from tasks.artifacts.autoencoder import WEIGHTS
 from tasks.artifacts.dataset import DATASET_FILE
 from tasks.cache.results import check_result
@@ -39,7 +39,13 @@ def computed(home, tmp_path):
         folder.mkdir()
         result = function(folder, **inputs)
         check_result(task, result)
-        return publish(task, {"n": publish.count}, result, partial(copytree, folder, **COPY))
+        recorded = {
+            name: [one.model_dump(mode="json") for one in value]
+            for name, value in inputs.items()
+            if name == "architectures"
+        }
+        write = partial(copytree, folder, **COPY)
+        return publish(task, {"n": publish.count}, result, write, **recorded)
 
     run.publish = publish
     return run

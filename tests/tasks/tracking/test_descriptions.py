@@ -10,7 +10,7 @@ from tasks.tracking.descriptions import (
     study_description,
 )
 
-PARAMETERS = {"depth": "2", "latent_dim": "20", "n_parameters": "12345"}
+PARAMETERS = {"architecture": "depth 2", "latent_dim": "20", "n_parameters": "12345"}
 
 
 def test_a_name_is_the_identity_with_short_keys():

@@ -147,8 +147,10 @@ def test_a_size_without_a_model_gets_an_empty_row():
 
 
 def study_tables(**more):
-    models = rows("latent_dim", "final_test_loss", FALLING).assign(depth=2)
-    classifiers = classified(0.7, 0.8).assign(depth=2, latent_dim=3, trained="head")
+    models = rows("latent_dim", "final_test_loss", FALLING).assign(
+        architecture="depth 2", depth=2, objective="mse"
+    )
+    classifiers = classified(0.7, 0.8).assign(architecture="depth 2", latent_dim=3)
     config = {
         "latent_dims": [2, 3, 4, 5],
         "depths": [1, 2],
