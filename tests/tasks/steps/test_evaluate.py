@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from models.networks.autoencoder import Autoencoder
 from models.networks.initialization import initialize
-from models.specs import WRITTEN_SHAPE, Architecture, ModelSpec
+from models.specs import WRITTEN_SHAPE, ModelSpec
 from tasks.artifacts.autoencoder import WEIGHTS
 from tasks.artifacts.dataset import DATASET_FILE
 from tasks.cache.results import check_result
