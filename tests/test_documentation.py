@@ -15,8 +15,9 @@ from PIL import Image
 
 from flows.commands.main import app
 from flows.commands.options import chosen_sections
+from flows.configuration.check_networks import check_networks
 from flows.configuration.load import load_config, shipped_studies
-from models.specs import ConfigError
+from models.specs import WRITTEN_SHAPE, ConfigError
 from tasks.datasets.contents import source_fingerprint
 from tasks.datasets.dataset import DatasetError
 from tasks.system.yaml_files import parse_yaml
@@ -168,6 +169,7 @@ def yaml_problem(block, folder):
                 (folder / images / name).mkdir(parents=True, exist_ok=True)
                 Image.new("L", (40, 30)).save(folder / images / name / "0.png")
             source_fingerprint(config.dataset)
+        check_networks(config, WRITTEN_SHAPE)
     except (ConfigError, DatasetError) as error:
         return str(error)
     return ""
@@ -221,6 +223,8 @@ def test_yaml_is_a_valid_study(page, tmp_path):
     for number, block in enumerate(blocks(page.read_text(), "yaml")):
         folder = tmp_path / str(number) / "studies"
         folder.mkdir(parents=True)
+        for name in re.findall(r"(\w+\.py):\w+", block):  # the page shows what is in the file
+            (folder / name).write_text("\n".join(blocks(page.read_text(), "python")))
         assert yaml_problem(block, folder) == ""
 
 
