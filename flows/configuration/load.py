@@ -234,7 +234,7 @@ def _explain(error: ErrorDetails) -> str:
     message = message.replace(EXAMPLE, EXAMPLES.get(key, EXAMPLE))
     if key.startswith("transfer.label_budgets."):
         message += ", or 'all'"
-    if error["type"] == "string_pattern_mismatch" and key in {"architectures", "objectives"}:
+    if error["type"] == "string_pattern_mismatch" and location[-1] == "[key]":
         message = "a name starts with a letter and has letters, digits, '.', '_', '-', 40 at most"
     if key == "name":
         described = str(StudyConfig.model_fields["name"].description)
