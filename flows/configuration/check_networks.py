@@ -16,8 +16,8 @@ def check_networks(config: StudyConfig, image_shape: ImageShape) -> list[str]:
     Raises ConfigError, in one line, for networks that cannot be trained on such images.
     """
     if config.architectures is None:
-        if config.depths and tuple(image_shape) != WRITTEN_SHAPE:
-            _build(config.depth_sweep[0], image_shape, config)
+        if tuple(image_shape) != WRITTEN_SHAPE:
+            _build(config.transfer_model, image_shape, config)
         return []
     OWN_CODES.register_builders()
     notes = [note for one in _distinct(config) for note in _build(one, image_shape, config)]

@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -176,13 +177,15 @@ def _override(content: dict[str, object], override: str) -> None:
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     """The keys that are allowed where an unknown key was found."""
-    model: type[BaseModel] = StudyConfig
+    kind: Any = StudyConfig
     for part in location:
-        inner = model.model_fields[str(part)].annotation
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        model = inner
-    return list(model.model_fields)
+        if get_origin(kind) is dict:  # of architectures or objectives by name
+            kind = get_args(kind)[1]
+        else:
+            kind = kind.model_fields[str(part)].annotation
+            kind = next((one for one in get_args(kind) if get_origin(one) is dict), kind)
+    assert issubclass(kind, BaseModel)
+    return list(kind.model_fields)
 
 
 def _first_of_each_key(errors: list[ErrorDetails]) -> list[ErrorDetails]:
@@ -231,7 +234,7 @@ def _explain(error: ErrorDetails) -> str:
     message = message.replace(EXAMPLE, EXAMPLES.get(key, EXAMPLE))
     if key.startswith("transfer.label_budgets."):
         message += ", or 'all'"
-    if error["type"] == "string_pattern_mismatch" and key in {"architectures", "objectives"}:
+    if error["type"] == "string_pattern_mismatch" and location[-1] == "[key]":
         message = "a name starts with a letter and has letters, digits, '.', '_', '-', 40 at most"
     if key == "name":
         described = str(StudyConfig.model_fields["name"].description)

@@ -1,8 +1,9 @@
 """Which networks a study compares, and what each autoencoder of its grid is made of."""
 
+import re
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from models.messages import plain_message
 from models.specs import WRITTEN, Architecture, ModelSpec, ObjectiveSpec, Value
@@ -10,8 +11,19 @@ from tasks.cache.identity import Identity
 from tasks.own_code.registry import OWN_CODES
 
 SHIPPED_NETWORKS = (WRITTEN, "conv", "mlp")
+RESERVED = re.compile(r"(depth|latent|seed)_[0-9]+|ci95_(low|high)")
+
+
+def _is_free(name: str) -> str:
+    if RESERVED.fullmatch(name):
+        raise ValueError("it is a part of the names of metrics; choose another name")
+    return name
+
+
 # of architectures and objectives, in names of tasks, files and metrics
-ShortName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,39}$")]
+ShortName = Annotated[
+    str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,39}$"), AfterValidator(_is_free)
+]
 
 
 class ArchitectureConfig(Value):

@@ -136,8 +136,8 @@ class StudyConfig(Value):
         if not isinstance(content, dict) or not isinstance(content.get("architectures"), dict):
             return content
         sizes = content.get("latent_dims") or cls.model_fields["latent_dims"].default
-        first = next(iter(content["architectures"]), None)
-        found: dict[str, Any] = {"depths": [], "architecture": first} | content
+        found: dict[str, Any] = {"depths": [], "architecture": _first(content["architectures"])}
+        found |= content
         if isinstance(sizes, list | tuple) and sizes:
             found.setdefault("depth_latent_dim", sizes[len(sizes) // 2])
         middle = found.get("depth_latent_dim")
@@ -157,7 +157,7 @@ class StudyConfig(Value):
     def _first_objective(cls, content: Any) -> Any:
         if not isinstance(content, dict) or not isinstance(content.get("objectives"), dict):
             return content
-        return {"objective": next(iter(content["objectives"]), None)} | content
+        return {"objective": _first(content["objectives"])} | content
 
     @model_validator(mode="after")
     def _named_ones_exist(self) -> Self:
@@ -195,14 +195,11 @@ class StudyConfig(Value):
 
     @model_validator(mode="after")
     def _not_too_large(self) -> Self:
-        sizes = {*self.latent_dims, *self.interpolation.latent_dims}
-        named = len(self.architectures or {}) + len(self.objectives or {})
-        models = len(sizes) + len(self.depths) + named
         pairs = self.interpolation.pairs or published_results.PAIRS
         frozen = self.transfer.latent_dims
         n_frozen = len(self.latent_dims if frozen is None else frozen)
         parts = {
-            "models": models,
+            "models": len(self._models),
             "classifiers": len(self.transfer.scenarios) * len(self.transfer.label_budgets)
             + n_frozen * ("head_only" in self.transfer.scenarios)
             + 8  # outputs, optimizers and trained parts
@@ -217,6 +214,17 @@ class StudyConfig(Value):
                 f"{LARGEST_STUDY:,}; list fewer seeds, latent sizes or pairs"
             )
         return self
+
+    @property
+    def _models(self) -> set[tuple[object, int, str | None]]:
+        """Architecture, latent size and objective of every autoencoder, by name or depth."""
+        main, size = self.architecture or published_results.SWEEP_DEPTH, self.depth_latent_dim
+        walks = () if self.interpolation.pairs == () else self.interpolation.latent_dims
+        return {
+            *((main, one, self.objective) for one in (*self.latent_dims, *walks)),
+            *((one, size, self.objective) for one in (*self.depths, *(self.architectures or {}))),
+            *((main, size, name) for name in self.objectives or {}),
+        }
 
     def recipe(self, seed: int) -> TrainingRecipe:
         """The recipe of every autoencoder with this seed."""
@@ -284,7 +292,8 @@ class StudyConfig(Value):
     @property
     def all_architectures(self) -> tuple[Architecture, ...]:
         """The architectures of all autoencoders of the study, each once."""
-        used = [*self.latent_sweep[:1], self.transfer_model, *self.architecture_sweep]
+        main = self._variant(self.depth_latent_dim, published_results.SWEEP_DEPTH)
+        used = [main, self.transfer_model, *self.architecture_sweep]
         found = {one.spec.architecture for one in used}
         return tuple(sorted(found, key=lambda one: (one.depth or 0, one.model_dump_json())))
 
@@ -308,3 +317,9 @@ class StudyConfig(Value):
     def transfer_model(self) -> Variant:
         """The autoencoder whose encoder is transferred."""
         return self._variant(self.transfer.latent_dim, self.transfer.depth)
+
+
+def _first(named: dict[object, object]) -> str | None:
+    """The first name of a mapping; None if it is no text, which is said of the mapping."""
+    name = next(iter(named), None)
+    return name if isinstance(name, str) else None

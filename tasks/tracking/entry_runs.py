@@ -217,9 +217,7 @@ class EntryRuns:
         history = self.client.get_metric_history(run_id, FIRST_EPOCH_METRIC)
         return {metric.step for metric in history}
 
-    def _log_epochs(
-        self, plan: RunPlan, run_id: str, epochs: list[JsonObject], at: int
-    ) -> None:
+    def _log_epochs(self, plan: RunPlan, run_id: str, epochs: list[JsonObject], at: int) -> None:
         """Log the metrics of the epochs that MLflow does not have yet."""
         if plan.key not in self._logged_epochs:
             self._logged_epochs[plan.key] = self._epochs_of(run_id)

@@ -112,7 +112,7 @@ def test_latent_sizes_of_frozen_features_can_be_chosen():
     assert [one.spec.latent_dim for one in encoders] == [20, 3]
     assert sum(one.architecture.latent_dim == 3 for one in found) == 1
     encoders, _ = trained(("transfer",), "transfer.latent_dims=[]")
-    assert {one.spec for one in encoders} == {load_config("mnist").transfer_model}
+    assert {one.variant for one in encoders} == {load_config("mnist").transfer_model}
 
 
 def test_identities_differ_between_classifiers():

@@ -52,7 +52,7 @@ def test_a_runner_on_dask_uses_one_thread_and_stacks_no_seeds():
 def test_models_have_the_depths_and_sizes_of_their_section():
     config = load_config("mnist", ["latent_dims=[2,7]", "depths=[1,3]", "transfer.latent_dims=[4]"])
     shapes = {
-        name: [(model.depth, model.latent_dim) for model in getattr(config, name)]
+        name: [(model.spec.depth, model.spec.latent_dim) for model in getattr(config, name)]
         for name in ("latent_sweep", "depth_sweep", "interpolation_models", "frozen_encoder_models")
     }
     assert shapes == {
