@@ -1,5 +1,6 @@
 """A page that compares two studies, or two invocations of one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from tasks.reporting.figures import points
 from tasks.reporting.page import PAGE, render
 from tasks.verdicts.claims import judge_claims
 from tasks.verdicts.side_by_side import side_by_side
+from tasks.verdicts.verdict import Verdict
 
 
 class ComparedStudy(NamedTuple):
@@ -53,12 +55,22 @@ def write_comparison(folder: Path, first: ComparedStudy, second: ComparedStudy) 
         "compare.html.j2",
         names=[first.name, second.name],
         settings=list(differences(_without_runner(first), _without_runner(second))),
-        verdicts=list(zip(judge_claims(before), judge_claims(after), strict=True)),
+        verdicts=_side_by_side(judge_claims(before), judge_claims(after)),
         rows=rows,
         picture=picture,
     )
     page.write_text(text, encoding="utf-8")
     return page
+
+
+def _side_by_side(
+    first: Sequence[Verdict], second: Sequence[Verdict]
+) -> list[tuple[Verdict | None, Verdict | None]]:
+    """The verdicts on each claim; None in a study that does not have the claim."""
+    before, after = ({one.name: one for one in verdicts} for verdicts in (first, second))
+    longer = sorted([before, after], key=len, reverse=True)
+    names = dict.fromkeys([*longer[0], *longer[1]])
+    return [(before.get(name), after.get(name)) for name in names]
 
 
 def _without_runner(study: ComparedStudy) -> Config:

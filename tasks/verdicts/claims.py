@@ -245,6 +245,7 @@ def judge_rows(
     *,
     gate: Mapping[str, bool | None],
     linear_latent: bool = False,
+    with_depths: bool = True,
     basis: Basis | None = None,
 ) -> list[Verdict]:
     """The verdict on every claim, in the order of the written study.
@@ -254,16 +255,20 @@ def judge_rows(
     table or column is empty is not measured.
 
     ``gate`` says of each measure of interpolations whether it orders images whose order is known.
-    Only those that do can decide. With a ``linear_latent`` no claim about correlation can.
+    Only those that do can decide. With a ``linear_latent`` no claim about correlation can. The
+    claims about depth are left out unless ``with_depths``.
     """
     by = basis or Basis()
     has_pairs = latent_sweep[latent_sweep.latent_dim > 1]  # a single coordinate has no correlation
     rotated = LINEAR_LATENT if linear_latent else ""
-    return [
-        *(claim.judge(latent_sweep, by) for claim in LATENT_SIZE_CLAIMS),
+    of_depths = [
         *(claim.judge(depth_sweep, by) for claim in DEPTH_CLAIMS),
         THREE_AGAINST_TWO.judge(depth_sweep, by),
         *(claim.judge(convergence, by) for claim in CONVERGENCE_CLAIMS),
+    ]
+    return [
+        *(claim.judge(latent_sweep, by) for claim in LATENT_SIZE_CLAIMS),
+        *(of_depths if with_depths else []),
         *(
             claim.judge(interpolation, by, _not_measurable(gate.get(claim.measure)))
             for claim in INTERPOLATION_CLAIMS
@@ -282,7 +287,10 @@ def _not_measurable(passes: bool | None) -> str:
 
 
 def judge_claims(tables: Tables) -> list[Verdict]:
-    """The verdict on every claim, in the order of the written study, from a study's tables."""
+    """The verdict on every claim, in the order of the written study, from a study's tables.
+
+    A study that compares other networks in place of depths has no claims about depth.
+    """
     config = tables.config
     sizes, depths = config["latent_dims"], config["depths"]
     frozen_sizes = config["transfer"]["latent_dims"] or sizes
@@ -295,6 +303,7 @@ def judge_claims(tables: Tables) -> list[Verdict]:
         add_empty_rows(tables.frozen, "latent_dim", frozen_sizes),
         gate=tables.interpolation_gate,
         linear_latent=config["training"]["latent_activation"] == "linear",
+        with_depths=bool(depths or not config.get("architectures")),
         basis=Basis(
             margins=Margins.model_validate(config["margins"]),
             study=config["name"] if config.get("as_shipped") else "",

@@ -4,6 +4,8 @@ import pytest
 from tasks.reporting.comparison import ComparedStudy, write_comparison
 from tests.tasks.reporting.conftest import CONFIG
 
+ARCHITECTURE = {"encoder": "conv", "decoder": "conv", "options": {}}
+
 
 def with_half_the_loss(entry):
     metrics = {name: value / 2 for name, value in entry.result["metrics"].items()}
@@ -51,6 +53,21 @@ def test_each_verdict_stands_beside_the_other(tmp_path, studies):
     assert "all labels: frozen to fine-tuned: +21&thinsp;points <small>[" in row
     assert row.index("confirmed") < row.index("not measured")
     assert row.count("<td") == row.count("</td>") - 1  # that of the claim is before the row's start
+
+
+def test_a_claim_that_one_study_lacks_stands_beside_nothing(tmp_path, studies):
+    first, second = studies
+    config = second.config | {"architectures": {"small": ARCHITECTURE}, "depths": []}
+    of_others = second._replace(config=config | {"architecture": "depth 2"})
+    for pair in ((first, of_others), (of_others, first)):
+        text = write_comparison(tmp_path, *pair).read_text(encoding="utf-8")
+        row = text[text.index("A deeper network has fewer parameters.") :].partition("</tr>")[0]
+        places = [row.index("not a claim of this study"), row.index("confirmed")]
+        assert (places[0] > places[1]) == (pair[0] is first)
+        latent = text.index("A larger latent gives a lower test loss.")
+        shared = text[latent:].partition("</tr>")[0]
+        assert shared.count(">confirmed") == 2
+        assert latent < text.index("A deeper network has fewer parameters.")  # the order is kept
 
 
 def test_an_earlier_picture_goes_when_there_is_nothing_to_draw(tmp_path, studies):

@@ -184,6 +184,24 @@ def test_claims_are_judged_on_a_study_s_own_tables_with_their_gaps():
     assert found["fine_tuning_beats_frozen"].outcome == "confirmed"
 
 
+def test_a_study_of_other_networks_has_no_claims_about_depth():
+    architectures = {"architectures": {"small": {}}, "architecture": "depth 2"}
+    every, depths = study_tables(), study_tables(**architectures)
+    found = {one.name for one in judge_claims(study_tables(**architectures, depths=[]))}
+    left_out = {one.name for one in judge_claims(every)} - found
+    assert left_out == {
+        "deeper_lower_train_loss",
+        "deeper_lower_test_loss",
+        "deeper_fewer_parameters",
+        "depth_3_fewer_parameters_lower_loss",
+        "deeper_fewer_updates",
+        "deeper_fewer_operations",
+        "deeper_smaller_area_under_log_loss",
+    }
+    assert [one.name for one in judge_claims(depths)] == [one.name for one in judge_claims(every)]
+    assert "deeper_lower_test_loss" in {one.name for one in judge_claims(study_tables(depths=[]))}
+
+
 @pytest.mark.parametrize("as_shipped", [True, False])
 def test_only_a_study_as_shipped_takes_its_known_spread(monkeypatch, as_shipped):
     name = "larger_latent_lower_test_loss"
