@@ -13,7 +13,9 @@ from models.inference import apply, reconstruction_losses
 from models.networks.autoencoder import Autoencoder
 from models.networks.classifier import Classifier
 from models.networks.initialization import initialize, own_parts
+from models.objectives.checks import check_objective
 from models.objectives.cross_entropy import CrossEntropy
+from models.objectives.objective import Objective
 from models.objectives.squared_error import SquaredError
 from models.random_streams import random_stream
 from models.specs import ImageShape, LabelBudget, ModelSpec, TrainingRecipe, TransferSpec
@@ -30,6 +32,7 @@ from models.training.snapshots import Checkpoint, Snapshot
 from models.training.stacked_parameters import StackedParameters
 from models.training.torch_inference import draws_in_evaluation
 
+PROBED_IMAGES = 64
 GRADIENT_IMAGES = 2_000  # images for the gradient norm of a classifier
 
 
@@ -58,6 +61,7 @@ def train_stack(
     checkpoints: Sequence[Checkpoint] | None = None,
     device: torch.device | str = "cpu",
     samples: Sequence[int] = (),
+    objective: Objective | None = None,
 ) -> list[TrainedModel]:
     """Train one autoencoder per seed, side by side; the recipe's own seed is not used.
 
@@ -65,8 +69,11 @@ def train_stack(
     same for every architecture, and the same weights as if it were trained alone, up to rounding.
     With checkpoints a killed training continues after its last kept epoch. ``samples`` are the
     indices of the test images whose reconstructions are kept after some epochs. A model that
-    diverges is returned with its error.
+    diverges is returned with its error. ``objective`` is minimized, by default the squared error.
+
+    Raises ConfigError for an objective that cannot train such an autoencoder.
     """
+    objective = SquaredError() if objective is None else objective
     members, models = [], []
     for index, seed in enumerate(seeds):
         models.append(Autoencoder(spec, image_shape_of(train_images), seed))
@@ -76,13 +83,13 @@ def train_stack(
             members[-1].on_epoch = on_epochs[index]
         if checkpoints is not None:
             members[-1].checkpoint = checkpoints[index]
+    check_objective(objective, spec, models[0], train_images[:PROBED_IMAGES] / 255)
     shape = tuple(train_images.shape[1:])
     parameters = StackedParameters(models, device)
     optimizer = make_optimizer(recipe.optimizer, parameters.values, recipe.learning_rate)
     updates = recipe.epochs * math.ceil(len(train_images) / recipe.batch_size)
     schedule = make_schedule(recipe.schedule, optimizer, recipe.learning_rate, updates)
     train_images, test_images = train_images.to(device), test_images.to(device)
-    objective = SquaredError()
     sizes = batch_sizes(len(train_images), recipe.batch_size)
     snapshots = load_snapshots(members)
     engine = kept_engine(snapshots) or choose_engine(

@@ -18,6 +18,11 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
+from models.messages import shown
+from models.specs import ConfigError
+
+# numbers of an epoch that are no parts of a loss
+EPOCH_NAMES = {"train_loss", "test_loss", "validation_loss", "learning_rate", "objective_loss"}
 NoiseLike = Literal["image", "latent"]
 
 
@@ -70,6 +75,20 @@ def needs_of(objective: Objective) -> Needs:
     return Needs()._replace(**said)
 
 
-def loss_and_parts(value: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
-    """The value of an objective as a dictionary with a ``loss``."""
-    return value if isinstance(value, dict) else {"loss": value}
+def loss_and_parts(value: object, name: str) -> dict[str, Tensor]:
+    """The value of an objective as a dictionary with a ``loss``.
+
+    Raises ConfigError, in one line, for a value that is no scalar, or has no loss.
+    """
+    found: dict[str, Any] = value if isinstance(value, dict) else {"loss": value}
+    if "loss" not in found:
+        raise ConfigError(f"objective {name} returns {', '.join(map(shown, found))} and no 'loss'")
+    for key, one in found.items():
+        if key in EPOCH_NAMES or not (isinstance(key, str) and key.isidentifier()):
+            raise ConfigError(f"objective {name}: {shown(key)} cannot be the name of a part")
+        if not isinstance(one, Tensor) or one.ndim or not one.is_floating_point():
+            kind = f"shape {tuple(one.shape)}" if isinstance(one, Tensor) else type(one).__name__
+            raise ConfigError(
+                f"objective {name}: {key} is of {kind}; return a scalar tensor, such as a mean"
+            )
+    return found

@@ -1,16 +1,15 @@
 """Squared error of reconstructions."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 from torch.nn import functional
 
 from models.objectives.objective import Extra
+from models.specs import Value
 
 
-@dataclass(frozen=True)
-class SquaredError:
+class SquaredError(Value):
     """Mean squared error per value."""
 
     def __call__(self, autoencoder: Any, images: Tensor, extra: Extra) -> Tensor:

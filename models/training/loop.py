@@ -20,6 +20,7 @@ from models.training.stacked_parameters import StackedParameters
 from models.training.step import TrainingStep, fill
 
 MAX_SAMPLED_EPOCHS = 10
+TRAIN_LOSS = "train_loss"
 
 
 def sampled_epochs(epochs: int) -> set[int]:
@@ -33,13 +34,19 @@ class DivergedError(ArithmeticError):
 
 
 class Epoch(NamedTuple):
-    """The result of one of ``epochs`` epochs; losses are MSE per pixel or cross entropy in nats."""
+    """The result of one of ``epochs`` epochs.
+
+    Losses are MSE per pixel, whatever the objective, or cross entropy in nats of a classifier.
+    ``parts`` are means over the epoch of an objective other than these: ``objective_loss``, which
+    is minimized, and its parts by name.
+    """
 
     epoch: int
     epochs: int
     train_loss: float
     test_loss: float
     learning_rate: float
+    parts: dict[str, float] = {}  # noqa: RUF012, a new one for each epoch
 
 
 OnEpoch = Callable[[Epoch], Any]
@@ -166,18 +173,19 @@ class Training:
         while self.epoch < epochs and not all(member.diverged for member in self.members):
             self.epoch += 1
             rate = self.optimizer.param_groups[0]["lr"]
-            losses = self._train_epoch(inputs, labels, batch_size)
+            trained = self._train_epoch(inputs, labels, batch_size)
             if self.epoch % test_every and self.epoch != epochs:
-                for member, loss in zip(self.members, losses, strict=True):
-                    self._check(member, loss, rate)
+                for member, means in zip(self.members, trained, strict=True):
+                    self._check(member, sum(means.values()), rate)
                 continue
-            measured = zip(self.members, losses, test_losses(), strict=True)
+            measured = zip(self.members, trained, test_losses(), strict=True)
             if self.sample is not None and self.epoch in sampled_epochs(epochs):
                 for member, images in zip(self.members, self.sample(), strict=True):
                     member.samples[self.epoch] = images
-            for index, (member, loss, test_loss) in enumerate(measured):
-                if self._check(member, loss + test_loss, rate):
-                    member.history.append(Epoch(self.epoch, epochs, loss, test_loss, rate))
+            for index, (member, means, test_loss) in enumerate(measured):
+                if self._check(member, sum(means.values()) + test_loss, rate):
+                    loss = means.pop(TRAIN_LOSS)
+                    member.history.append(Epoch(self.epoch, epochs, loss, test_loss, rate, means))
                     if member.checkpoint is not None:
                         member.checkpoint.save(self.snapshot(index))
                     member.on_epoch(member.history[-1])
@@ -189,8 +197,10 @@ class Training:
             member.diverged = DivergedError(f"diverged at {place}")
         return member.diverged is None
 
-    def _train_epoch(self, inputs: Tensor, labels: Tensor | None, batch_size: int) -> list[float]:
-        """Update once per shuffled batch; the mean loss per image of every member."""
+    def _train_epoch(
+        self, inputs: Tensor, labels: Tensor | None, batch_size: int
+    ) -> list[dict[str, float]]:
+        """Update once per shuffled batch; every member's means per image, of loss and parts."""
         n, device = len(inputs), inputs.device
         for member in self.members:
             member.noise.manual_seed(stream_seed(member.seed, f"noise/{self.epoch}"))
@@ -205,10 +215,20 @@ class Training:
             self.optimizer.step()
             if self.schedule is not None:
                 self.schedule.step()
-        total = sum((step.total * size for size, step in self._steps.items()), torch.zeros(()))
-        for step in self._steps.values():
-            step.total.zero_()
-        return (total / n).tolist()
+        return self._means(n)
+
+    def _means(self, n: int) -> list[dict[str, float]]:
+        """The steps' totals over n inputs as means for each member; the totals begin anew."""
+        sums: dict[str, Tensor] = {}
+        for size, step in self._steps.items():
+            for name, total in {TRAIN_LOSS: step.total, **step.parts}.items():
+                sums[name] = sums.get(name, torch.zeros(())) + total * size
+                total.zero_()
+        means = {name: (total / n).tolist() for name, total in sums.items()}
+        return [
+            {name: values[index] for name, values in means.items()}
+            for index in range(len(self.members))
+        ]
 
     def _step(self, size: int) -> TrainingStep:
         if size not in self._steps:

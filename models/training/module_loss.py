@@ -10,6 +10,7 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
 from models.objectives.objective import Extra, Objective, loss_and_parts, needs_of
+from models.objectives.registry import name_of
 from models.objectives.squared_error import SquaredError, mean_square
 from models.specs import ConfigError, Precision
 
@@ -47,7 +48,7 @@ class ModuleLoss(nn.Module):
     ):
         super().__init__()
         self._module = copy.deepcopy(module).to(device).train()
-        self._objective = objective
+        self._objective, self._name = objective, name_of(objective)
         self._reconstructions: list[Tensor] | None = None
         if precision == "bf16":
             for part in _parts(self._module):
@@ -66,7 +67,8 @@ class ModuleLoss(nn.Module):
     ) -> dict[str, Tensor]:
         """The scalars of a batch."""
         try:
-            found = loss_and_parts(self._objective(self._module, inputs, Extra(labels, noise)))
+            value = self._objective(self._module, inputs, Extra(labels, noise))
+            found = loss_and_parts(value, self._name)
             if self._reconstructions is None:
                 return found | {REPORTED: found[LOSS]}
             return found | {REPORTED: self._squared_error(inputs), OBJECTIVE_LOSS: found[LOSS]}
@@ -79,7 +81,7 @@ class ModuleLoss(nn.Module):
         for images in self._reconstructions or ():
             if images.numel() == inputs.numel():
                 return mean_square(images.detach().reshape(inputs.shape), inputs)
-        raise ConfigError(f"objective {self._objective} reconstructs no image with the decoder")
+        raise ConfigError(f"objective {self._name} reconstructs no image with the decoder")
 
     def of(self, weights: State, buffers: State, batch: Batch) -> Result:
         """The scalars of a batch with this state of the module. Changes buffers in place."""

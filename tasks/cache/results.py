@@ -50,6 +50,8 @@ class EpochResult(TypedDict):
     train_loss: Number
     test_loss: Number
     learning_rate: Number
+    parts: NotRequired[dict[str, Number]]
+    validation_loss: NotRequired[Number | None]
 
 
 ImageShape = Annotated[list[Count], Field(min_length=3, max_length=3)]

@@ -15,7 +15,8 @@ from models.networks.autoencoder import Autoencoder
 from models.networks.classifier import Classifier
 from models.networks.initialization import initialize
 from models.objectives.cross_entropy import CrossEntropy
-from models.specs import WRITTEN_SHAPE, TransferSpec
+from models.objectives.variational import Variational
+from models.specs import WRITTEN_SHAPE, ConfigError, TransferSpec
 from models.training.loop import sampled_epochs
 from tests.models.examples import IMAGES, LABELS, SPEC, recipe
 
@@ -55,6 +56,37 @@ def test_models_of_a_stack_equal_models_trained_alone():
         )
         assert trained.history[-1].test_loss == pytest.approx(history[-1].test_loss, rel=1e-4)
         assert trained.history[0].train_loss == pytest.approx(history[0].train_loss, rel=1e-5)
+
+
+def variational_spec(**changes):
+    return SPEC.model_copy(
+        update={"latent_outputs": 2, "latent_activation": "linear", "latent_dim": 3, **changes}
+    )
+
+
+def test_a_variational_autoencoder_learns_and_its_latents_are_means():
+    chosen = recipe(epochs=6, latent_bias=None)
+    images = (IMAGES // 128 * 255)[:, :, :1].expand(-1, -1, 28, -1).contiguous()
+    (trained,) = train_stack(
+        variational_spec(), chosen, [1], images, images[:20], objective=Variational(sigma=0.5)
+    )
+    first, *_, last = trained.history
+    assert last.parts["objective_loss"] < 0.95 * first.parts["objective_loss"]
+    assert last.parts["kl"] > 0.01
+    assert trained.engine == "torch"
+    x = images[:20] / 255
+    with torch.no_grad():
+        latents = trained.model.encoder(x)
+        means = trained.model.encoder.network(x)[:, :3]
+        loss = functional.mse_loss(trained.model.decoder(means), x).item()
+    assert torch.equal(latents, means)
+    assert last.test_loss == pytest.approx(loss, rel=1e-5)
+
+
+def test_an_objective_that_does_not_suit_the_networks_is_refused_before_training():
+    spec = variational_spec(latent_activation="relu")
+    with pytest.raises(ConfigError, match="latent_activation: linear"):
+        train_stack(spec, recipe(), [0], IMAGES, IMAGES, objective=Variational())
 
 
 def test_samples_are_reconstructions_by_each_model_of_a_stack():

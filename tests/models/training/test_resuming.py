@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from models.engines import make_inference, make_step
+from models.objectives.regularized import Denoising, Sparse
 from models.objectives.squared_error import SquaredError, mean_square
+from models.objectives.variational import Variational
 from models.random_streams import random_stream
 from models.training.loop import Member, Training, load_snapshots
 from models.training.optimizers import make_optimizer, make_schedule
@@ -107,6 +109,53 @@ def test_modules(make, epoch):
     if make is MODULES["own randomness"]:
         assert whole.encoder[-1].count == EPOCHS * 3
     torch.set_rng_state(before)
+
+
+class Variance(nn.Module):
+    """The encoder of a variational autoencoder, with means and logarithms of variances."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Sequential(nn.Flatten(), nn.Linear(36, 10))
+
+    def forward(self, x):
+        return self.network(x)[:, :5]
+
+
+def variational():
+    module = Small()
+    module.encoder = Variance()
+    return module
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize(
+    ("make", "objective"),
+    [
+        (MODULES["batch norm"], Denoising()),
+        (MODULES["dropout"], Denoising()),
+        (MODULES["plain"], Sparse()),
+        (variational, Variational(beta=0.5)),
+    ],
+)
+def test_objectives(make, objective, epoch):
+    assert_continues(epoch, make, objective=objective)
+
+
+def test_losses_of_objectives_are_means_by_epoch():
+    (module,), (member,) = train(variational, [None], objective=Variational(sigma=0.3))
+    assert [epoch.epoch for epoch in member.history] == [1, 2, 3]
+    for epoch in member.history:
+        assert epoch.parts.keys() == {"objective_loss", "reconstruction", "kl"}
+        total = epoch.parts["reconstruction"] + epoch.parts["kl"]
+        assert epoch.parts["objective_loss"] == pytest.approx(total, rel=1e-5)
+        error = epoch.parts["reconstruction"] * 2 * 0.09 / 36
+        assert epoch.train_loss == pytest.approx(error, rel=1e-5)
+    with torch.no_grad():
+        measured = mean_square(module(IMAGES / 255), IMAGES / 255).item()
+    assert member.history[-1].test_loss == pytest.approx(measured, rel=1e-5)
+    _, (plain,) = train(Small, [None])
+    assert not any(epoch.parts for epoch in plain.history)
 
 
 @pytest.mark.parametrize("make", [MODULES["batch norm"], MODULES["dropout"]])
