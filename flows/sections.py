@@ -195,6 +195,7 @@ def submit_trainings(
             dataset=dataset,
             spec=one.spec,
             recipe=one.recipe(config),
+            objective=one.variant.objective,
         )
         for one in wanted
     }

@@ -1,43 +1,76 @@
 """Tries the networks of a study on a few images before anything is trained."""
 
+import multiprocessing
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 
 from flows.configuration.networks_config import Variant
+from flows.configuration.own_code import own_codes
 from flows.configuration.study_config import StudyConfig
 from models.specs import WRITTEN_SHAPE, ConfigError, ImageShape, ModelSpec
-from tasks.own_code.registry import OWN_CODES
+from tasks.cache.canonical import digest
+from tasks.execution.worker_processes import without_main_module
+from tasks.own_code.registry import OWN_CODES, Texts, install_texts, texts_of
+
+_lock = threading.Lock()
+_checked: dict[str, list[str]] = {}  # notes of this process, by digest of study and shape
 
 
 def check_networks(config: StudyConfig, image_shape: ImageShape) -> list[str]:
     """What is odd about the study's networks for images of a shape.
 
-    Networks that the study file names are built at every latent size, and run on a few images.
+    Networks that the study file names are built at every latent size, and run on a few images. That
+    is done in a process of its own, which takes the memory with it when it ends.
 
     Raises ConfigError, in one line, for networks that cannot be trained on such images.
     """
-    if config.architectures is None:
+    if config.architectures is None and config.objectives is None:
         if tuple(image_shape) != WRITTEN_SHAPE:
             _build(config.transfer_model, image_shape, config)
         return []
-    OWN_CODES.register_builders()
+    shape = (image_shape[0], image_shape[1], image_shape[2])
+    with _lock:  # a run is planned in another thread while its server starts
+        key = digest([config, list(shape)])
+        if key not in _checked:
+            _checked[key] = _in_child(config, shape)
+        return _checked[key]
+
+
+def _in_child(config: StudyConfig, image_shape: ImageShape) -> list[str]:
+    context = multiprocessing.get_context("spawn")
+    with without_main_module(), ProcessPoolExecutor(1, mp_context=context) as child:
+        texts = texts_of(own_codes(config))
+        return child.submit(_check_all, config, image_shape, texts).result()
+
+
+def _check_all(config: StudyConfig, image_shape: ImageShape, texts: Texts) -> list[str]:
+    install_texts(texts)
     notes = [note for one in _distinct(config) for note in _build(one, image_shape, config)]
     return list(dict.fromkeys(notes))
 
 
 def _distinct(config: StudyConfig) -> Iterator[Variant]:
     wanted = [*config.architecture_sweep, *config.latent_sweep, *config.interpolation_models]
+    wanted += config.objective_sweep
     yield from dict.fromkeys([*wanted, config.transfer_model])
 
 
 def _build(variant: Variant, image_shape: ImageShape, config: StudyConfig) -> list[str]:
     """Build and try the networks of a variant; what is odd about them."""
+    import torch
+
     from models.networks.autoencoder import Autoencoder, NetworkEncoder
     from models.networks.checks import check_networks as check
+    from models.objectives.checks import check_objective
+    from models.objectives.registry import make_objective
 
     spec, name = variant.spec, variant.architecture
     try:
         _check_sizes(spec, image_shape)
         model = Autoencoder(spec, image_shape)
+        objective = make_objective(variant.objective)
+        check_objective(objective, spec, model, torch.zeros(2, *image_shape))
         if name is None or not isinstance(model.encoder, NetworkEncoder):
             return []
         assert config.architectures is not None
@@ -51,14 +84,20 @@ def _build(variant: Variant, image_shape: ImageShape, config: StudyConfig) -> li
             (named.encoder, named.decoder),
         )
     except ConfigError as error:
-        place = f"architectures.{name}, d = {spec.latent_dim}: " if name else ""
-        raise ConfigError(f"{place}{error}") from None
+        raise ConfigError(f"{_place(variant)}{error}") from None
+
+
+def _place(variant: Variant) -> str:
+    """Which networks and objective an error is about, as the start of a message."""
+    named = [f"architectures.{variant.architecture}"] if variant.architecture else []
+    named += [f"objectives.{variant.objective_name}"] if variant.objective_name else []
+    return f"{', '.join(named)}, d = {variant.spec.latent_dim}: " if named else ""
 
 
 def _check_sizes(spec: ModelSpec, image_shape: ImageShape) -> None:
     """Raise ConfigError for a user's networks that are larger than this machine's memory."""
     parts, shape = spec.architecture, tuple(image_shape)
     outputs = spec.latent_dim * spec.latent_outputs
-    for digest, size in ((parts.encoder, outputs), (parts.decoder, spec.latent_dim)):
-        if digest in OWN_CODES.codes:
-            OWN_CODES.check_size(digest, shape, size, options=parts.options)
+    for name, size in ((parts.encoder, outputs), (parts.decoder, spec.latent_dim)):
+        if name in OWN_CODES.codes:
+            OWN_CODES.check_size(name, shape, size, options=parts.options)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
+ACTIVE_VARIANCE = 0.01
 SMALLEST_SHARE, FEWEST_IMAGES = 1e-3, 3  # of images on which a live unit fires
 
 
@@ -23,6 +24,15 @@ def dead_units(latents: Tensor) -> Tensor:
     fires on a single image of thousands is not constant, but it carries no more.
     """
     return images_fired_on(latents) < max(FEWEST_IMAGES, SMALLEST_SHARE * len(latents))
+
+
+def active_units(means: Tensor) -> Tensor:
+    """Mask (d,) of the units of a variational autoencoder that tell images apart.
+
+    ``means`` (n, d) are those of the latent distributions. A unit is active if its variance over
+    images is above 0.01 (Burda et al. 2016); the prior of every unit has variance 1.
+    """
+    return means.var(0) > ACTIVE_VARIANCE
 
 
 def principal_plane(latents: Tensor) -> Tensor:

@@ -21,7 +21,9 @@ MODEL_COLUMNS = [
     "pca_test_loss",
     "reachable_pca_test_loss",
     "dead_units",
+    "active_units",
     "constant_units",
+    "final_validation_loss",
 ]
 CORRELATION_COLUMNS = [
     "dead_units",

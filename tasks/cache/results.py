@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
-from models.specs import ModelSpec, TrainingRecipe, TransferSpec
+from models.specs import ModelSpec, ObjectiveSpec, TrainingRecipe, TransferSpec
 from tasks.cache.canonical import JsonObject
 
 # no result has another key: its reader may copy all of them, and this tells a wrong key early
@@ -34,6 +34,7 @@ def _is_square(rows: list[list[int]]) -> list[list[int]]:
 
 Spec = Annotated[JsonObject, AfterValidator(_describes(ModelSpec))]
 Recipe = Annotated[JsonObject, AfterValidator(_describes(TrainingRecipe))]
+Objective = Annotated[JsonObject, AfterValidator(_describes(ObjectiveSpec))]
 Scenario = Annotated[JsonObject, AfterValidator(_describes(TransferSpec))]
 # what floats, databases and MLflow hold; a manifest holds no NaN, and reads it as nothing
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -143,6 +144,7 @@ class TrainResult(TypedDict):
 
     spec: Spec
     recipe: Recipe
+    objective: Objective
     image_shape: ImageShape
     history: History
     parameters: ModelSize
@@ -162,6 +164,7 @@ class EvaluateMetrics(TypedDict):
     pca_test_loss: Number
     reachable_pca_test_loss: Number
     dead_units: Count
+    active_units: Count | None
     constant_units: Count
 
 

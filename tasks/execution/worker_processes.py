@@ -72,7 +72,7 @@ def _start_worker(
 
 
 @contextmanager
-def _without_main_module() -> Iterator[None]:
+def without_main_module() -> Iterator[None]:
     """A process that starts meanwhile does not import the main module.
 
     That may be a script that would run the study again: it has no ``if __name__ == "__main__"``.
@@ -111,7 +111,7 @@ class _WorkerProcess:
         # A process that is started inherits this, the server process that forks workers, too.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
-            with _without_main_module():
+            with without_main_module():
                 self.pool.submit(_do_nothing)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -44,11 +44,13 @@ class OwnCodes:
             )
 
     def register_builders(self) -> None:
-        """Let ``models.networks`` build networks by these codes. Imports torch."""
+        """Let ``models`` build networks and objectives by these codes. Imports torch."""
         from models.networks.builders import register_builder
+        from models.objectives.registry import register_objective
 
         for digest, own in self.codes.items():
             register_builder(digest, partial(_build, own))
+            register_objective(digest, partial(_make, own))
 
     def code(self, digest: str) -> OwnCode:
         """The code of a digest, such as ``sha256:1f0c3a...``.
@@ -101,6 +103,10 @@ def install_texts(texts: Texts) -> list[str]:
         OWN_CODES.install([own])
     OWN_CODES.register_builders()
     return differences
+
+
+def _make(own: OwnCode, **settings: Any) -> Any:
+    return load_function(own)(**settings)
 
 
 def _build(own: OwnCode, *arguments: Any, **options: Any) -> Any:

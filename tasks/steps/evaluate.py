@@ -24,7 +24,7 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
     from safetensors.torch import save_file
 
     from models.inference import apply, squared_error_by_pixel
-    from models.measures.latents import dead_units, images_fired_on, principal_plane
+    from models.measures.latents import active_units, dead_units, images_fired_on, principal_plane
     from tasks.reporting.plots import latent_map, save
 
     images = load_dataset(dataset)
@@ -43,6 +43,7 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
     save_file({"test": test, "train": train}, folder / ERRORS_FILE)
     reached, unreachable = load_masks(reach, model.result["spec"]["architecture"])
     latent_dim = autoencoder.spec.latent_dim
+    is_variational = autoencoder.spec.latent_outputs > 1
     return {
         "dead": dead.nonzero().flatten().tolist(),
         "metrics": {
@@ -54,6 +55,7 @@ def evaluate_model(folder: Path, dataset: Entry, model: Entry, pca: Entry, reach
             "pca_test_loss": _cut(pca.result["test_loss"], latent_dim),
             "reachable_pca_test_loss": _cut(reach.result["pca_test_loss"], latent_dim),
             "dead_units": int(dead.sum()),
+            "active_units": int(active_units(latents).sum()) if is_variational else None,
             "constant_units": int((images_fired_on(latents) == 0).sum()),
         },
     }

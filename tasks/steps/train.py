@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.specs import ModelSpec, TrainingRecipe
+from models.specs import ModelSpec, ObjectiveSpec, TrainingRecipe
 from tasks.artifacts.autoencoder import WEIGHTS, weights_of
 from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.worker import send_event, training_device
@@ -29,6 +29,7 @@ def train_models(
     dataset: Entry,
     spec: ModelSpec,
     recipe: list[TrainingRecipe],
+    objective: ObjectiveSpec,
 ) -> list[Result | Exception]:
     """Train a model per recipe, write its weights beside its recipe, return its loss curves.
 
@@ -36,6 +37,7 @@ def train_models(
     checkpoint. The result of a model whose loss became NaN or infinite is a DivergedError.
     """
     from models.fit import train_stack
+    from models.objectives.registry import make_objective
 
     images = load_dataset(dataset)
     shown = images.examples()
@@ -49,10 +51,11 @@ def train_models(
         [CheckpointFolder(path) for path in checkpoints],
         training_device(),
         shown,
+        objective=make_objective(objective),
     )
     originals = images.test_images[shown]
     return [
-        outcome.diverged or _write_model(path, spec, one, outcome, originals)
+        outcome.diverged or _write_model(path, spec, one, objective, outcome, originals)
         for path, one, outcome in zip(folder, recipe, trained, strict=True)
     ]
 
@@ -65,6 +68,7 @@ def _write_model(
     folder: Path,
     spec: ModelSpec,
     recipe: TrainingRecipe,
+    objective: ObjectiveSpec,
     trained: "TrainedModel",
     originals: "Tensor",
 ) -> Result:
@@ -80,6 +84,7 @@ def _write_model(
     described = {
         "spec": spec.model_dump(),
         "recipe": recipe.model_dump(),
+        "objective": objective.model_dump(),
         "image_shape": list(image_shape),
     }
     (folder / "spec.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
@@ -109,7 +114,7 @@ train = SeedStackStep(
     train_models,
     "train",
     kind="model",
-    settings={"spec": "training", "recipe": "training"},
+    settings={"spec": "training", "recipe": "training", "objective": "objective"},
     resumable=True,
     seed_input="recipe",
 )

@@ -7,7 +7,7 @@ import torch
 
 from models.networks.autoencoder import Autoencoder
 from models.networks.checks import check_networks
-from models.specs import Architecture, ConfigError, ModelSpec, TrainingRecipe
+from models.specs import Architecture, ConfigError, ModelSpec, ObjectiveSpec, TrainingRecipe
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.dataset import load_dataset
 from tasks.execution.perform import perform
@@ -113,6 +113,7 @@ def test_an_odd_network_is_trained_with_right_numbers(name, shared_home, monkeyp
         session = recorded_session(SameThreadWorkers(), forced={"train[x]"})
         recipe = TrainingRecipe(epochs=1, batch_size=50, latent_bias=None)
         inputs = {"dataset": dataset, "spec": spec, "recipe": recipe}
+        inputs["objective"] = ObjectiveSpec()
         with task_session(session):
             entries.append(perform(train, {"subject": "x"}, inputs)[0])
     assert entries[0].files == entries[1].files
