@@ -37,6 +37,7 @@ LOSSES = {
     "pca_test_loss": 0.25,
     "reachable_pca_test_loss": 0.25,
     "dead_units": 1,
+    "active_units": None,
     "constant_units": 0,
 }
 MEANS = {

@@ -14,7 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 from safetensors.numpy import save_file
 
-from models.specs import ConfigError, ModelSpec, TrainingRecipe
+from models.specs import ConfigError, ModelSpec, ObjectiveSpec, TrainingRecipe
 from tasks.cache import shared_store, store
 from tasks.cache.canonical import digest
 from tasks.cache.code_digest import digest_of_parts
@@ -30,6 +30,7 @@ EPOCH = {"epoch": 1, "epochs": 1, "train_loss": 0.5, "test_loss": 0.5, "learning
 RESULT = {
     "spec": ModelSpec.written().model_dump(),
     "recipe": TrainingRecipe().model_dump(),
+    "objective": ObjectiveSpec().model_dump(),
     "image_shape": [1, 28, 28],
     "history": [EPOCH],
     "parameters": {"n_parameters": 12, "flops_per_image": 34},

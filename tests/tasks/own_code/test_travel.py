@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from models.networks.autoencoder import Autoencoder
-from models.specs import Architecture, ConfigError, ModelSpec, TrainingRecipe
+from models.specs import Architecture, ConfigError, ModelSpec, ObjectiveSpec, TrainingRecipe
 from tasks.artifacts.autoencoder import WEIGHTS, load_autoencoder
 from tasks.artifacts.dataset import load_dataset
 from tasks.cache import signatures
@@ -88,6 +88,7 @@ def dataset_entry():
 def trained(session, dataset, spec):
     with task_session(session):
         inputs = {"dataset": dataset, "spec": spec, "recipe": RECIPE}
+        inputs["objective"] = ObjectiveSpec()
         return perform(train, {"subject": "x"}, inputs)[0]
 
 
@@ -181,6 +182,7 @@ def context_of(name, codes):
 def train_on_worker(context, dataset, spec):
     with context.session(train, train.code):
         inputs = {"dataset": dataset, "spec": spec, "recipe": RECIPE}
+        inputs["objective"] = ObjectiveSpec()
         return perform(train, {"subject": "x"}, inputs)[0], os.getpid()
 
 

@@ -144,6 +144,7 @@ def add_model(publish, groups, depth, latent_dim, seed):
         "pca_test_loss": loss * 2,
         "reachable_pca_test_loss": loss * 2,
         "dead_units": 0,
+        "active_units": None,
         "constant_units": 0,
     }
 
