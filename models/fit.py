@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -18,7 +19,14 @@ from models.objectives.cross_entropy import CrossEntropy
 from models.objectives.objective import Objective
 from models.objectives.squared_error import SquaredError
 from models.random_streams import random_stream
-from models.specs import ImageShape, LabelBudget, ModelSpec, TrainingRecipe, TransferSpec
+from models.specs import (
+    ConfigError,
+    ImageShape,
+    LabelBudget,
+    ModelSpec,
+    TrainingRecipe,
+    TransferSpec,
+)
 from models.training.loop import (
     DivergedError,
     Epoch,
@@ -40,7 +48,8 @@ class TrainedModel(NamedTuple):
     """An autoencoder in evaluation mode, its epochs, and the error if it diverged.
 
     ``initial_test_loss`` is that of the initial weights. ``samples`` are reconstructions
-    (n, c, h, w) uint8 of chosen test images, by epoch. ``engine`` computed them.
+    (n, c, h, w) uint8 of chosen test images, by epoch. ``engine`` computed them. The weights are
+    those after ``best_epoch``: the last, or the best by validation loss with early stopping.
     """
 
     model: Autoencoder
@@ -49,6 +58,12 @@ class TrainedModel(NamedTuple):
     diverged: DivergedError | None
     initial_test_loss: float
     engine: Engine
+    best_epoch: int
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights the model has. There is one unless it diverged at once."""
+        return next(epoch for epoch in self.history if epoch.epoch == self.best_epoch)
 
 
 def train_stack(
@@ -62,6 +77,7 @@ def train_stack(
     device: torch.device | str = "cpu",
     samples: Sequence[int] = (),
     objective: Objective | None = None,
+    validation_images: Tensor | None = None,
 ) -> list[TrainedModel]:
     """Train one autoencoder per seed, side by side; the recipe's own seed is not used.
 
@@ -71,8 +87,15 @@ def train_stack(
     indices of the test images whose reconstructions are kept after some epochs. A model that
     diverges is returned with its error. ``objective`` is minimized, by default the squared error.
 
-    Raises ConfigError for an objective that cannot train such an autoencoder.
+    With validation images their loss is measured after every epoch, and early stopping follows it.
+
+    Raises ConfigError for an objective that cannot train such an autoencoder, and for early
+    stopping without validation images.
     """
+    if recipe.early_stopping is not None and validation_images is None:
+        raise ConfigError(
+            "training.early_stopping needs validation images; set dataset.validation, like 0.1"
+        )
     objective = SquaredError() if objective is None else objective
     members, models = [], []
     for index, seed in enumerate(seeds):
@@ -118,20 +141,26 @@ def train_stack(
         schedule,
         sample if samples else None,
         engine=engine,
+        early_stopping=recipe.early_stopping,
     )
+    validation_losses = None
+    if validation_images is not None:
+        validation_losses = partial(reconstruction_losses, inference, validation_images.to(device))
     training.fit(
         train_images,
         None,
         recipe.batch_size,
         recipe.epochs,
-        lambda: reconstruction_losses(inference, test_images),
+        partial(reconstruction_losses, inference, test_images),
         snapshots=snapshots,
+        validation_losses=validation_losses,
     )
     trained = []
     for index, (model, member) in enumerate(zip(models, members, strict=True)):
         parameters.copy_to(index, model)
         results = member.history, member.samples, member.diverged, initial_losses[index], engine
-        trained.append(TrainedModel(model.eval(), *results))
+        last = member.best or (member.history[-1] if member.history else None)
+        trained.append(TrainedModel(model.eval(), *results, last.epoch if last else 0))
     return trained
 
 

@@ -129,6 +129,17 @@ class ModelSpec(Value):
         return self.model_copy(update={"architecture": encoder})
 
 
+class EarlyStopping(Value):
+    """When a training ends before its last epoch, by its validation loss."""
+
+    patience: int = Field(
+        5, ge=1, le=10_000, description="Epochs without a better validation loss before the end."
+    )
+    least_change: float = Field(
+        0.0, ge=0, le=1, description="A better loss is lower by more than this MSE per pixel."
+    )
+
+
 class TrainingOptions(Value):
     """How an autoencoder is trained, whatever its architecture and seed."""
 
@@ -151,6 +162,11 @@ class TrainingOptions(Value):
         "float32",
         description="bf16 trains with products in bfloat16 (autocast); losses, weights and all "
         "evaluation stay float32.",
+    )
+    early_stopping: EarlyStopping | None = Field(
+        None,
+        description="Ends a training whose validation loss gets no better, and keeps the weights "
+        "of its best epoch; the schedule is that of all epochs. Needs `dataset.validation`.",
     )
 
 
