@@ -175,6 +175,15 @@ class StudyConfig(Value):
         return self
 
     @model_validator(mode="after")
+    def _early_stopping_has_validation(self) -> Self:
+        if self.training.early_stopping is not None and self.dataset.validation is None:
+            raise ValueError(
+                "training.early_stopping needs images for validation; set dataset.validation, "
+                "like 0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _no_repetitions(self) -> Self:
         lists = {
             "latent_dims": self.latent_dims,

@@ -131,11 +131,13 @@ class ModelSize(TypedDict):
 
 @exactly
 class TrainMetrics(TypedDict):
-    """MSE per pixel with the initial weights and after the last epoch."""
+    """MSE per pixel with the initial weights, and after the epoch whose weights are kept."""
 
     initial_test_loss: Number
     final_train_loss: Number
     final_test_loss: Number
+    final_validation_loss: Number | None
+    best_epoch: Count
 
 
 @exactly

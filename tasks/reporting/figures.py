@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,12 +88,13 @@ def _draw_sweep(
 
 
 def _mean_curve(members: Sequence[Entry], loss: str) -> "list[Point]":
-    """A loss by epoch, as the mean over models that differ in their seed."""
+    """A loss by epoch, as the mean over the models of several seeds that reached that epoch."""
     from tasks.reporting.plots import Point
 
-    epochs = zip(*(entry.result["history"] for entry in members), strict=True)
+    epochs = zip_longest(*(entry.result["history"] for entry in members))
     found = []
-    for epoch_of_each in epochs:
+    for epoch_of_all in epochs:
+        epoch_of_each = [epoch for epoch in epoch_of_all if epoch is not None]
         value = estimate([epoch[loss] for epoch in epoch_of_each])
         found.append(Point(epoch_of_each[0]["epoch"], value.mean, value.margin))
     return found

@@ -52,6 +52,7 @@ def train_models(
         training_device(),
         shown,
         objective=make_objective(objective),
+        validation_images=images.validation_images,
     )
     originals = images.test_images[shown]
     return [
@@ -93,7 +94,7 @@ def _write_model(
             row for pair in zip(originals.split(5), images.split(5), strict=True) for row in pair
         ]
         save_image_grid(rows, folder / EPOCH_IMAGE.format(epoch), scale=2)
-    last = trained.history[-1]
+    best = trained.best
     return {
         **described,
         "history": [epoch._asdict() for epoch in trained.history],
@@ -104,8 +105,10 @@ def _write_model(
         "engine": trained.engine,
         "metrics": {
             "initial_test_loss": trained.initial_test_loss,
-            "final_train_loss": last.train_loss,
-            "final_test_loss": last.test_loss,
+            "final_train_loss": best.train_loss,
+            "final_test_loss": best.test_loss,
+            "final_validation_loss": best.validation_loss,
+            "best_epoch": best.epoch,
         },
     }
 

@@ -34,7 +34,8 @@ RESULT = {
     "image_shape": [1, 28, 28],
     "history": [EPOCH],
     "parameters": {"n_parameters": 12, "flops_per_image": 34},
-    "metrics": {"initial_test_loss": 0.6, "final_train_loss": 0.5, "final_test_loss": 0.5},
+    "metrics": {"initial_test_loss": 0.6, "final_train_loss": 0.5, "final_test_loss": 0.5}
+    | {"final_validation_loss": None, "best_epoch": 1},
 }
 
 
