@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from models.measures.latents import (
+    active_units,
     dead_units,
     effective_rank,
     images_fired_on,
@@ -117,3 +118,9 @@ def test_the_principal_plane_of_one_coordinate_has_zeros_in_the_second_column():
     plane = principal_plane(torch.tensor([[1.0], [2.0], [6.0]]))
     assert plane[:, 1].tolist() == [0, 0, 0]
     assert (plane[:, 0] * plane[2, 0].sign()).tolist() == pytest.approx([-2, -1, 3])
+
+
+def test_active_units_vary_over_images():
+    means = torch.randn(2_000, 3, generator=seeded()) * torch.tensor([1.0, 0.2, 0.05])
+    assert active_units(means + 5).tolist() == [True, True, False]
+    assert not active_units(torch.full((10, 2), 7.0)).any()

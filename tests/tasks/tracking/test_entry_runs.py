@@ -14,7 +14,7 @@ from tasks.tracking.client import (
     known_addresses,
     search_everywhere,
 )
-from tasks.tracking.entry_runs import EntryRuns
+from tasks.tracking.entry_runs import EntryRuns, epoch_metrics
 from tests.tasks.tracking.conftest import ENTRY, PLAN, only_run
 
 
@@ -106,3 +106,11 @@ def test_a_run_whose_files_are_elsewhere_is_not_used(client, home, tmp_path):
     shown = [run for run in search_everywhere(client, "") if run.info.run_id != trap]
     assert [run.info.status for run in shown] == ["FINISHED"]
     assert client.list_artifacts(shown[0].info.run_id)[0].path == "spec.json"
+
+
+def test_numbers_of_an_epoch_have_names_of_their_own_and_what_is_missing_is_left_out():
+    epoch = {"epoch": 2, "epochs": 5, "member": 0, "train_loss": 0.5, "validation_loss": None}
+    parts = {"parts": {"objective_loss": 7, "kl": 3.5}}
+    found = epoch_metrics(epoch | parts)
+    assert found == {"train_loss": 0.5, "objective_loss": 7.0, "kl": 3.5}
+    assert epoch_metrics(epoch | {"validation_loss": 0.25})["validation_loss"] == 0.25
