@@ -62,8 +62,9 @@ def test_the_report_and_its_tables_have_the_names_of_the_study(study, file):
     assert ">Architectures</h2>" in section
     assert "small (conv, layers = 2, width = 4)" in section
     assert "<td>flat</td><td>5</td>" in section
-    assert "small sees and can change every pixel." in page
-    assert "flat sees and can change every pixel." in page
+    reach = page[page.index('<h2 id="reach">') :].partition("</table>")[0]
+    rows = re.findall(r"<tr><td>(\w+)</td><td>(\d+)</td><td>(\d+)</td>", reach)
+    assert sorted(rows) == [("flat", "0", "0"), ("small", "0", "0")]
     assert "Architecture small, latent size d." in page
     assert 'class="missing"' not in page
     claims = re.findall(r'<tr id="([a-z_0-9]+)">', page)
@@ -93,6 +94,7 @@ def test_mlflow_holds_the_architecture_of_every_run(study):
     classifiers = model_runs("transfer")
     assert {run.data.params["architecture"] for run in classifiers} == {"small"}
     parent = study_runs("networks")[0]
+    assert "- small sees and can change every pixel." in parent.data.tags["mlflow.note.content"]
     assert {"test_loss/small/latent_005", "test_loss/flat/latent_005"} <= set(parent.data.metrics)
     assert not [name for name in parent.data.metrics | parent.data.tags if "depth" in name]
 

@@ -74,6 +74,19 @@ def test_the_page_counts_failed_trainings(tmp_path, groups):
     assert "A training failed" not in unknown
 
 
+def test_a_network_whose_pixels_are_not_known_has_no_numbers(tmp_path, groups):
+    first = groups["reach"][0]
+    networks = [first.result["networks"][0] | {"unknown": "no <gradient>"}]
+    result = first.result | {"networks": [*networks, first.result["networks"][1]]}
+    reach = [first.model_copy(update={"result": result})]
+    found, page = write(tmp_path / "report", groups | {"reach": reach})
+    unknown, known = rows_of(page, '<h2 id="reach">')
+    assert unknown[:4] == ["depth 1", "\u2013", "\u2013", "not known: no <gradient>"]
+    assert known[:3] == ["depth 2", "159", "159"]
+    sentence = "Which pixels depth 1 sees and can change is not known: no <gradient>."
+    assert sentence in found["findings"]
+
+
 def test_every_model_of_a_row_is_linked_by_its_key(tmp_path, groups):
     _, page = write(tmp_path / "report", groups)
     keys = set(re.findall(r'href="run:(\w+)"', page))
