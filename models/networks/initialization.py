@@ -36,7 +36,10 @@ def initialize(
                 with torch.no_grad():
                     parameter.uniform_(-bound, bound, generator=stream)
     if latent_bias is not None:
-        nn.init.constant_(_latent_layer(module).bias, latent_bias)
+        bias = _latent_layer(module).bias
+        units = getattr(getattr(module, "spec", None), "latent_dim", len(bias))
+        with torch.no_grad():  # of a VAE only the means, not the logarithms of variances
+            bias[:units].fill_(latent_bias)
 
 
 def own_parts(spec: ModelSpec) -> list[str]:

@@ -71,3 +71,12 @@ def test_layers_of_equal_shape_start_equal_at_every_latent_size():
     shared = [name for (name, a), (_, b) in pairs if a.shape == b.shape and torch.equal(a, b)]
     assert "encoder.features.0.0.weight" in shared
     assert "decoder.image.5.bias" in shared  # it comes after a layer whose shape depends on d
+
+
+def test_the_latent_bias_of_means_leaves_logarithms_of_variances_alone():
+    spec = ModelSpec.written(depth=2, latent_dim=3, latent_activation="linear", latent_outputs=2)
+    model = Autoencoder(spec, WRITTEN_SHAPE)
+    initialize(model, 0, 1.0)
+    bias = model.encoder.network.latent.bias
+    assert bias[:3].tolist() == [1.0] * 3
+    assert all(value != 1 for value in bias[3:].tolist())
