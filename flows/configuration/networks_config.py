@@ -11,6 +11,7 @@ from tasks.cache.identity import Identity
 from tasks.own_code.registry import OWN_CODES
 
 SHIPPED_NETWORKS = (WRITTEN, "conv", "mlp")
+SHIPPED_OBJECTIVES = ("mse", "bce", "l1", "denoising", "sparse", "vae")
 RESERVED = re.compile(r"(depth|latent|seed)_[0-9]+|ci95_(low|high)")
 
 
@@ -93,6 +94,15 @@ class ObjectiveConfig(Value):
     code: str | None = Field(
         None, description="The digest of your own code, noted when the study is read."
     )
+
+    @model_validator(mode="after")
+    def _name_is_known(self) -> Self:
+        if self.name not in SHIPPED_OBJECTIVES and ":" not in self.name:
+            raise ValueError(
+                f"there is no {self.name!r}; choose one of {', '.join(SHIPPED_OBJECTIVES)}, or "
+                "write your own as losses.py:Huber or package.module:Huber"
+            )
+        return self
 
     @property
     def own_code(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from flows.configuration.interpolation_config import InterpolationConfig
 from flows.configuration.networks_config import (
+    SHIPPED_OBJECTIVES,
     ArchitectureConfig,
     ObjectiveConfig,
     ShortName,
@@ -166,6 +167,12 @@ class StudyConfig(Value):
             if chosen is not None and chosen not in names:
                 hint = f"choose one of {', '.join(names)}" if names else f"there are no {key}s"
                 raise ValueError(f"{key}: there is no {chosen!r}; {hint}")
+        for name, one in (self.objectives or {}).items():
+            if name in SHIPPED_OBJECTIVES and one.name != name:
+                raise ValueError(
+                    f"objectives.{name}: {one.name} has the name of another objective; choose one "
+                    f"like my-{name}"
+                )
         names = list(self.architectures or {})
         if (self.transfer.depth is None) != bool(names):
             raise ValueError(

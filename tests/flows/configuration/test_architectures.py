@@ -7,7 +7,9 @@ import pytest
 from flows.configuration.check_networks import check_networks
 from flows.configuration.grid import autoencoders, classifiers
 from flows.configuration.load import load_config
+from flows.configuration.networks_config import SHIPPED_OBJECTIVES
 from flows.configuration.study_config import SECTIONS, StudyConfig
+from models.objectives.registry import OBJECTIVES
 from models.specs import Architecture, ConfigError
 from tasks.cache.identity import task_name
 from tasks.steps.train import train
@@ -295,3 +297,20 @@ def test_architectures_are_for_images_of_any_shape(study):
         check_networks(study(), (3, 30, 32))
     with pytest.raises(ConfigError, match="of the written study is for images of 1x28x28"):
         check_networks(study("depths=[2]"), COLOUR)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "expected"),
+    [
+        ("{a: {name: vea}}", "objectives.a: .* there is no 'vea'; choose one of mse, bce"),
+        ("{mse: {name: l1}}", "objectives.mse: l1 has the name of another objective"),
+        ("{a: {beta: 2}}", "objectives.a.name is missing"),
+    ],
+)
+def test_a_wrong_objective_is_refused_when_the_study_is_read(study, objectives, expected):
+    with pytest.raises(ConfigError, match=expected):
+        study(f"objectives={objectives}")
+
+
+def test_shipped_objectives_are_those_that_can_be_made():
+    assert set(SHIPPED_OBJECTIVES) == set(OBJECTIVES)
