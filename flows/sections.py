@@ -86,7 +86,7 @@ def check_dataset(config: StudyConfig, sections: tuple[Section, ...]) -> list[st
     check_memory(found, config.runner)
     if "interpolation" in sections and len(found.classes) > 1:
         config.interpolation.label_pairs(found.classes, found.tested)
-    budgets = config.transfer.label_budgets if "transfer" in sections else ()
+    budgets = config.transfer.label_budgets if _has_classifiers(config, sections) else ()
     means = f"means all {found.n_train:,} training images"
     too_large = too_large_budgets(budgets, found.n_train)
     odd = check_networks(config, found.image_shape)
@@ -97,6 +97,10 @@ def check_dataset(config: StudyConfig, sections: tuple[Section, ...]) -> list[st
         *(f"transfer.label_budgets: {one} {means}" for one in too_large),
         *([more_seeds] if more_seeds else []),
     ]
+
+
+def _has_classifiers(config: StudyConfig, sections: tuple[Section, ...]) -> bool:
+    return "transfer" in sections and bool(config.transfer.scenarios)
 
 
 def left_out(config: StudyConfig, sections: tuple[Section, ...]) -> dict[Section, str]:

@@ -166,7 +166,8 @@ class TrainingOptions(Value):
     early_stopping: EarlyStopping | None = Field(
         None,
         description="Ends a training whose validation loss gets no better, and keeps the weights "
-        "of its best epoch; the schedule is that of all epochs. Needs `dataset.validation`.",
+        "of the last epoch that was better by `least_change`; the schedule is that of all epochs. "
+        "Needs `dataset.validation`.",
     )
 
 

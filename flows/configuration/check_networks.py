@@ -4,6 +4,7 @@ import multiprocessing
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 from flows.configuration.networks_config import Variant
 from flows.configuration.own_code import own_codes
@@ -41,7 +42,14 @@ def _in_child(config: StudyConfig, image_shape: ImageShape) -> list[str]:
     context = multiprocessing.get_context("spawn")
     with without_main_module(), ProcessPoolExecutor(1, mp_context=context) as child:
         texts = texts_of(own_codes(config))
-        return child.submit(_check_all, config, image_shape, texts).result()
+        try:
+            return child.submit(_check_all, config, image_shape, texts).result()
+        except BrokenProcessPool:
+            named = ", ".join([*(config.architectures or {}), *(config.objectives or {})])
+            raise ConfigError(
+                f"the process that tried the networks died; it ran out of memory, or their code "
+                f"ends it ({named})"
+            ) from None
 
 
 def _check_all(config: StudyConfig, image_shape: ImageShape, texts: Texts) -> list[str]:
@@ -62,36 +70,34 @@ def _build(variant: Variant, image_shape: ImageShape, config: StudyConfig) -> li
 
     from models.networks.autoencoder import Autoencoder, NetworkEncoder
     from models.networks.checks import check_networks as check
-    from models.objectives.checks import check_objective
+    from models.objectives.checks import check_objective, try_objective
     from models.objectives.registry import make_objective
 
-    spec, name = variant.spec, variant.architecture
+    spec, name, notes = variant.spec, variant.architecture, []
+    place = f"architectures.{name}, d = {spec.latent_dim}: " if name else ""
     try:
         _check_sizes(spec, image_shape)
         model = Autoencoder(spec, image_shape)
+        if name is not None and isinstance(model.encoder, NetworkEncoder):
+            assert config.architectures is not None
+            named = config.architectures[name]
+            notes = check(
+                model.encoder.network,
+                model.decoder,
+                image_shape,
+                spec.latent_dim * spec.latent_outputs,
+                spec.latent_dim,
+                (named.encoder, named.decoder),
+            )
+        if variant.objective_name is not None:
+            place = f"objectives.{variant.objective_name}: "
         objective = make_objective(variant.objective)
         check_objective(objective, spec, model, torch.zeros(2, *image_shape))
-        if name is None or not isinstance(model.encoder, NetworkEncoder):
-            return []
-        assert config.architectures is not None
-        named = config.architectures[name]
-        return check(
-            model.encoder.network,
-            model.decoder,
-            image_shape,
-            spec.latent_dim * spec.latent_outputs,
-            spec.latent_dim,
-            (named.encoder, named.decoder),
-        )
+        if variant.objective.name in OWN_CODES.codes:
+            try_objective(objective, model, image_shape)
     except ConfigError as error:
-        raise ConfigError(f"{_place(variant)}{error}") from None
-
-
-def _place(variant: Variant) -> str:
-    """Which networks and objective an error is about, as the start of a message."""
-    named = [f"architectures.{variant.architecture}"] if variant.architecture else []
-    named += [f"objectives.{variant.objective_name}"] if variant.objective_name else []
-    return f"{', '.join(named)}, d = {variant.spec.latent_dim}: " if named else ""
+        raise ConfigError(f"{place}{error}") from None
+    return notes
 
 
 def _check_sizes(spec: ModelSpec, image_shape: ImageShape) -> None:

@@ -57,6 +57,8 @@ class ArchitectureConfig(Value):
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         for name in (self.encoder, self.decoder):
+            if name.endswith(".py"):
+                raise ValueError(f"{name} needs the name of a function, like {name}:encoder")
             if name not in SHIPPED_NETWORKS and ":" not in name:
                 raise ValueError(
                     f"there is no {name!r}; choose one of {', '.join(SHIPPED_NETWORKS)}, or write "

@@ -34,7 +34,7 @@ def call_factory(
     with seeded_everywhere(seed):
         try:
             made = factory(*arguments, **options)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if isinstance(error, ConfigError) and str(factory.__module__).startswith("models."):
                 raise
             raise ConfigError(f"{name}: {described(error, factory)}") from error

@@ -14,7 +14,7 @@ An objective of your own is a function of three arguments, or a class with setti
 It is written for one model. Stacks of models are mapped over it.
 """
 
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 from torch import Tensor
 
@@ -72,7 +72,10 @@ class Needs(NamedTuple):
 def needs_of(objective: Objective) -> Needs:
     """What the attributes of an objective say, or the defaults."""
     said = {name: getattr(objective, name) for name in Needs._fields if hasattr(objective, name)}
-    return Needs()._replace(**said)
+    found = Needs()._replace(**said)
+    if found.noise_like not in {None, *get_args(NoiseLike)}:
+        raise ConfigError(f"objective: noise_like is {shown(found.noise_like)}; image or latent")
+    return found
 
 
 def loss_and_parts(value: object, name: str) -> dict[str, Tensor]:
@@ -87,7 +90,10 @@ def loss_and_parts(value: object, name: str) -> dict[str, Tensor]:
         if key in EPOCH_NAMES or not (isinstance(key, str) and key.isidentifier()):
             raise ConfigError(f"objective {name}: {shown(key)} cannot be the name of a part")
         if not isinstance(one, Tensor) or one.ndim or not one.is_floating_point():
-            kind = f"shape {tuple(one.shape)}" if isinstance(one, Tensor) else type(one).__name__
+            kind = type(one).__name__
+            if isinstance(one, Tensor):
+                dtype = str(one.dtype).removeprefix("torch.")
+                kind = f"shape {tuple(one.shape)}" if one.ndim else f"type {dtype}"
             raise ConfigError(
                 f"objective {name}: {key} is of {kind}; return a scalar tensor, such as a mean"
             )

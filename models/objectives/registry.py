@@ -45,7 +45,9 @@ def make_objective(spec: ObjectiveSpec) -> Objective:
         )
     try:
         made = factory(**spec.settings)
-    except Exception as error:
+    except ConfigError:
+        raise
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"objective: {described(error, factory)}") from error
     if not callable(made):
         kind = type(made).__name__

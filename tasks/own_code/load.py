@@ -38,7 +38,7 @@ def load_function(own: OwnCode) -> Callable[..., Any]:
         name = f"{package}.{module_name(own.module)}" if own.module != "__init__.py" else package
     try:
         found = getattr(importlib.import_module(name), own.function)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{own.reference}: cannot be loaded: {_why(error, own)}") from error
     if not callable(found):
         kind = type(found).__name__
@@ -154,7 +154,7 @@ def _package(own: OwnCode) -> str:
     return package
 
 
-def _why(error: Exception, own: OwnCode) -> str:
+def _why(error: BaseException, own: OwnCode) -> str:
     """An error in one line, with the last place in the user's files."""
     place = place_in(error, private_package(own))
     text = str(error).replace(f"{private_package(own)}.", "")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from models.messages import described
 from models.specs import ConfigError
 from tasks.own_code.digest import changed_parts, code_parts, code_sha256
 from tasks.own_code.load import load_function
@@ -106,7 +107,19 @@ def install_texts(texts: Texts) -> list[str]:
 
 
 def _make(own: OwnCode, **settings: Any) -> Any:
-    return load_function(own)(**settings)
+    """An objective of a user. Raises ConfigError that names their function and line."""
+    function = load_function(own)
+    try:
+        made = function(**settings)
+    except (Exception, SystemExit) as error:
+        given = f" called with {', '.join(settings)}" if settings else ""
+        raise ConfigError(f"{own.reference}{given}: {described(error, function)}") from error
+    if not callable(made):
+        raise ConfigError(
+            f"{own.reference} returned a {type(made).__name__}; return what is called with the "
+            "autoencoder, images and extra"
+        )
+    return made
 
 
 def _build(own: OwnCode, *arguments: Any, **options: Any) -> Any:

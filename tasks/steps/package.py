@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.messages import in_one_line
+from models.specs import ConfigError
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.classifier import load_classifier
 from tasks.artifacts.saved_model import load_saved_folder
@@ -30,7 +31,8 @@ def package_model(folder: Path, model: Entry) -> Result:
     from tasks.tracking.logged_models import save_model
 
     parts = _classifier(model) if model.task == "transfer" else _autoencoder(model)
-    own = digests_in(model.result["architecture" if model.task == "transfer" else "spec"])
+    built = model.result["architecture" if model.task == "transfer" else "spec"]
+    own = digests_in(built)
     saved, not_packaged = [], {}
     for name, part in parts.items():
         try:
@@ -42,8 +44,9 @@ def package_model(folder: Path, model: Entry) -> Result:
             if not own:
                 raise
             shutil.rmtree(folder / name, ignore_errors=True)
-            not_packaged[name] = in_one_line(f"{type(error).__name__}: {error}", LONGEST_REASON)
-    for digest in own:
+            kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
+            not_packaged[name] = in_one_line(f"{kind}{error}", LONGEST_REASON)
+    for digest in own | digests_in(model.result.get("objective")):
         for file, text in OWN_CODES.code(digest).files.items():
             (folder / f"source-{file.replace('/', '-')}.txt").write_text(text, encoding="utf-8")
     return {"models": saved, "not_packaged": not_packaged}

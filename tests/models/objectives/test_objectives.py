@@ -10,7 +10,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional
 
 from models.networks.autoencoder import Autoencoder
-from models.objectives.checks import check_objective
+from models.objectives.checks import check_objective, try_objective
 from models.objectives.objective import Extra, loss_and_parts, needs_of
 from models.objectives.pixel_losses import AbsoluteError, BinaryCrossEntropy
 from models.objectives.registry import OBJECTIVES, make_objective, name_of, register_objective
@@ -18,7 +18,7 @@ from models.objectives.regularized import Denoising, Sparse
 from models.objectives.squared_error import SquaredError
 from models.objectives.variational import Variational, divergence
 from models.random_streams import random_stream
-from models.specs import Architecture, ConfigError, ModelSpec, ObjectiveSpec
+from models.specs import WRITTEN_SHAPE, Architecture, ConfigError, ModelSpec, ObjectiveSpec
 from models.training.stacked_parameters import StackedParameters
 from models.training.torch_step import TorchTrainingStep
 
@@ -261,3 +261,46 @@ def test_outputs_outside_of_0_to_1_are_refused_by_bce_alone():
         with pytest.raises(ConfigError, match=r"objective bce: .* are in \[.*\]; end the decoder"):
             check_objective(BinaryCrossEntropy(), spec, model, IMAGES)
     check_objective(BinaryCrossEntropy(), spec, Unbounded(nn.Sigmoid()).double(), IMAGES)
+
+
+class Wrong:
+    """An objective that forgets what it is called with, or gives a wrong value."""
+
+    def __init__(self, value, noise_like=None):
+        self.value, self.noise_like = value, noise_like
+
+    def __call__(self, autoencoder, images, extra):
+        return self.value(autoencoder(images) - images, extra)
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        (Wrong(lambda difference, extra: "loss"), "loss is of str"),
+        (Wrong(lambda difference, extra: difference), "loss is of shape"),
+        (Wrong(lambda difference, extra: {"kl": difference.mean()}), "and no 'loss'"),
+        (
+            Wrong(lambda difference, extra: {"loss": difference.sum(), "n": torch.tensor(1)}),
+            "int64",
+        ),
+        (Wrong(lambda difference, extra: extra.nothing), "has no attribute 'nothing'"),
+        (Wrong(lambda difference, extra: difference.mean(), "images"), "noise_like is 'images'"),
+    ],
+)
+def test_an_objective_is_tried_before_a_training(objective, expected):
+    spec = ModelSpec.written(depth=1, latent_dim=2)
+    with pytest.raises(ConfigError, match=expected) as found:
+        try_objective(objective, Autoencoder(spec, WRITTEN_SHAPE), WRITTEN_SHAPE)
+    assert "\n" not in str(found.value)
+
+
+def test_trying_an_objective_gives_it_the_noise_that_it_asks_for():
+    seen = []
+    spec = ModelSpec.written(depth=1, latent_dim=2)
+    model = Autoencoder(spec, WRITTEN_SHAPE)
+    for kind in ("image", "latent"):
+        objective = Wrong(
+            lambda difference, extra: seen.append(extra.noise) or difference.mean(), kind
+        )
+        try_objective(objective, model, WRITTEN_SHAPE)
+    assert [tuple(one.shape[1:]) for one in seen] == [WRITTEN_SHAPE, (2,)]
