@@ -58,7 +58,7 @@ def parameter_bytes(
         assert isinstance(made, nn.Module)
         tensors = [*made.parameters(), *made.buffers()]
         return sum(one.numel() * one.element_size() for one in tensors)
-    except Exception:  # whatever a user's function raises for tensors without values
+    except (Exception, SystemExit):  # whatever a user's function raises for such tensors
         return None
 
 

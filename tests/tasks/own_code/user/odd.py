@@ -141,3 +141,7 @@ def nested_import(image_shape, outputs):
 def global_state(image_shape, outputs):
     COUNT.append(1)
     return nn.Sequential(plain(image_shape, outputs), *[nn.Tanh() for _ in COUNT])
+
+
+def exits(image_shape, outputs):
+    raise SystemExit(3)
