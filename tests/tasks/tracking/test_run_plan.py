@@ -26,7 +26,7 @@ def entry(task, result, **identity):
 DATASET = entry(
     "data",
     {"name": "digits", "sha256": "ab", "n_train": 8, "n_test": 4, "n_classes": 2}
-    | {"classes": ["a", "b"], "image_shape": [1, 28, 28], "seen": 1},
+    | {"classes": ["a", "b"], "image_shape": [1, 28, 28], "n_validation": 0, "seen": 1},
 )
 
 
@@ -68,5 +68,5 @@ def test_plans_of_old_spools_have_no_identity():
 
 def test_a_dataset_is_described_by_what_identifies_it():
     found = describe_dataset(DATASET)
-    sizes = ["n_train", "n_test", "n_classes", "classes", "image_shape"]
+    sizes = ["n_train", "n_test", "n_validation", "n_classes", "classes", "image_shape"]
     assert list(found) == ["name", "sha256", *sizes]
