@@ -81,7 +81,7 @@ def copied(finished, tmp_path):
 def test_an_edit_runs_again_exactly_what_uses_it(copied, expected):
     assert to_run(copied.plan("smoke")) == {}
     edited(copied.folder, "models/training/loop.py", "self.epoch += 1", "self.epoch+=1  # the next")
-    edited(copied.folder, "models/networks/autoencoder.py", '"""The written', '"""Or the written')
+    edited(copied.folder, "models/networks/written.py", '"""The written', '"""Or the written')
     edited(
         copied.folder, "flows/servers/child_servers.py", "START_SECONDS = 90", "START_SECONDS = 91"
     )
