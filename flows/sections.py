@@ -147,6 +147,7 @@ def submit_experiments(
     judging = judges(config, sections)
     transfers = submit_transfers(graph, dataset, models, wanted, judging)
 
+    swept = config.latent_sweep if "decorrelation" in sections else []
     for training, model in models.items():
         if training.as_reported:  # it is trained for its learning curve and for classifiers
             continue
@@ -155,7 +156,7 @@ def submit_experiments(
         evaluated = graph.submit(
             evaluate, training.identity, dataset=dataset, model=model, pca=linear, reach=reached
         )
-        if "decorrelation" in sections and training.variant in config.latent_sweep:
+        if training.variant in swept:
             graph.submit(
                 correlate, training.identity, dataset=dataset, model=model, evaluated=evaluated
             )
@@ -245,8 +246,9 @@ def submit_interpolations(
     """
     steps = config.interpolation.steps
     pairs = config.interpolation.label_pairs(found.classes, found.tested)
+    variants, first = config.interpolation_models, config.seeds[0]
     for seed in config.seeds:
-        for one in config.interpolation_models:
+        for one in variants:
             graph.submit(
                 realism,
                 {"latent_dim": one.spec.latent_dim, "seed": seed},
@@ -257,7 +259,6 @@ def submit_interpolations(
                 steps=steps,
             )
     shown = [_shown(name) for name in found.classes]
-    first = config.seeds[0]
     walks = [
         graph.submit(
             interpolate,
@@ -272,7 +273,7 @@ def submit_interpolations(
             steps=steps,
         )
         for pair in pairs
-        for one in config.interpolation_models
+        for one in variants
     ]
     graph.submit(interpolation_grid, {"seed": first}, walks=walks)
 

@@ -14,14 +14,17 @@ from torch import Tensor, nn
 from models.fast.inference import StackedInference
 from models.fast.proof import equals_torch, is_known
 from models.fast.step import FastTrainingStep, is_written
+from models.messages import described
 from models.objectives.objective import Objective
-from models.specs import Precision
+from models.objectives.registry import name_of
+from models.specs import ConfigError, Precision
 from models.training.stacked_parameters import StackedParameters
 from models.training.step import TrainingStep
 from models.training.torch_inference import TorchInference
 from models.training.torch_step import TorchTrainingStep
 
 Engine = Literal["torch", "hand-written"]
+TRIED_INPUTS = 2  # batch norm needs two
 FEATURES = re.compile(r"(in|out)_features=\d+")
 _PROVED: dict[object, bool] = {}  # what this process has compared
 
@@ -85,6 +88,19 @@ def make_step(
     if engine == "torch":
         return TorchTrainingStep(parameters, module, n, shape, objective, streams, precision)
     return FastTrainingStep(parameters, module, n, objective)
+
+
+def try_objective(objective: Objective, module: nn.Module, shape: tuple[int, ...]) -> None:
+    """Call an objective once as a training does, with inputs of zeros. The module is not changed.
+
+    Raises ConfigError, in one line, for what it raises, and for a loss that is no scalar.
+    """
+    try:
+        make_step("torch", StackedParameters([module]), module, TRIED_INPUTS, shape, objective)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"objective {name_of(objective)}: {described(error)}") from error
 
 
 def choose_inference(

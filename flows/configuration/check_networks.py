@@ -30,11 +30,10 @@ def check_networks(config: StudyConfig, image_shape: ImageShape) -> list[str]:
         if tuple(image_shape) != WRITTEN_SHAPE:
             _build(config.transfer_model, image_shape, config)
         return []
-    shape = (image_shape[0], image_shape[1], image_shape[2])
     with _lock:  # a run is planned in another thread while its server starts
-        key = digest([config, list(shape)])
+        key = digest([config, image_shape])
         if key not in _checked:
-            _checked[key] = _in_child(config, shape)
+            _checked[key] = _in_child(config, image_shape)
         return _checked[key]
 
 
@@ -68,9 +67,10 @@ def _build(variant: Variant, image_shape: ImageShape, config: StudyConfig) -> li
     """Build and try the networks of a variant; what is odd about them."""
     import torch
 
+    from models.engines import try_objective
     from models.networks.autoencoder import Autoencoder, NetworkEncoder
     from models.networks.checks import check_networks as check
-    from models.objectives.checks import check_objective, try_objective
+    from models.objectives.checks import check_objective
     from models.objectives.registry import make_objective
 
     spec, name, notes = variant.spec, variant.architecture, []

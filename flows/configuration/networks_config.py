@@ -1,6 +1,7 @@
 """Which networks a study compares, and what each autoencoder of its grid is made of."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
@@ -25,6 +26,20 @@ def _is_free(name: str) -> str:
 ShortName = Annotated[
     str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,39}$"), AfterValidator(_is_free)
 ]
+
+
+def _check_name(name: str, shipped: Sequence[str], function: str, file: str) -> None:
+    """Raise ValueError unless a name is one that ships, or one of a function of a user's own.
+
+    ``function`` and ``file`` are examples for the message.
+    """
+    if name.endswith(".py"):
+        raise ValueError(f"{name} needs the name of a function, like {name}:{function}")
+    if name not in shipped and ":" not in name:
+        raise ValueError(
+            f"there is no {name!r}; choose one of {', '.join(shipped)}, or write a function of "
+            f"your own as {file}:{function} or package.module:{function}"
+        )
 
 
 class ArchitectureConfig(Value):
@@ -57,13 +72,7 @@ class ArchitectureConfig(Value):
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         for name in (self.encoder, self.decoder):
-            if name.endswith(".py"):
-                raise ValueError(f"{name} needs the name of a function, like {name}:encoder")
-            if name not in SHIPPED_NETWORKS and ":" not in name:
-                raise ValueError(
-                    f"there is no {name!r}; choose one of {', '.join(SHIPPED_NETWORKS)}, or write "
-                    "a function of your own as nets.py:encoder or package.module:encoder"
-                )
+            _check_name(name, SHIPPED_NETWORKS, "encoder", "nets.py")
         return self
 
     @property
@@ -99,11 +108,7 @@ class ObjectiveConfig(Value):
 
     @model_validator(mode="after")
     def _name_is_known(self) -> Self:
-        if self.name not in SHIPPED_OBJECTIVES and ":" not in self.name:
-            raise ValueError(
-                f"there is no {self.name!r}; choose one of {', '.join(SHIPPED_OBJECTIVES)}, or "
-                "write your own as losses.py:Huber or package.module:Huber"
-            )
+        _check_name(self.name, SHIPPED_OBJECTIVES, "Huber", "losses.py")
         return self
 
     @property

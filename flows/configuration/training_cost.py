@@ -8,11 +8,7 @@ from flows.configuration.grid import autoencoders, classifiers
 from flows.configuration.study_config import Section, StudyConfig
 from models.specs import ModelSpec, TransferSpec
 
-EPOCH_WORK: dict[int | None, float] = {
-    1: 0.2,
-    2: 1.0,
-    3: 1.0,
-}  # one epoch of an autoencoder, by depth
+EPOCH_WORK = {1: 0.2, 2: 1.0, 3: 1.0}  # one epoch of an autoencoder, by depth
 CLASSIFIER_SHARE = {"head": 0.05, "head_and_encoder": 0.5}  # of an epoch of its autoencoder
 TEST_WORK = 0.03  # one evaluation on the test images
 ALL_LABELS = 60_000
@@ -20,9 +16,14 @@ UNIT_SECONDS = 7  # of one core of docs/speed.md for an epoch of 60,000 images a
 ENOUGH_SEEDS = 5
 
 
+def _epoch_work(spec: ModelSpec) -> float:
+    """Work of one epoch; of networks that are not the written study's it is not known."""
+    return 1.0 if spec.depth is None else EPOCH_WORK[spec.depth]
+
+
 def training_cost(spec: ModelSpec, epochs: int) -> float:
     """Work of training an autoencoder, in epochs of one at depth 2 and a small latent size."""
-    return epochs * EPOCH_WORK.get(spec.depth, 1.0) * (1 + spec.latent_dim / 500)
+    return epochs * _epoch_work(spec) * (1 + spec.latent_dim / 500)
 
 
 def transfer_cost(spec: TransferSpec, encoder: ModelSpec) -> float:
@@ -31,7 +32,7 @@ def transfer_cost(spec: TransferSpec, encoder: ModelSpec) -> float:
     images = max(spec.epochs * labels, spec.minimum_updates * min(spec.batch_size, labels))
     tests = min(20, images / labels) * TEST_WORK
     share = CLASSIFIER_SHARE[spec.trained]
-    return (share * images / ALL_LABELS + tests) * EPOCH_WORK.get(encoder.depth, 1.0)
+    return (share * images / ALL_LABELS + tests) * _epoch_work(encoder)
 
 
 def more_seeds_note(config: StudyConfig, sections: tuple[Section, ...], n_train: int) -> str:

@@ -5,36 +5,13 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from models.messages import described
 from models.networks.factories import seeded_everywhere
-from models.objectives.objective import Extra, Objective, loss_and_parts, needs_of
+from models.objectives.objective import Objective, needs_of
 from models.objectives.registry import name_of
-from models.specs import ConfigError, ImageShape, ModelSpec
+from models.specs import ConfigError, ModelSpec
 
-PROBED_BATCH = 2
 PROBED_LATENTS = 64
 FAR = 10.0  # standard deviation of latents that are tried
-
-
-def try_objective(objective: Objective, autoencoder: nn.Module, image_shape: ImageShape) -> None:
-    """Call an objective once as the training does, with images of zeros.
-
-    Raises ConfigError, in one line, for what it raises, and for a loss that is no scalar.
-    """
-    needs, name = needs_of(objective), name_of(objective)
-    model = copy.deepcopy(autoencoder).cpu().train()
-    images = torch.zeros(PROBED_BATCH, *image_shape)
-    shapes = {"image": images.shape[1:], None: ()}
-    with seeded_everywhere(0):
-        try:
-            latents = model.get_submodule("encoder")(images).detach()
-            like = latents.shape[1:] if needs.noise_like == "latent" else shapes[needs.noise_like]
-            noise = torch.randn(PROBED_BATCH, *like) if needs.noise_like else None
-            loss_and_parts(objective(model, images, Extra(None, noise)), name)
-        except ConfigError:
-            raise
-        except Exception as error:
-            raise ConfigError(f"objective {name}: {described(error)}") from error
 
 
 def check_objective(

@@ -305,6 +305,7 @@ def test_architectures_are_for_images_of_any_shape(study):
         ("{a: {name: vea}}", "objectives.a: .* there is no 'vea'; choose one of mse, bce"),
         ("{mse: {name: l1}}", "objectives.mse: l1 has the name of another objective"),
         ("{a: {beta: 2}}", "objectives.a.name is missing"),
+        ("{a: {name: losses.py}}", "losses.py needs the name of a function, like .*:Huber"),
     ],
 )
 def test_a_wrong_objective_is_refused_when_the_study_is_read(study, objectives, expected):
