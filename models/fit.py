@@ -97,9 +97,10 @@ def train_stack(
             "training.early_stopping needs validation images; set dataset.validation, like 0.1"
         )
     objective = SquaredError() if objective is None else objective
+    shape = image_shape_of(train_images)
     members, models = [], []
     for index, seed in enumerate(seeds):
-        models.append(Autoencoder(spec, image_shape_of(train_images), seed))
+        models.append(Autoencoder(spec, shape, seed))
         initialize(models[-1], seed, recipe.latent_bias, own_parts(spec))
         members.append(Member(random_stream(seed, "order"), seed=seed))
         if on_epochs is not None:
@@ -107,7 +108,6 @@ def train_stack(
         if checkpoints is not None:
             members[-1].checkpoint = checkpoints[index]
     check_objective(objective, spec, models[0], train_images[:PROBED_IMAGES] / 255)
-    shape = tuple(train_images.shape[1:])
     parameters = StackedParameters(models, device)
     optimizer = make_optimizer(recipe.optimizer, parameters.values, recipe.learning_rate)
     updates = recipe.epochs * math.ceil(len(train_images) / recipe.batch_size)

@@ -2,6 +2,7 @@
 
 import reprlib
 import traceback
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ def dotted_key(error: "ErrorDetails") -> str:
     """
     parts = [part for part in error["loc"] if isinstance(part, int) or part.isidentifier()]
     return ".".join(str(part) for part in parts)
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape as ``1x28x28``."""
+    return "x".join(map(str, shape))
 
 
 def described(error: BaseException, function: object = None) -> str:

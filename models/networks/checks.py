@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from models.messages import described
+from models.messages import described, shape_text
 from models.networks.factories import seeded_everywhere
 from models.specs import ConfigError
 
@@ -53,7 +53,7 @@ def _check_one(
                 outputs = copied(given)
         except Exception as error:
             raise ConfigError(
-                f"{name} cannot take inputs of {_shown(given.shape)}: {described(error)}"
+                f"{name} cannot take inputs of {shape_text(given.shape)}: {described(error)}"
             ) from error
         _check_outputs(outputs, name, given, shape)
         found.append(outputs)
@@ -86,8 +86,8 @@ def _check_outputs(found: object, name: str, given: Tensor, shape: tuple[int, ..
         raise ConfigError(f"{name} returned a {type(found).__name__}, not a tensor")
     if tuple(found.shape) != expected:
         raise ConfigError(
-            f"{name} returned {_shown(found.shape)} for inputs of {_shown(given.shape)}; "
-            f"{_shown(expected)} is needed"
+            f"{name} returned {shape_text(found.shape)} for inputs of {shape_text(given.shape)}; "
+            f"{shape_text(expected)} is needed"
         )
     if found.dtype != torch.float32:
         raise ConfigError(f"{name} returned {_dtype(found.dtype)}; return float32")
@@ -110,10 +110,6 @@ def _range_notes(decoded: Tensor, name: str) -> Iterator[str]:
             f"{name} returns values outside [0, 1] ({low:.3g} to {high:.3g} for zeros); "
             "a sigmoid at its end would keep them inside"
         )
-
-
-def _shown(shape: object) -> str:
-    return "x".join(map(str, shape))  # type: ignore[call-overload]
 
 
 def _dtype(dtype: torch.dtype) -> str:

@@ -4,6 +4,7 @@ import math
 
 from torch import Tensor, nn
 
+from models.messages import shape_text
 from models.specs import WRITTEN_SHAPE, ConfigError, ImageShape, LatentActivation
 
 
@@ -104,8 +105,3 @@ def check_shape(image_shape: ImageShape, depth: int) -> None:
             f"{shape_text(image_shape)}; compare architectures in place of depths, like "
             "{small: {encoder: conv, decoder: conv}}"
         )
-
-
-def shape_text(image_shape: ImageShape) -> str:
-    """A shape as ``1x28x28``: channels, height, width."""
-    return "x".join(map(str, image_shape))

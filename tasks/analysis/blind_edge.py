@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tasks.analysis.intervals import Estimate, estimate
 from tasks.cache.canonical import JsonObject, canonical_text
 from tasks.cache.entry import Entry
-from tasks.cache.identity import architecture_label
+from tasks.cache.identity import architecture_label, in_metric_name
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -39,7 +39,7 @@ def reach_metrics(found: Iterable[JsonObject]) -> dict[str, float]:
     """The numbers of each architecture of ``reached_networks``, by their names in MLflow."""
     names = {"unreachable_pixels": "unreachable_pixels", "floor": "unreachable_loss_floor"}
     return {
-        f"{name}/{one['label'].replace(' ', '_')}": float(one[key])
+        f"{name}/{in_metric_name(one['label'])}": float(one[key])
         for one in found
         for key, name in names.items()
     }

@@ -7,6 +7,7 @@ from tasks.analysis.intervals import estimate
 from tasks.analysis.realism_gate import MEASURES
 from tasks.analysis.reproduction import reproduction
 from tasks.analysis.tables import CONVERGENCE_COLUMNS, DEFAULT_OBJECTIVE, Row, Tables
+from tasks.cache.identity import in_metric_name
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -105,7 +106,7 @@ def headline_metrics(tables: Tables) -> dict[str, float]:
 
 def _place_of(architecture: str, latent_dim: str, objective: str) -> str:
     """A model in the name of a metric: ``depth_2/latent_020``, ``small/latent_064/vae4``."""
-    place = f"{architecture.replace(' ', '_')}/latent_{int(latent_dim):03d}"
+    place = f"{in_metric_name(architecture)}/latent_{int(latent_dim):03d}"
     return place if objective == DEFAULT_OBJECTIVE else f"{place}/{objective}"
 
 

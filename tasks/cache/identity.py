@@ -16,6 +16,11 @@ def architecture_label(identity: Identity) -> str:
     return f"depth {identity['depth']}" if "depth" in identity else str(identity["architecture"])
 
 
+def in_metric_name(label: str) -> str:
+    """A label of an architecture in the name of a metric: ``depth_2``."""
+    return label.replace(" ", "_")
+
+
 def identity_text(identity: Identity, short_keys: Mapping[str, str] | None = None) -> str:
     """An identity as text, such as ``depth=2, seed=0``.
 

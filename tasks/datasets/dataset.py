@@ -28,6 +28,24 @@ class Reading(NamedTuple):
     notes: Sequence[str] = ()
 
 
+def split_places(
+    n: int, labels: "Tensor | None", size: int | float, seed: int
+) -> tuple[list[int], list[int]]:
+    """The places of n images in random order, and of a number or a share of them set aside.
+
+    With labels (n,) each class has the same share of both.
+    """
+    from sklearn.model_selection import train_test_split
+
+    kept, aside = train_test_split(
+        range(n),
+        test_size=size,
+        random_state=seed,
+        stratify=None if labels is None else labels.numpy(),
+    )
+    return kept, aside
+
+
 class Dataset(NamedTuple):
     """Images and labels for training and testing, and for validation if some were set aside.
 
@@ -71,21 +89,14 @@ class Dataset(NamedTuple):
         """
         if not n:
             return self
-        from sklearn.model_selection import train_test_split
-
         labels = self.train_labels
         if labels is not None and int(labels.unique(return_counts=True)[1].min()) < 2:
             raise DatasetError(
                 "dataset.validation: a class has a single training image, which cannot be in both "
                 "parts; add images of it, or leave the class out"
             )
-        kept, aside = train_test_split(
-            range(len(self.train_images)),
-            test_size=n,
-            random_state=VALIDATION_SEED,
-            stratify=None if labels is None else labels.numpy(),
-        )
-        kept, aside = sorted(kept), sorted(aside)  # images stay in their order
+        parts = split_places(len(self.train_images), labels, n, VALIDATION_SEED)
+        kept, aside = map(sorted, parts)  # images stay in their order
         return self._replace(
             train_images=self.train_images[kept],
             validation_images=self.train_images[aside],

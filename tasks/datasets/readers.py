@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tasks.datasets.config import OWN_IMAGES, DatasetConfig
-from tasks.datasets.dataset import TEST_SHARE, Dataset, Reading
+from tasks.datasets.dataset import TEST_SHARE, Dataset, Reading, split_places
 from tasks.datasets.downloaded.downloads import ensure_raw_files
 from tasks.datasets.downloaded.photographs import read_photographs
 from tasks.datasets.downloaded.raw_files import PHOTOGRAPHS
@@ -32,15 +32,7 @@ def read_dataset(config: DatasetConfig) -> tuple[Dataset, Reading]:
 
 def _split(images: "Tensor", labels: "Tensor | None") -> Dataset:
     """A fixed split, stratified by label, shuffled so that the first n images have all classes."""
-    import torch
-    from sklearn.model_selection import train_test_split
-
-    train, test = train_test_split(
-        torch.arange(len(images)).numpy(),
-        test_size=TEST_SHARE,
-        random_state=SPLIT_SEED,
-        stratify=None if labels is None else labels.numpy(),
-    )
+    train, test = split_places(len(images), labels, TEST_SHARE, SPLIT_SEED)
     if labels is None:
         return Dataset(images[train], images[test])
     return Dataset(images[train], images[test], labels[train], labels[test])

@@ -34,7 +34,7 @@ from tasks.tracking.client import (
 from tasks.tracking.config import KnownAddresses
 from tasks.tracking.descriptions import DESCRIPTIONS, difference_text, run_name
 from tasks.tracking.logged_models import delete_models, log_metrics, log_model
-from tasks.tracking.run_plan import RunPlan
+from tasks.tracking.run_plan import DATASET_FIELDS, RunPlan
 
 # parameters that are logged as metrics too: MLflow sorts parameters as text
 SORTABLE_PARAMETERS = ("depth", "latent_dim")
@@ -42,7 +42,7 @@ LOGGED_SUFFIXES = {".png", ".svg", ".csv", ".json", ".safetensors", ".html", ".t
 EPOCH_IMAGE = re.compile(r"(?P<series>.+)-epoch-(?P<epoch>\d+)\.png")
 FIRST_EPOCH_METRIC = "train_loss"
 NO_METRICS = {"epoch", "epochs", "parts", "member"}  # of the data of an epoch
-PROFILE = ("n_train", "n_test", "n_classes", "classes", "image_shape")  # of a dataset
+PROFILE = [name for name in DATASET_FIELDS if name not in {"name", "sha256"}]
 RUNS_READ_AT_START = 300
 METRICS_PER_REQUEST = 900  # MLflow takes up to 1,000 values in one request
 

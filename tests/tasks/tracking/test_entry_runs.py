@@ -14,7 +14,8 @@ from tasks.tracking.client import (
     known_addresses,
     search_everywhere,
 )
-from tasks.tracking.entry_runs import EntryRuns, epoch_metrics
+from tasks.tracking.entry_runs import PROFILE, EntryRuns, epoch_metrics
+from tasks.tracking.run_plan import DATASET_FIELDS
 from tests.tasks.tracking.conftest import ENTRY, PLAN, only_run
 
 
@@ -114,3 +115,8 @@ def test_numbers_of_an_epoch_have_names_of_their_own_and_what_is_missing_is_left
     found = epoch_metrics(epoch | parts)
     assert found == {"train_loss": 0.5, "objective_loss": 7.0, "kl": 3.5}
     assert epoch_metrics(epoch | {"validation_loss": 0.25})["validation_loss"] == 0.25
+
+
+def test_a_dataset_in_mlflow_has_all_of_its_sizes():
+    assert set(PROFILE) == set(DATASET_FIELDS) - {"name", "sha256"}
+    assert {"n_train", "n_test", "n_validation"} <= set(PROFILE)
