@@ -17,15 +17,15 @@ from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.sections import check_dataset, submit_report, submit_sections
 from models.specs import ConfigError
 from tasks.analysis.blind_edge import warning_of_entries
-from tasks.cache import checkpoints, code_digest, store
+from tasks.cache import checkpoints, store
 from tasks.cache.canonical import canonical_text, differences
-from tasks.cache.code_digest import part_file
 from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, task_name
-from tasks.cache.module_code import ROOT
 from tasks.cache.nested import leaves, map_leaves
 from tasks.cache.provenance import mixed_releases, provenance
 from tasks.cache.step import VERSIONS, Inputs, Step
+from tasks.code import code_digest
+from tasks.code.code_digest import part_file, shown_part
 from tasks.datasets.dataset import DatasetError
 from tasks.execution.invocations import TaskRecord, invocations
 from tasks.own_code.digest import changed_parts, code_parts
@@ -243,7 +243,7 @@ def code_changes(before: dict[str, str], after: dict[str, str]) -> Iterator[str]
 
     If files are gone the code was moved and its definitions cannot be compared: one line says so.
     """
-    gone = sorted({_shown(part) for part in before if not part_file(part).is_file()})
+    gone = sorted({shown_part(part) for part in before if not part_file(part).is_file()})
     if gone:
         others = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         yield f"the project's code moved to other files ({gone[0]}{others} are gone)"
@@ -251,14 +251,10 @@ def code_changes(before: dict[str, str], after: dict[str, str]) -> Iterator[str]
     files: dict[str, list[str]] = {}
     for part in before | after:
         if before.get(part) != after.get(part):
-            files.setdefault(_shown(part), []).append(part.partition(":")[2])
+            files.setdefault(shown_part(part), []).append(part.partition(":")[2])
     for path, definitions in files.items():
         named = ", ".join(name for name in definitions if name)
         yield f"{path} changed" + (f": {named}" if named else "")
-
-
-def _shown(part: str) -> str:
-    return part_file(part).relative_to(ROOT).as_posix()
 
 
 def _entries(graph: PlanGraph, group: str) -> list[Entry]:

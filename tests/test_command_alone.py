@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tasks.cache.module_code import ROOT
+from tasks.code.modules import ROOT
 from tasks.system.folders import report_path
 from tasks.tracking.client import connect
 from tests.conftest import COMMAND, executed, model_runs, study_runs

@@ -26,6 +26,7 @@ ORDER = [
     "models.theory",
     "tasks.system",
     "tasks.datasets",
+    "tasks.code",
     "tasks.cache",
     "tasks.own_code",
     "tasks.artifacts",

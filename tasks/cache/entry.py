@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from models.messages import shown
 from tasks.cache import signatures
 from tasks.cache.canonical import JsonObject, digest
-from tasks.cache.code_digest import digest_of_parts
 from tasks.cache.provenance import Provenance
 from tasks.cache.results import check_result
+from tasks.code.code_digest import digest_of_parts
 from tasks.system.files import flush, regular_file_size, sha256_of
 from tasks.system.folders import study_home
 

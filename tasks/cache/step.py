@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.cache.canonical import Json, JsonObject, digest, to_json
-from tasks.cache.code_digest import code_digest, code_parts
+from tasks.code.code_digest import code_digest, code_parts
 
 # An input of any step that is part of the key only; see ``provenance.releases_in_keys``.
 VERSIONS = "versions"

@@ -19,8 +19,8 @@ from typing import TextIO, cast
 from models.specs import ConfigError
 from tasks.artifacts.worker import Event, Listener, configure_worker
 from tasks.cache import signatures
-from tasks.cache.code_digest import snapshot_code
 from tasks.cache.step import Step
+from tasks.code.code_digest import snapshot_code
 from tasks.execution.dask_child import run_in_child
 from tasks.execution.dask_messages import Message, Relay
 from tasks.execution.exact_code import CodeChangedError, code_difference

@@ -3,8 +3,8 @@
 import importlib
 from collections.abc import Mapping
 
-from tasks.cache.code_digest import code_parts
 from tasks.cache.step import Compute
+from tasks.code.code_digest import code_parts
 from tasks.own_code.load import unload
 from tasks.own_code.registry import Texts, install_texts
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.artifacts.worker import Event
-from tasks.cache import checkpoints, code_digest, store
+from tasks.cache import checkpoints, store
 from tasks.cache.entry import Entry, files_in, sizes_in
 from tasks.cache.identity import Identity, task_name
 from tasks.cache.nested import leaves
 from tasks.cache.provenance import provenance, releases_in_keys
 from tasks.cache.step import VERSIONS, Inputs, Member, Result, SeedStackStep, Step
+from tasks.code import code_digest
 from tasks.execution.exact_code import CodeChangedError, compute_exactly
 from tasks.execution.seed_stacks import Peer
 from tasks.execution.session import TaskCall, current_session

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tasks.artifacts.worker import Event
-from tasks.cache.code_digest import snapshot_code
 from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity
 from tasks.cache.step import Inputs, Step
+from tasks.code.code_digest import snapshot_code
 from tasks.execution.invocations import InvocationLog
 from tasks.execution.progress import Display, log_nothing
 from tasks.execution.seed_stacks import SeedStacks

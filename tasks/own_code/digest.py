@@ -6,16 +6,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from models.specs import ConfigError
-from tasks.cache import code_digest
 from tasks.cache.canonical import digest
-from tasks.cache.module_code import (
-    PACKAGES,
-    PROJECT,
-    Name,
-    modules_imported_by,
-    package_of,
-    parse_module,
-)
+from tasks.code import code_digest
+from tasks.code.module_code import modules_imported_by, package_of, parse_module
+from tasks.code.modules import PACKAGES, PROJECT, Name
 from tasks.own_code.installed import installed_version
 from tasks.own_code.own_code import OwnCode
 from tasks.own_code.own_modules import ENTRY, OwnModules

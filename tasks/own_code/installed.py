@@ -11,8 +11,8 @@ from importlib.metadata import Distribution, PackageNotFoundError
 from pathlib import Path
 
 from models.specs import ConfigError
-from tasks.cache.module_code import PACKAGES, module_file
 from tasks.cache.provenance import COMPUTES, release
+from tasks.code.modules import PACKAGES, module_file
 from tasks.own_code.own_code import EXAMPLES, OwnCode
 
 MISSING = "not installed"

@@ -4,14 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tasks.cache.module_code import PROJECT, ModuleCode, names_used_in
+from tasks.code.modules import PROJECT
 from tasks.own_code.own_code import OwnCode
 
 # The entry file has this name instead of its own, so that renaming it changes no digest.
 ENTRY = "<entry>"
-# A module that uses one of these may use anything by a computed name.
-NOT_FOLLOWED = {"__builtins__", "__import__", "compile", "eval", "exec", "globals", "vars"}
-NOT_FOLLOWED_MODULES = {"builtins", "importlib", "pkgutil", "runpy"}
 
 
 def module_name(file: str) -> str:
@@ -26,6 +23,8 @@ class OwnModules:
 
     A module of the user comes before one of the same name in the project.
     """
+
+    trusts_names = False
 
     entry: str
     files: tuple[tuple[str, str], ...]
@@ -80,21 +79,6 @@ class OwnModules:
             return PROJECT.inside(module)
         inner = {m.removeprefix(f"{module}.") for m in self.by_module if m.startswith(f"{module}.")}
         return sorted({one.split(".")[0] for one in inner})
-
-    def counts_whole(self, parsed: ModuleCode) -> bool:
-        """Whether a module has star imports, or looks names up by text."""
-        if "*" in parsed.imports:
-            return True
-        imported = {
-            root
-            for root, names in parsed.imports.items()
-            if any(name.module.split(".")[0] in NOT_FOLLOWED_MODULES for name in names)
-        }
-        return any(
-            root in NOT_FOLLOWED | imported or (root, *attributes)[:2] == ("sys", "modules")
-            for node in parsed.statements
-            for root, *attributes in names_used_in(node)
-        )
 
     def templates(self) -> list[Path]:
         """None: other files than modules do not count."""

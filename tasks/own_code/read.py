@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 from models.specs import ConfigError
-from tasks.cache.module_code import parse
+from tasks.code.module_code import parse
 from tasks.own_code.imports import Imported, find_own_file, imports_of, is_available
 from tasks.own_code.installed import read_installed
 from tasks.own_code.own_code import EXAMPLES, OwnCode, parse_reference

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from flows.configuration.load import load_config
-from tasks.cache.module_code import ROOT
+from tasks.code.modules import ROOT
 from tests.faults.conftest import DONE, executed, kill_group
 from tests.servers import asked, fetched
 

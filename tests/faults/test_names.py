@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.cache.module_code import ROOT
+from tasks.code.modules import ROOT
 from tasks.tracking.client import connect
 from tests.faults.conftest import SHORT, SHORT_TRAINING, executed
 

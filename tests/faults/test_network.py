@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.cache.module_code import ROOT
+from tasks.code.modules import ROOT
 from tasks.datasets.downloaded.raw_files import find_fault, raw_files
 from tests.faults.conftest import SHORT, SHORT_TRAINING, executed, kill_group
 

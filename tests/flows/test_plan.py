@@ -7,9 +7,10 @@ from flows.commands.plan import totals
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
 from flows.plan import PlanGraph, _changes, _with_entries, code_changes, make_plan
-from tasks.cache import code_digest, store
+from tasks.cache import store
 from tasks.cache.entry import Entry, files_in
 from tasks.cache.provenance import releases_in_keys
+from tasks.code import code_digest
 from tasks.execution.invocations import InvocationLog
 from tasks.steps.report import report
 from tasks.steps.theory import theory

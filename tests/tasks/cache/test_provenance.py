@@ -6,8 +6,6 @@ import subprocess
 import sys
 from importlib.metadata import version
 
-from tasks.cache.code_digest import code_parts
-from tasks.cache.module_code import ROOT
 from tasks.cache.provenance import (
     LIBRARIES,
     _version,
@@ -15,6 +13,8 @@ from tasks.cache.provenance import (
     provenance,
     releases_in_keys,
 )
+from tasks.code.code_digest import code_parts
+from tasks.code.modules import ROOT
 
 
 def test_versions_and_machine_are_recorded_as_json():

@@ -17,10 +17,10 @@ from safetensors.numpy import save_file
 from models.specs import ConfigError, ModelSpec, ObjectiveSpec, TrainingRecipe
 from tasks.cache import shared_store, store
 from tasks.cache.canonical import digest
-from tasks.cache.code_digest import digest_of_parts
 from tasks.cache.entry import FORMAT, MANIFEST, Entry, entry_folder, files_in, sizes_in
 from tasks.cache.provenance import provenance
 from tasks.cache.signatures import SHORTEST_KEY
+from tasks.code.code_digest import digest_of_parts
 from tests.special_files import replace_file
 
 INPUTS, CODE = {"spec": {"depth": 2}}, {"models.autoencoder:Decoder": "d"}

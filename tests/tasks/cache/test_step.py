@@ -7,8 +7,8 @@ import pytest
 
 from models.specs import ModelSpec, TrainingRecipe
 from tasks.cache.entry import Entry
-from tasks.cache.module_code import ROOT
 from tasks.cache.step import Member, Step
+from tasks.code.modules import ROOT
 from tasks.steps.evaluate import evaluate
 from tasks.steps.train import train
 from tasks.steps.transfer import transfer

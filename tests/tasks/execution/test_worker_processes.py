@@ -10,7 +10,7 @@ from typing import ClassVar
 import psutil
 import pytest
 
-from tasks.cache.module_code import ROOT
+from tasks.code.modules import ROOT
 from tasks.execution import worker_processes as module
 from tasks.execution.worker_processes import (
     WorkerDiedError,

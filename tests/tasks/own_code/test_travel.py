@@ -23,6 +23,7 @@ from tasks.execution.perform import perform
 from tasks.execution.session import task_session
 from tasks.execution.worker_processes import WorkerProcesses
 from tasks.execution.workers import WorkerDiedError
+from tasks.code.code_digest import code_parts
 from tasks.own_code.digest import code_sha256
 from tasks.own_code.read import read_source
 from tasks.own_code.registry import OWN_CODES, texts_of
@@ -165,7 +166,8 @@ def count_made(digest):
 def test_each_computation_starts_without_the_state_of_earlier_ones(tmp_path, workers):
     (tmp_path / "nets.py").write_text(STATE)
     own = read_source("nets.py:encoder", tmp_path)
-    call = {"compute": count_made, "code": {}, "arguments": {"digest": code_sha256(own)}}
+    code = code_parts(count_made.__module__, count_made.__name__)
+    call = {"compute": count_made, "code": code, "arguments": {"digest": code_sha256(own)}}
     call["own_code"] = texts_of({code_sha256(own): own})
     assert [workers.run(compute_exactly, call) for _ in range(2)] == [1, 1]
 

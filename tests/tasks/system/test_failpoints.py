@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tasks.cache.module_code import ROOT
+from tasks.code.modules import ROOT
 from tasks.system.failpoints import FailpointError, fail_point
 
 NAME = "train[depth=2, seed=0]"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tasks.cache.module_code import ROOT
+from tasks.code.modules import ROOT
 from tasks.system.locks import (
     invocation_lock,
     is_held,

@@ -13,17 +13,18 @@ import pytest
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
 from flows.sections import submit_report, submit_sections
-from tasks.cache import module_code
-from tasks.cache.code_digest import clear_code_snapshot, code_parts
-from tasks.cache.module_code import IGNORED_MODULES, PACKAGES, ROOT, parse_module
 from tasks.cache.results import check_result
+from tasks.code import modules
+from tasks.code.code_digest import clear_code_snapshot, code_parts
+from tasks.code.module_code import parse_module
+from tasks.code.modules import IGNORED_MODULES, PACKAGES, ROOT
 from tasks.execution.perform import perform
 from tasks.execution.session import task_session
 from tasks.steps.package import package_model
 from tests.tasks.execution.sessions import SameThreadWorkers, recorded_session
 
 pytestmark = pytest.mark.slow
-IGNORED_FILES = {str(module_code.module_file(module)) for module in IGNORED_MODULES}
+IGNORED_FILES = {str(modules.module_file(module)) for module in IGNORED_MODULES}
 EDITED = 6  # definitions
 SMALL = ["dataset.train_limit=64", "dataset.test_limit=64", "training.epochs=1", "depths=[1,2]"]
 
@@ -90,7 +91,7 @@ class ComputingGraph:
 @cache
 def definitions(module):
     """First and last line of each top-level definition of a module."""
-    tree = ast.parse(module_code.module_file(module).read_bytes())
+    tree = ast.parse(modules.module_file(module).read_bytes())
     return {
         node.name: (min(one.lineno for one in (node, *node.decorator_list)), node.end_lineno)
         for node in tree.body
@@ -151,7 +152,7 @@ def runs_code(part):
 def copied(tmp_path, monkeypatch):
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package)
-    monkeypatch.setattr(module_code, "ROOT", tmp_path)
+    monkeypatch.setattr(modules, "ROOT", tmp_path)
     clear_code_snapshot()
     yield tmp_path
     clear_code_snapshot()
@@ -160,7 +161,7 @@ def copied(tmp_path, monkeypatch):
 def insert_statement(root, part):
     """Inserts a statement into a definition in a copy of the project. Returns the text before."""
     module, _, name = part.partition(":")
-    path = module_code.module_file(module)
+    path = modules.module_file(module)
     assert path.is_relative_to(root)
     text = path.read_text()
     tree = ast.parse(text)

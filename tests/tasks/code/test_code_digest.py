@@ -3,9 +3,9 @@ import shutil
 
 import pytest
 
-from tasks.cache import module_code
-from tasks.cache.code_digest import clear_code_snapshot, code_parts
-from tasks.cache.module_code import IGNORED_MODULES, PACKAGES, ROOT, TEMPLATES, module_file
+from tasks.code import modules
+from tasks.code.code_digest import clear_code_snapshot, code_parts
+from tasks.code.modules import IGNORED_MODULES, PACKAGES, ROOT, TEMPLATES, module_file
 
 HELPER = "bound = 1 / math.sqrt(layer.weight[0].numel())"
 
@@ -15,7 +15,7 @@ def copied(tmp_path, monkeypatch):
     """Edits a copy of the project, which the digest reads instead of the project."""
     for package in ("models", "tasks"):
         shutil.copytree(ROOT / package, tmp_path / package)
-    monkeypatch.setattr(module_code, "ROOT", tmp_path)
+    monkeypatch.setattr(modules, "ROOT", tmp_path)
 
     def edit(path, old, new):
         file = tmp_path / path
@@ -119,7 +119,7 @@ def test_parts_name_file_and_definition():
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """Whether an edit in a small project changes the code that ``tasks.a:f`` reaches."""
-    monkeypatch.setattr(module_code, "ROOT", tmp_path)
+    monkeypatch.setattr(modules, "ROOT", tmp_path)
 
     def write(**files):
         for name, text in files.items():

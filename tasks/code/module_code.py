@@ -1,7 +1,6 @@
 """One module as parsed code: its definitions, imports and import-time statements.
 
-Comments, docstrings and formatting are left out. ``Modules`` is where modules are found: those of
-the project, or the files of a user.
+Comments, docstrings and formatting are left out.
 """
 
 import ast
@@ -9,144 +8,15 @@ import builtins
 import threading
 from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
-from typing import NamedTuple, Protocol
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("models", "tasks", "flows")
-TEMPLATES = "tasks/reporting/templates"
-# The code of these modules is in no key: they carry, show or log a result and never change it, or
-# find a user's code, which counts by its own digest.
-# Trap: nothing that can change a result may move into them, or its edits go unnoticed; and a module
-# of this list that moves must be renamed here, or it enters every key.
-IGNORED_MODULES = {
-    "tasks.artifacts.worker",
-    "tasks.cache.checkpoints",
-    "tasks.cache.entry",
-    "tasks.cache.step",
-    "tasks.cache.store",
-    "tasks.own_code.registry",
-    "tasks.own_code.unchanged",
-}
+from tasks.code.modules import IGNORED_MODULES, PROJECT, ModuleCode, Modules, Name
+
 # Calls of these libraries at import time make a value and change nothing else.
 MODULES_OF_VALUES = {"pydantic", "re", "typing"}
+# A module that uses one of these may use anything by a computed name.
+COMPUTED_NAMES = {"__builtins__", "__import__", "compile", "eval", "exec", "globals", "vars"}
+MODULES_OF_COMPUTED_NAMES = {"builtins", "importlib", "pkgutil", "runpy"}
 _parser_lock = threading.Lock()  # Python 3.11 sometimes fails when two threads parse at once
-
-
-class Name(NamedTuple):
-    """A top-level name of a module; an empty name is the module's import-time code."""
-
-    module: str
-    name: str
-
-
-class ModuleCode(NamedTuple):
-    """A parsed module.
-
-    ``imports`` lists what each imported name may refer to, wherever in the module it is imported;
-    its key ``"*"`` lists the modules of star imports. ``imported_modules`` are imported when this
-    module is. ``statements`` are those at top level, ``import_time`` those of them that may change
-    something besides the names that they define.
-    """
-
-    definitions: dict[str, list[ast.stmt]]
-    imports: dict[str, list[Name]]
-    imported_modules: set[str]
-    statements: list[ast.stmt]
-    import_time: list[ast.stmt]
-
-
-class Modules(Protocol):
-    """Where modules are found. Equal ones have equal modules: what is parsed is cached by them."""
-
-    def __hash__(self) -> int:
-        """Equal for equal modules."""
-
-    def is_module(self, module: str) -> bool:
-        """Whether there is such a module, or a folder of this name, which Python also imports."""
-
-    def is_package(self, module: str) -> bool:
-        """Whether relative imports of a module start in it, and not in the package around it."""
-
-    def is_followed(self, module: str) -> bool:
-        """Whether the code of a module counts."""
-
-    def text(self, module: str) -> bytes | None:
-        """The source of a module whose code counts; None for others."""
-
-    def inside(self, module: str) -> list[str]:
-        """The names, without a dot, that modules in a package may have."""
-
-    def counts_whole(self, parsed: ModuleCode) -> bool:
-        """Whether a module cannot be followed by names, so that all of it counts."""
-
-    def templates(self) -> list[Path]:
-        """Files that count if code names one of them."""
-
-
-@cache
-def module_file(module: str) -> Path | None:
-    """The file of a project module; None if there is none."""
-    if module.split(".", maxsplit=1)[0] not in PACKAGES:
-        return None
-    base = ROOT.joinpath(*module.split("."))
-    for path in (base / "__init__.py", base.with_suffix(".py")):  # in Python's order
-        if path.is_file():
-            return path
-    return None
-
-
-@cache
-def is_module(module: str) -> bool:
-    """Whether the project has this module, or a folder of this name, which Python also imports."""
-    if module_file(module) is not None:
-        return True
-    parts = module.split(".")
-    return parts[0] in PACKAGES and ROOT.joinpath(*parts).is_dir()
-
-
-def is_followed(module: str) -> bool:
-    """Whether the code of a module counts: it is one of the project's and is not ignored."""
-    return module not in IGNORED_MODULES and module_file(module) is not None
-
-
-@cache
-def module_text(module: str) -> bytes | None:
-    """The source of a module whose code counts, as it was at the first call; None for others."""
-    path = module_file(module) if is_followed(module) else None
-    return path.read_bytes() if path else None
-
-
-class ProjectModules:
-    """The modules of this project, as they were when each was first read."""
-
-    is_module = staticmethod(is_module)
-    is_followed = staticmethod(is_followed)
-
-    def is_package(self, module: str) -> bool:
-        """Whether a module is the file of a package."""
-        path = module_file(module)
-        return path is not None and path.name == "__init__.py"
-
-    def text(self, module: str) -> bytes | None:
-        """The source of a module, as it was at the first call."""
-        return module_text(module)
-
-    def inside(self, module: str) -> list[str]:
-        """The names of files in the folder of a package."""
-        path = module_file(module)
-        return [] if path is None else [one.stem for one in path.parent.iterdir()]
-
-    def counts_whole(self, parsed: ModuleCode) -> bool:
-        """Never: a test checks that steps reach no code that cannot be followed."""
-        return False
-
-    def templates(self) -> list[Path]:
-        """The templates of reports."""
-        return sorted(p for p in (ROOT / TEMPLATES).iterdir() if p.suffix in {".j2", ".css"})
-
-
-PROJECT = ProjectModules()
 
 
 def _remove_documentation(tree: ast.Module) -> None:
@@ -368,3 +238,19 @@ def _names_in_text(text: str) -> Iterator[tuple[str, ...]]:
     except (SyntaxError, ValueError):
         return
     yield from names_used_in(tree.body)
+
+
+def uses_computed_names(parsed: ModuleCode) -> bool:
+    """Whether a module has star imports, or looks names up by text: then all of it counts."""
+    if "*" in parsed.imports:
+        return True
+    imported = {
+        root
+        for root, names in parsed.imports.items()
+        if any(name.module.split(".")[0] in MODULES_OF_COMPUTED_NAMES for name in names)
+    }
+    return any(
+        root in COMPUTED_NAMES | imported or (root, *attributes)[:2] == ("sys", "modules")
+        for node in parsed.statements
+        for root, *attributes in names_used_in(node)
+    )

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from tasks.cache import module_code
-from tasks.cache.code_digest import clear_code_snapshot, code_parts
-from tests.tasks.cache.made_packages import (
+from tasks.code import modules
+from tasks.code.code_digest import clear_code_snapshot, code_parts
+from tests.tasks.code.made_packages import (
     CANNOT_BE_IMPORTED,
     NEVER_IMPORTED,
     PACKAGE,
@@ -40,8 +40,8 @@ def root():
         tempfile.TemporaryDirectory() as folder,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(module_code, "ROOT", Path(folder))
-        patch.setattr(module_code, "PACKAGES", (PACKAGE,))
+        patch.setattr(modules, "ROOT", Path(folder))
+        patch.setattr(modules, "PACKAGES", (PACKAGE,))
         clear_code_snapshot()
         yield Path(folder)
         forget()

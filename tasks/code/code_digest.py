@@ -25,23 +25,25 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-from tasks.cache import module_code
-from tasks.cache.module_code import (
-    PACKAGES,
-    PROJECT,
-    ModuleCode,
-    Modules,
-    Name,
+from tasks.code import modules as projects
+from tasks.code.module_code import (
     imported_names,
     is_independent,
-    is_module,
-    module_file,
-    module_text,
     modules_imported_by,
     names_bound_by,
     names_used_in,
     package_of,
     parse_module,
+    uses_computed_names,
+)
+from tasks.code.modules import (
+    PACKAGES,
+    ModuleCode,
+    Modules,
+    Name,
+    forget_modules,
+    module_text,
+    modules_around,
 )
 
 # Raise it when the digests of unchanged code change; a plan then says that, and names no code.
@@ -69,6 +71,11 @@ def _resolve(target: Name, attributes: tuple[str, ...], modules: Modules) -> Ite
         yield from _resolve(Name(f"{target.module}.{attributes[0]}", ""), attributes[1:], modules)
 
 
+def _counts_whole(parsed: ModuleCode, modules: Modules) -> bool:
+    """Whether a module cannot be followed by names, so that all of it counts."""
+    return not modules.trusts_names and uses_computed_names(parsed)
+
+
 @cache
 def _direct_references(name: Name, modules: Modules) -> frozenset[Name]:
     """The names that one definition, or a module's import-time code, refers to."""
@@ -76,7 +83,7 @@ def _direct_references(name: Name, modules: Modules) -> frozenset[Name]:
     if parsed is None:
         return frozenset()
     found: set[Name] = set()
-    if name.name == WHOLE or modules.counts_whole(parsed):
+    if name.name == WHOLE or _counts_whole(parsed, modules):
         found |= set(_whole(name.module, parsed, modules))
     if name.name == WHOLE:
         return frozenset(one for one in found if modules.is_followed(one.module))
@@ -112,7 +119,7 @@ def _whole(module: str, parsed: ModuleCode, modules: Modules) -> Iterator[Name]:
         yield Name(module, imported)
     for star in parsed.imports.get("*", ()):
         yield Name(star.module, WHOLE)
-    if modules.counts_whole(parsed):
+    if _counts_whole(parsed, modules):
         yield from (Name(one.module, WHOLE) for names in parsed.imports.values() for one in names)
     if modules.is_package(module):
         for inner in modules.inside(module):
@@ -138,8 +145,8 @@ def _imported_as(
 def snapshot_code() -> None:
     """Read all project code now. Later edits of it change no key in this process."""
     for package in PACKAGES:
-        for path in (module_code.ROOT / package).rglob("*.py"):
-            parts = path.relative_to(module_code.ROOT).with_suffix("").parts
+        for path in (projects.ROOT / package).rglob("*.py"):
+            parts = path.relative_to(projects.ROOT).with_suffix("").parts
             module_text(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
 
 
@@ -158,11 +165,14 @@ def reached_names(module: str, name: str, modules: Modules) -> frozenset[Name]:
 
 
 @cache
-def code_parts(module: str, name: str, modules: Modules = PROJECT) -> dict[str, str]:
+def code_parts(module: str, name: str, modules: Modules | None = None) -> dict[str, str]:
     """Digest of every definition that ``module.name`` reaches, by ``module:name``.
+
+    ``modules`` are those of the project that the module is of, unless others are given.
 
     The name is empty for a module's import-time code, and for a template, named by its path.
     """
+    modules = modules or modules_around(module)
     seen = reached_names(module, name, modules)
     parts: dict[str, str] = {}
     for found in sorted(seen):
@@ -189,7 +199,7 @@ def _own_parts(name: Name, modules: Modules) -> dict[str, str]:
     dump = "\n".join(ast.dump(node) for node in nodes)
     parts = {f"{name.module}:{name.name}": _sha256(repr((dump, bindings)))}
     for path in _templates(nodes, modules):
-        template = path.relative_to(module_code.ROOT).as_posix()
+        template = path.relative_to(projects.ROOT).as_posix()
         parts[f"{template}:"] = _sha256(path.read_text(encoding="utf-8"))
     return parts
 
@@ -293,9 +303,7 @@ def digest_of_parts(parts: dict[str, str]) -> str:
 
 def clear_code_snapshot() -> None:
     """Forget the code that was read; it is read again when it is needed."""
-    module_file.cache_clear()
-    is_module.cache_clear()
-    module_text.cache_clear()
+    forget_modules()
     parse_module.cache_clear()
     _direct_references.cache_clear()
     _own_parts.cache_clear()
@@ -309,5 +317,12 @@ def part_file(part: str) -> Path:
     """The file of a part of an earlier ``code_parts``, whether it still exists or not."""
     module = part.partition(":")[0]
     if "/" in module:  # a template
-        return module_code.ROOT / module
-    return module_file(module) or module_code.ROOT.joinpath(*module.split(".")).with_suffix(".py")
+        return projects.ROOT / module
+    return modules_around(module).file(module)
+
+
+def shown_part(part: str) -> str:
+    """The file of a part below the folder of its project, as a text for users."""
+    file = part_file(part)
+    root = modules_around(part.partition(":")[0].split("/")[0]).root
+    return file.relative_to(root).as_posix()
