@@ -1,4 +1,4 @@
-"""Starts a study's flow from the command line."""
+"""Starts a flow in this process, and everything that it needs."""
 
 import gc
 import importlib
@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from flows.configuration.runner_config import RunnerConfig
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.lifecycle.interrupts import restore_signals, stop_on_signals
 from flows.lifecycle.prefect_environment import prepare_environment, report_prefect_errors
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = "30"  # of scheduled runs; flows/lifecycle/automations.yaml waits for three
 
 
+class Outcome(NamedTuple):
+    """How a flow ended, and its run in Prefect; ``message`` names what failed."""
+
+    completed: bool
+    message: str
+    flow_run_id: str
+
+
 def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> None:
     """Run these sections in this process and print how the run ended.
 
@@ -38,21 +47,40 @@ def launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str])
     failed, or if a disk is full. Raises ConfigError if this machine or a server cannot do what is
     asked.
     """
-    check_dataset(config, sections)
     started = time.time()
     try:
-        with disk_errors():
-            _launch(config, sections, force)
+        outcome = run_study(config, sections, force)
     except DiskError as error:
-        from tasks.execution.worker_processes import stop_prestarted
-
-        stop_prestarted()
-        gc.freeze()  # as at the end of a run
-        say(f"study: {error}, then {_how_to_go_on(config.name, started)}", error=True)
+        say(f"study: {error}, then {how_to_go_on(config.name, started)}", error=True)
         sys.exit(1)
+    page = report_path(config.name)
+    if page.exists():
+        say(f"report: {page}")
+    if not outcome.completed:
+        say(f"study: {outcome.message}", error=True)
+        say(f"study: run what is missing with: study rerun {config.name}")
+        sys.exit(1)
+    say(f"{outcome.message}; compare the runs with: study ui")
 
 
-def _how_to_go_on(study: str, started: float) -> str:
+def run_study(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> Outcome:
+    """Run these sections of a study in this process.
+
+    Raises ConfigError if this machine or a server cannot do what is asked, DiskError if nothing can
+    be written.
+    """
+    check_dataset(config, sections)
+    with disk_errors():
+        check_report_folder(config.name)
+        return run_flow(
+            lambda: _choose_flow(config, sections, force),
+            config.runner,
+            _title(config, sections),
+            lambda: _warm_up(config, sections),
+        )
+
+
+def how_to_go_on(study: str, started: float) -> str:
     """What to do after a run that began at this time, in seconds since 1970."""
     from tasks.execution.invocations import Invocation, records
 
@@ -62,45 +90,74 @@ def _how_to_go_on(study: str, started: float) -> str:
     return "start it again"  # a rerun would repeat an earlier run, if there is one
 
 
-def _launch(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> None:
-    _prepare(config)
+def run_flow(
+    choose: "Callable[[], Callable[[], State]]",
+    runner: RunnerConfig,
+    title: str,
+    warm_up: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Run a flow in this process, with a Prefect server unless one is named or running.
+
+    ``choose`` gives the call that runs the flow; it may import Prefect, which nothing may have
+    imported before. ``warm_up`` is called in another thread while the server starts.
+
+    Raises ConfigError if this machine or a server cannot do what is asked, DiskError if nothing can
+    be written.
+    """
+    try:
+        return _run_flow(choose, runner, title, warm_up)
+    except DiskError:
+        from tasks.execution.worker_processes import stop_prestarted
+
+        stop_prestarted()
+        gc.freeze()  # as at the end of a run
+        raise
+
+
+def _run_flow(
+    choose: "Callable[[], Callable[[], State]]",
+    runner: RunnerConfig,
+    title: str,
+    warm_up: Callable[[], None],
+) -> Outcome:
+    _prepare(runner)
     # before the imports and the server, which take seconds: Ctrl-C then is one line, too
     stop_on_signals()
     server = _start_embedded_server()
     # imports then take a quarter less time; computing a task enables it again
     gc.disable()
-    run_flow = _choose_flow(config, sections, force)
-    say(_title(config, sections))
+    chosen = choose()
+    say(title)
     if server is not None:
-        threading.Thread(target=_warm_up, args=(config, sections), daemon=True).start()
+        threading.Thread(target=warm_up, daemon=True).start()
         server.wait()
-    state = _run(run_flow)
+    state = _run(chosen)
     # the work is over: a late Ctrl-C must not report an interrupted study
     restore_signals()
     # otherwise the exit takes a second longer, to search everything that was imported
     gc.freeze()
-    _print_outcome(config, state)
+    return _outcome(state)
 
 
 def prepare_scheduled_runs(config: StudyConfig) -> None:
     """Set up this process, whose children run the study when it is due. Raises ConfigError."""
     os.environ.update(folder_variables())  # a run may start in another folder
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", HEARTBEAT_SECONDS)
-    _prepare(config)
+    check_report_folder(config.name)
+    _prepare(config.runner)
 
 
-def _prepare(config: StudyConfig) -> None:
+def _prepare(runner: RunnerConfig) -> None:
     """Raise ConfigError for what would fail later, and set the variables that Prefect reads.
 
     Prefect reads them when it is imported, so nothing before this imports Prefect.
     """
     mlflow_config()
-    if (config.runner.kind, config.runner.device) == ("local", "cuda") and not has_gpu():
+    if (runner.kind, runner.device) == ("local", "cuda") and not has_gpu():
         raise ConfigError("runner.device: 'cuda', but no Nvidia driver is loaded; use auto or cpu")
     prepare_environment()
-    check_report_folder(config.name)
     use_running_prefect()
-    check_cluster(config.runner)
+    check_cluster(runner)
     shared_store.check()
 
 
@@ -164,17 +221,11 @@ def _run(run_flow: "Callable[[], State]") -> "State":
         return run_flow()
 
 
-def _print_outcome(config: StudyConfig, state: "State") -> None:
+def _outcome(state: "State") -> Outcome:
     from flows.prefect_graph import reason
 
     error = state.result(raise_on_failure=False) if state.is_failed() else None
     if isinstance(error, DiskError):
         raise error
-    page = report_path(config.name)
-    if page.exists():
-        say(f"report: {page}")
-    if not state.is_completed():
-        say(f"study: {reason(state)}", error=True)
-        say(f"study: run what is missing with: study rerun {config.name}")
-        sys.exit(1)
-    say(f"{state.message}; compare the runs with: study ui")
+    message = str(state.message) if state.is_completed() else reason(state)
+    return Outcome(state.is_completed(), message, str(state.state_details.flow_run_id))

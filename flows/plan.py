@@ -9,11 +9,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
-
-from pydantic import BaseModel
 
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
+from flows.planned import Plan, PlannedTask
 from flows.sections import check_dataset, submit_report, submit_sections
 from models.specs import ConfigError
 from tasks.analysis.blind_edge import warning_of_entries
@@ -33,23 +31,6 @@ from tasks.own_code.registry import OWN_CODES
 from tasks.own_code.unchanged import digests_in
 
 SEARCHED_INVOCATIONS = 20  # the newest of a study, searched for earlier records of its tasks
-
-
-class PlannedTask(BaseModel):
-    """One task: whether it would run, why, and how long it may take in seconds."""
-
-    name: str
-    action: Literal["cached", "run"]
-    reasons: list[str] = []
-    seconds: float | None = None
-
-
-class Plan(BaseModel):
-    """Every task of a study, and what else to know before it is run."""
-
-    tasks: list[PlannedTask]
-    notes: list[str] = []
-    warnings: list[str] = []
 
 
 @dataclass
@@ -275,6 +256,10 @@ def make_plan(config: StudyConfig, sections: tuple[Section, ...]) -> Plan:
     submit_report(graph, config, sections, dict(graph.groups), [])
     plan = graph.plan()
     warning = warning_of_entries(*(_entries(graph, name) for name in ("evaluate", "train")))
-    plan.notes = [*notes, *plan.notes]
-    plan.warnings = [warning] if warning else []
-    return plan
+    return plan.model_copy(
+        update={
+            "notes": [*notes, *plan.notes],
+            "warnings": [warning] if warning else [],
+            "tasks_at_once": config.runner.tasks_at_once,
+        }
+    )

@@ -16,7 +16,6 @@ from tasks.cache.identity import Identity, task_name
 from tasks.cache.step import Step
 from tasks.execution.prefect_task import OpaqueEntry, prefect_task, wrap_entries
 from tasks.execution.session import InvocationSession
-from tasks.steps.report import report
 from tasks.system.disk_errors import DiskError, disk_errors
 
 RECORD_SECONDS = 10.0  # for the display and the record to show that a task ended
@@ -36,8 +35,9 @@ CLEAR_ERRORS = (  # their messages are clear without the name of the class
 class PrefectGraph:
     """Submits tasks to Prefect; the display and the record show how each ends."""
 
-    def __init__(self, session: InvocationSession, runners: Runners):
+    def __init__(self, session: InvocationSession, runners: Runners, last: Step | None = None):
         self.session, self.runners = session, runners
+        self._last = last  # the step that is submitted after all others, which the total counts
         self.futures: dict[str, PrefectFuture[OpaqueEntry]] = {}
         self.groups: dict[str, list[str]] = {}
         self.skipped: dict[UUID, tuple[str, str]] = {}  # name and reason by id of the task run
@@ -61,7 +61,8 @@ class PrefectGraph:
         )
         self.futures[name] = future
         self._names[future.task_run_id] = name
-        self.session.display.set_total(len(self.futures) + (step is not report))
+        follows = self._last is not None and step is not self._last
+        self.session.display.set_total(len(self.futures) + follows)
         self.groups.setdefault(group or step.name, []).append(name)
         self._finished[name] = Event()
         future.add_done_callback(lambda done: self._on_finished(name, done))

@@ -7,7 +7,6 @@ to a graph that only looks them up in the store.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
 
 from flows.configuration.check_networks import check_networks
 from flows.configuration.grid import (
@@ -21,10 +20,8 @@ from flows.configuration.load import command_of, is_as_shipped
 from flows.configuration.memory_cost import check_memory
 from flows.configuration.study_config import Section, StudyConfig
 from flows.configuration.training_cost import more_seeds_note, training_cost, transfer_cost
+from flows.graph import Graph, GraphWithVersions, Node
 from models.specs import ConfigError, too_large_budgets
-from tasks.cache.identity import Identity
-from tasks.cache.provenance import releases_in_keys
-from tasks.cache.step import VERSIONS, Step
 from tasks.datasets.contents import Inventory, source_fingerprint, take_inventory
 from tasks.datasets.dataset import DatasetError
 from tasks.steps.correlate import correlate
@@ -43,31 +40,6 @@ from tasks.steps.transfer import transfer
 
 PACKAGED = {"head_only", "fine_tune", "from_scratch"}  # scenarios whose classifiers can be used
 NEED_LABELS: tuple[Section, ...] = ("interpolation", "transfer")
-Node = TypeVar("Node")  # a submitted task, which may be an input of other tasks
-Node_co = TypeVar("Node_co", covariant=True)
-
-
-class Graph(Protocol[Node_co]):
-    """Takes the tasks of a study."""
-
-    def submit(
-        self, step: Step, identity: Identity, group: str | None = None, **inputs: object
-    ) -> Node_co:
-        """Take one task of a step. Its group is the step's name unless one is given."""
-
-
-class GraphWithVersions(Generic[Node]):
-    """Passes tasks on with the releases of libraries in their keys."""
-
-    def __init__(self, graph: Graph[Node]):
-        self._graph = graph
-
-    def submit(
-        self, step: Step, identity: Identity, group: str | None = None, **inputs: object
-    ) -> Node:
-        """Take one task of a step. Its group is the step's name unless one is given."""
-        versions = {VERSIONS: releases_in_keys()}
-        return self._graph.submit(step, identity, group, **inputs, **versions)
 
 
 def check_dataset(config: StudyConfig, sections: tuple[Section, ...]) -> list[str]:

@@ -1,32 +1,20 @@
 """The study as Prefect flows: one root flow, and one flow per section."""
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
 from prefect import Flow, flow
 from prefect.client.schemas.objects import State
-from prefect.runtime import deployment, flow_run
-from prefect.states import Completed, Failed
+from prefect.runtime import deployment
 
 from flows.configuration.own_code import allowed_digests, own_codes, read_own_code
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
-from flows.lifecycle.automations import watch_this_run
-from flows.lifecycle.due_runs import cancel_due_runs
-from flows.lifecycle.interrupts import stopped_by_signals
-from flows.lifecycle.recovery import close_crashed_invocations, close_forgotten_runs
-from flows.lifecycle.run_page import Log, end_skipped_tasks, run_log, show_results
-from flows.lifecycle.task_runners import open_runners
+from flows.invocation import Asked, open_run, run_invocation
+from flows.lifecycle.run_page import end_skipped_tasks, show_results
 from flows.prefect_graph import PrefectGraph, reason
 from flows.sections import check_dataset, study_parameters, submit_report, submit_sections
 from tasks.analysis.blind_edge import warning_of_entries
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
-from tasks.execution.invocations import InvocationLog
 from tasks.execution.publish_report import publish_report
-from tasks.execution.session import open_session
-from tasks.system.disk_errors import DiskError, disk_errors
-from tasks.tracking.tracker import Tracker
+from tasks.steps.report import report
 
 
 def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> State:
@@ -34,72 +22,24 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
 
     Raises DiskError if nothing can be written; what was finished before is kept.
     """
-    with stopped_by_signals(), disk_errors(), run_log() as log_line:
-        close_crashed_invocations()
-        close_forgotten_runs()
-        watch_this_run()
-        cancel_due_runs()
-        state = _run_invocation(config, sections, force, log_line)
-        cancel_due_runs()
-        return state
+    with open_run() as log_line:
+        config = read_own_code(config, allowed_digests() if deployment.id else None)
 
-
-def _run_invocation(
-    config: StudyConfig, sections: tuple[Section, ...], force: list[str], log_line: Log
-) -> State:
-    config = read_own_code(config, allowed_digests() if deployment.id else None)
-    log = InvocationLog(config.name, config.model_dump(mode="json"), list(sections))
-    log.note(flow_run_id=flow_run.id)
-    # a retry of the flow run computes what is missing, and not again what was forced
-    forced = set(force) if flow_run.run_count == 1 else set()
-    with _parent_run(log, config, sections) as tracker:
-        gc.freeze()  # no collection searches what was imported
-        with _open_graph(config, log, tracker, forced, log_line) as graph:
+        def work(graph: PrefectGraph) -> list[str]:
             _submit(graph, config, sections)
-            failures = _report(graph, config, sections)
-        return _close(graph, log, tracker, failures)
+            return _report(graph, config, sections)
 
-
-@contextmanager
-def _parent_run(
-    log: InvocationLog, config: StudyConfig, sections: tuple[Section, ...]
-) -> Iterator[Tracker]:
-    """Open the parent run in MLflow. An exception closes it and the record, and is raised again."""
-    tracker: Tracker | None = None
-    try:
-        tracker = Tracker(config.name, log.id)
-        with disk_errors():
-            tracker.start_study(study_parameters(config, sections))
-            yield tracker
-    except DiskError as error:
-        with suppress(OSError):
-            log.end("FAILED", str(error))
-        if tracker is not None:
-            tracker.interrupt()
-        raise
-    except Exception as error:
-        log.end("FAILED", str(error))
-        if tracker is not None:
-            tracker.finish_study("FAILED", {}, {"study.failures": str(error)})
-        raise
-    except BaseException:  # an interrupt; Prefect turns SIGTERM into an exception
-        if tracker is not None:
-            tracker.interrupt()
-        log.end("CANCELLED", "interrupted")
-        raise
-
-
-@contextmanager
-def _open_graph(
-    config: StudyConfig, log: InvocationLog, tracker: Tracker, forced: set[str], log_line: Log
-) -> Iterator[PrefectGraph]:
-    """Open a graph whose tasks run where the study says, in a session of their own."""
-    stack_size, own = config.runner.stack_size, own_codes(config)
-    with (
-        open_runners(config.runner, log.id, forced, own) as (runners, workers),
-        open_session(workers, tracker, log, forced, stack_size, log_line, own) as session,
-    ):
-        yield PrefectGraph(session, runners)
+        asked = Asked(
+            config.name,
+            config.model_dump(mode="json"),
+            sections,
+            study_parameters(config, sections),
+            config.runner,
+            force,
+            own_codes(config),
+            last=report,
+        )
+        return run_invocation(asked, work, log_line)
 
 
 def _submit(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, ...]) -> None:
@@ -154,21 +94,6 @@ def _show_on_prefects_page(
     models = groups.get("train", []) + groups.get("reported_encoder", [])
     addresses = graph.session.tracker.addresses({entry.key for entry in models})
     show_results(study, failures, summary, verdicts, models, addresses)
-
-
-def _close(graph: PrefectGraph, log: InvocationLog, tracker: Tracker, failures: list[str]) -> State:
-    """Close the parent run and the record. Returns the state of the flow run."""
-    counts = graph.session.display.counts
-    summary = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
-    if failures:
-        summary = f"{counts['failed']} of {len(graph.futures)} failed: {'; '.join(failures)}"
-    tracker.finish_study(
-        "FAILED" if failures else "FINISHED",
-        metrics={f"tasks_{outcome}": n for outcome, n in counts.items()},
-        tags={"study.failures": summary if failures else ""},
-    )
-    log.end("FAILED" if failures else "COMPLETED", summary)
-    return Failed(message=summary) if failures else Completed(message=summary)
 
 
 @flow(name="study", persist_result=False)

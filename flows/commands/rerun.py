@@ -48,6 +48,11 @@ def latest_invocation(study: str | None) -> tuple[StudyConfig, tuple[Section, ..
         raise ConfigError(f"no {name} has run here yet; start one with: study run")
     if isinstance(found, UnreadableRecord):
         raise ConfigError(f"the latest run: {found}; start again with: study run")
+    if script := found.config.get("pipeline"):
+        raise ConfigError(
+            f"run {found.short_id}: {found.study} is a pipeline, no study; start it again with: "
+            f"python {script}"
+        )
     unknown = [section for section in found.sections if section not in SECTIONS]
     if unknown:
         raise ConfigError(

@@ -23,6 +23,11 @@ def configure_worker(listener: Listener, threads: int, device: Device) -> None:
     use_fast_matmul()
 
 
+def set_listener(listener: Listener) -> None:
+    """Set the listener of this thread."""
+    _listener.set(listener)
+
+
 def send_event(event: Event) -> None:
     """Send an event to the listener of this thread, if it has one."""
     listener = _listener.get()

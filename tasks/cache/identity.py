@@ -36,4 +36,4 @@ def identity_text(identity: Identity, short_keys: Mapping[str, str] | None = Non
 
 def task_name(step: str, identity: Identity) -> str:
     """The name of a task everywhere: in Prefect, in MLflow, at the terminal, in patterns."""
-    return f"{step}[{identity_text(identity)}]"
+    return f"{step}[{identity_text(identity)}]" if identity else step

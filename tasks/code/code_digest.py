@@ -71,9 +71,9 @@ def _resolve(target: Name, attributes: tuple[str, ...], modules: Modules) -> Ite
         yield from _resolve(Name(f"{target.module}.{attributes[0]}", ""), attributes[1:], modules)
 
 
-def _counts_whole(parsed: ModuleCode, modules: Modules) -> bool:
+def _counts_whole(module: str, parsed: ModuleCode, modules: Modules) -> bool:
     """Whether a module cannot be followed by names, so that all of it counts."""
-    return not modules.trusts_names and uses_computed_names(parsed)
+    return not modules.trusts_names(module) and uses_computed_names(parsed)
 
 
 @cache
@@ -83,7 +83,7 @@ def _direct_references(name: Name, modules: Modules) -> frozenset[Name]:
     if parsed is None:
         return frozenset()
     found: set[Name] = set()
-    if name.name == WHOLE or _counts_whole(parsed, modules):
+    if name.name == WHOLE or _counts_whole(name.module, parsed, modules):
         found |= set(_whole(name.module, parsed, modules))
     if name.name == WHOLE:
         return frozenset(one for one in found if modules.is_followed(one.module))
@@ -102,7 +102,12 @@ def _direct_references(name: Name, modules: Modules) -> frozenset[Name]:
             if root in parsed.definitions:
                 found.add(Name(name.module, root))
             found |= set(_imported_as(parsed, root, tuple(attributes), modules))
-    return frozenset(one for one in found if modules.is_followed(one.module))
+    return frozenset(one for one in found if _counts(one, modules))
+
+
+def _counts(name: Name, modules: Modules) -> bool:
+    followed = modules.is_followed(name.module)
+    return followed and (bool(name.name) or modules.counts_imports(name.module))
 
 
 def _packages_around(module: str) -> list[str]:
@@ -119,7 +124,7 @@ def _whole(module: str, parsed: ModuleCode, modules: Modules) -> Iterator[Name]:
         yield Name(module, imported)
     for star in parsed.imports.get("*", ()):
         yield Name(star.module, WHOLE)
-    if _counts_whole(parsed, modules):
+    if _counts_whole(module, parsed, modules):
         yield from (Name(one.module, WHOLE) for names in parsed.imports.values() for one in names)
     if modules.is_package(module):
         for inner in modules.inside(module):

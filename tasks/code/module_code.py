@@ -16,6 +16,7 @@ MODULES_OF_VALUES = {"pydantic", "re", "typing"}
 # A module that uses one of these may use anything by a computed name.
 COMPUTED_NAMES = {"__builtins__", "__import__", "compile", "eval", "exec", "globals", "vars"}
 MODULES_OF_COMPUTED_NAMES = {"builtins", "importlib", "pkgutil", "runpy"}
+NEVER_IMPORTED = {"TYPE_CHECKING", "__name__ == '__main__'"}  # conditions of what does not run
 _parser_lock = threading.Lock()  # Python 3.11 sometimes fails when two threads parse at once
 
 
@@ -38,10 +39,13 @@ def _remove_documentation(tree: ast.Module) -> None:
 
 
 def _that_run(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Statements without ``if TYPE_CHECKING:``, of which only ``else:`` runs."""
+    """Statements without ``if TYPE_CHECKING:`` and ``if __name__ == "__main__":``.
+
+    Of these only ``else:`` runs when the module is imported.
+    """
     found: list[ast.stmt] = []
     for node in body:
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and ast.unparse(node.test) in NEVER_IMPORTED:
             found += _that_run(node.orelse)
         else:
             found.append(node)

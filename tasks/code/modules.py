@@ -52,9 +52,11 @@ class ModuleCode(NamedTuple):
 class Modules(Protocol):
     """Where modules are found. Equal ones have equal modules: what is parsed is cached by them."""
 
-    @property
-    def trusts_names(self) -> bool:
-        """Whether the names in the code are all that it uses; a test checks that of a project."""
+    def trusts_names(self, module: str) -> bool:
+        """Whether the names in a module are all that it uses, because a test checks that."""
+
+    def counts_imports(self, module: str) -> bool:
+        """Whether what a module runs when it is imported counts."""
 
     def __hash__(self) -> int:
         """Equal for equal modules."""
@@ -114,7 +116,14 @@ def module_text(module: str) -> bytes | None:
 class ProjectModules:
     """The modules of this project, as they were when each was first read."""
 
-    trusts_names = True
+    def trusts_names(self, module: str) -> bool:
+        """Always: a test checks that steps reach no code that cannot be followed."""
+        return True
+
+    def counts_imports(self, module: str) -> bool:
+        """Always: a module may register something."""
+        return True
+
     is_module = staticmethod(is_module)
     is_followed = staticmethod(is_followed)
 
@@ -154,14 +163,22 @@ PROJECT = ProjectModules()
 class OtherModules:
     """The modules of another project below ``root``, and those of this project behind them.
 
+    Of this project, the definitions count that the other one's steps reach.
+
     ``package`` is set if the other project is installed among libraries: then only modules of this
     package are its own. Otherwise all modules below its folder are.
     """
 
-    trusts_names = False
-
     root: Path
     package: str = ""
+
+    def trusts_names(self, module: str) -> bool:
+        """Only of this project's modules."""
+        return module.split(".", maxsplit=1)[0] in PACKAGES
+
+    def counts_imports(self, module: str) -> bool:
+        """Only of the other project's modules: importing this project's changes no result."""
+        return module.split(".", maxsplit=1)[0] not in PACKAGES
 
     def file(self, module: str) -> Path:
         """The file that holds a module, or would hold it."""

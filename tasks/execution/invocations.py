@@ -26,6 +26,10 @@ NAME_OR_NOTHING = r"^[A-Za-z0-9_]{0,64}$"  # as in the store
 State = Literal["RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
 
 
+class RunFailedError(RuntimeError):
+    """A run ended, and some of its tasks failed. What was finished is kept."""
+
+
 class TaskRecord(BaseModel):
     """How one task of an invocation ended; without an outcome it did not end."""
 
@@ -42,6 +46,7 @@ class Invocation(BaseModel):
 
     ``started`` and ``ended`` are seconds since 1970, ``started`` at least a microsecond after that
     of every earlier one. ``seconds`` is how long it took by a clock that nobody sets.
+    ``mlflow_run_id`` is that of the parent run; None if MLflow could not be reached.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -57,6 +62,7 @@ class Invocation(BaseModel):
     state: State = "RUNNING"
     message: str = ""
     flow_run_id: str | None = None
+    mlflow_run_id: str | None = None
     tasks: dict[str, TaskRecord] = {}
 
     @property

@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from tasks.artifacts.worker import Listener, configure_worker
+from tasks.artifacts.worker import Listener, configure_worker, set_listener
 from tasks.execution.workers import Returned, WorkerDiedError
 from tasks.system.hardware import Device
 from tasks.system.user_warnings import show_warning
@@ -43,7 +43,7 @@ PRELOADED_MODULES = [
     "mlflow.pyfunc.model",
     "matplotlib.figure",
 ]
-
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 _starting = threading.Lock()
 
@@ -60,6 +60,7 @@ def _start_worker(
     errors: Connection,
     threads: int,
     device: Device,
+    uses_torch: bool,
     environment: dict[str, str],
 ) -> None:
     os.environ.update(environment)
@@ -68,7 +69,10 @@ def _start_worker(
     os.dup2(errors.fileno(), 2)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     warnings.showwarning = show_warning
-    configure_worker(reports.send, threads, device)
+    if uses_torch:
+        configure_worker(reports.send, threads, device)
+    else:
+        set_listener(reports.send)
 
 
 @contextmanager
@@ -93,13 +97,16 @@ def _do_nothing() -> None:
 class _WorkerProcess:
     """One process, and the pipe through which its computation reports events."""
 
-    def __init__(self, threads: int, device: Device):
+    def __init__(self, threads: int, device: Device, uses_torch: bool):
         context = multiprocessing.get_context(START_METHOD)
         self._receiver, sender = context.Pipe(duplex=False)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         # a Connection, because that is sent to a process with its descriptor
         errors = Connection(os.dup(self._errors.fileno()), readable=False)
-        arguments = sender, errors, threads, device, dict(os.environ)
+        environment = dict(os.environ)
+        if not uses_torch:  # libraries read these when they are imported
+            environment = dict.fromkeys(THREAD_VARIABLES, str(threads)) | environment
+        arguments = sender, errors, threads, device, uses_torch, environment
         self.pool = ProcessPoolExecutor(
             1, mp_context=context, initializer=_start_worker, initargs=arguments
         )
@@ -153,22 +160,29 @@ class _WorkerProcess:
 class WorkerProcesses:
     """A fixed number of worker processes on this machine, each with ``threads`` threads.
 
-    With ``shares_machine`` there are others on it, which this process does not know.
+    With ``shares_machine`` there are others on it, which this process does not know. Without
+    ``uses_torch`` a process starts in a fraction of the time, and ``device`` has no effect.
     """
 
     dask_context = None  # no task runs on another machine
 
     def __init__(
-        self, width: int, threads: int, device: Device = "auto", *, shares_machine: bool = False
+        self,
+        width: int,
+        threads: int,
+        device: Device = "auto",
+        *,
+        shares_machine: bool = False,
+        uses_torch: bool = True,
     ):
         if (
             width == 1 and threads > 1 and not shares_machine
         ):  # otherwise several threads may share one core
             os.environ.setdefault("OMP_PROC_BIND", "true")
         # a single worker imports only what it needs, when it needs it; "spawn" ignores this
-        preloaded = PRELOADED_MODULES if width > 1 or shares_machine else []
+        preloaded = PRELOADED_MODULES if uses_torch and (width > 1 or shares_machine) else []
         multiprocessing.get_context(START_METHOD).set_forkserver_preload(preloaded)
-        self._threads, self._device = threads, device
+        self._threads, self._device, self._uses_torch = threads, device, uses_torch
         self.stopped = False
         # the processes without a computation; None in place of one that is not started yet
         self._free: queue.LifoQueue[_WorkerProcess | None] = queue.LifoQueue()
@@ -192,7 +206,7 @@ class WorkerProcesses:
                 self._free.put(process)
 
     def _new_process(self) -> _WorkerProcess:
-        process = _WorkerProcess(self._threads, self._device)
+        process = _WorkerProcess(self._threads, self._device, self._uses_torch)
         self._processes.add(process)
         process.start()
         if self.stopped:  # meanwhile, by another thread
@@ -265,9 +279,11 @@ def stop_prestarted() -> None:
             _prestarted.stop()
 
 
-def take_workers(width: int, threads: int, device: Device) -> WorkerProcesses:
+def take_workers(
+    width: int, threads: int, device: Device, uses_torch: bool = True
+) -> WorkerProcesses:
     """Workers for one invocation: the prestarted ones if there are any, otherwise new ones."""
     global _prestarted, _flow_has_workers
     with _prestart_lock:
         workers, _prestarted, _flow_has_workers = _prestarted, None, True
-    return workers or WorkerProcesses(width, threads, device)
+    return workers or WorkerProcesses(width, threads, device, uses_torch=uses_torch)

@@ -24,8 +24,6 @@ class OwnModules:
     A module of the user comes before one of the same name in the project.
     """
 
-    trusts_names = False
-
     entry: str
     files: tuple[tuple[str, str], ...]
 
@@ -45,6 +43,14 @@ class OwnModules:
     def roots(self) -> set[str]:
         """The first parts of the names of all modules."""
         return {module.split(".", maxsplit=1)[0] for module in self.by_module}
+
+    def trusts_names(self, module: str) -> bool:
+        """Never: no test checks a user's code."""
+        return False
+
+    def counts_imports(self, module: str) -> bool:
+        """Always: a module may register something."""
+        return True
 
     def is_own(self, module: str) -> bool:
         """Whether a module is looked for among the texts."""

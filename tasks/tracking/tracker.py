@@ -62,6 +62,11 @@ class Tracker:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
+    @property
+    def parent_id(self) -> str | None:
+        """The id of this invocation's parent run in MLflow, if it is known."""
+        return self._writer.parent_id if self._writer is not None else None
+
     def start_study(self, parameters: JsonObject) -> None:
         """Open the parent run of this invocation."""
         self._put("start_study", parameters=parameters, source=_source_tags())

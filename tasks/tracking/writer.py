@@ -124,8 +124,9 @@ class Writer:
 
         ``source`` holds tags of every new run. ``at`` is the time in milliseconds, here and below.
         """
-        epochs = parameters["training"]["epochs"]
-        for name, value in experiment_tags(self.experiment_id, epochs).items():
+        training = parameters.get("training")  # a pipeline that is no study has other views
+        tags = experiment_tags(self.experiment_id, training["epochs"]) if training else {}
+        for name, value in tags.items():
             if self._tags.get(name) != value:
                 self.client.set_experiment_tag(self.experiment_id, name, value)
         self.runs.source_tags = source

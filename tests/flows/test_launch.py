@@ -70,11 +70,13 @@ def test_a_launch_does_its_steps_in_order(steps, capsys):
     ]
 
 
-def test_a_failed_run_exits_with_1_and_says_how_to_continue(capsys):
+def test_a_failed_run_exits_with_1_and_says_how_to_continue(steps, monkeypatch, capsys):
     report_path("smoke").parent.mkdir(parents=True)
     report_path("smoke").touch()
+    failed = Failed(message="1 of 43 failed: train[x]: NaN")
+    monkeypatch.setattr(launch, "_run", lambda _: failed)
     with pytest.raises(SystemExit) as ended:
-        launch._print_outcome(CONFIG, Failed(message="1 of 43 failed: train[x]: NaN"))
+        launch.launch(CONFIG, SECTIONS, [])
     assert ended.value.code == 1
     said = capsys.readouterr()
     assert said.err == "study: 1 of 43 failed: train[x]: NaN\n"
@@ -157,7 +159,7 @@ def test_a_prefect_server_that_is_named_is_used(monkeypatch):
 def test_a_missing_gpu_is_refused_before_anything_starts(monkeypatch):
     monkeypatch.setattr(launch, "has_gpu", lambda: False)
     with pytest.raises(ConfigError, match=r"runner\.device: 'cuda'"):
-        launch._prepare(load_config("smoke", ["runner.device=cuda"]))
+        launch._prepare(RunnerConfig(device="cuda"))
 
 
 def test_scheduled_runs_use_the_same_folders_and_send_heartbeats(monkeypatch, home):

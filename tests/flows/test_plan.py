@@ -3,7 +3,6 @@ import sys
 
 import pytest
 
-from flows.commands.plan import totals
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
 from flows.plan import PlanGraph, _changes, _with_entries, code_changes, make_plan
@@ -22,7 +21,8 @@ def config():
 
 
 def test_without_a_store_everything_would_run_in_the_order_of_the_diagram(config):
-    plan = make_plan(config, SECTIONS).tasks
+    found = make_plan(config, SECTIONS)
+    plan = found.tasks
     assert len(plan) == 50
     assert all(task.action == "run" for task in plan)
     assert plan[0].reasons == ["never run"]
@@ -30,7 +30,7 @@ def test_without_a_store_everything_would_run_in_the_order_of_the_diagram(config
     model = by_name["evaluate[depth=1, latent_dim=5, seed=0]"]
     assert "upstream train[depth=1, latent_dim=5, seed=0] will run" in model.reasons
     assert plan[-1].name == "report[smoke]"
-    assert totals(plan) == (0, 50)
+    assert (found.seconds, found.without_estimate) == (0, 50)
 
 
 def test_planning_needs_neither_prefect_nor_mlflow_nor_torch():

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from flows.commands.plan import plan, plan_json, print_plan
-from flows.plan import Plan, PlannedTask
+from flows.commands.plan import plan, print_plan
+from flows.planned import Plan, PlannedTask
 
 TASKS = [
     PlannedTask(name="data[digits]", action="cached", seconds=9),
@@ -23,7 +23,7 @@ def planned(monkeypatch):
 
 
 def test_a_plan_is_a_line_for_each_task_and_a_sum(capsys):
-    print_plan(Plan(tasks=TASKS, notes=["releases are mixed"]), width=2)
+    print_plan(Plan(tasks=TASKS, notes=["releases are mixed"], tasks_at_once=2))
     assert capsys.readouterr().out.splitlines() == [
         "cached            data[digits]",
         "run       60.0 s  train[a]: training.epochs 5 -> 10",
@@ -34,8 +34,9 @@ def test_a_plan_is_a_line_for_each_task_and_a_sum(capsys):
     ]
 
 
-def test_other_programs_get_every_reason_and_the_sum():
-    plan = json.loads(plan_json(Plan(tasks=TASKS)))
+def test_other_programs_get_every_reason_and_the_sum(capsys):
+    print_plan(Plan(tasks=TASKS), as_json=True)
+    plan = json.loads(capsys.readouterr().out)
     assert (plan["seconds"], plan["without_estimate"]) == (60.0, 1)
     assert plan["notes"] == []
     assert plan["tasks"][2] == {
@@ -44,6 +45,12 @@ def test_other_programs_get_every_reason_and_the_sum():
         "reasons": ["a", "b", "c", "d", "e"],
         "seconds": None,
     }
+
+
+def test_a_plan_is_a_table_for_python():
+    table = Plan(tasks=TASKS).to_frame()
+    assert list(table.columns) == ["name", "action", "reasons", "seconds"]
+    assert list(table.reasons) == ["", "training.epochs 5 -> 10", "a; b; c; d; e"]
 
 
 def test_a_check_fails_if_any_task_would_run(planned, capsys):
@@ -61,7 +68,7 @@ def test_a_check_fails_if_any_task_would_run(planned, capsys):
 
 def test_names_and_reasons_are_shown_as_they_are(capsys):
     task = PlannedTask(name="train[/b]:fire:", action="run", reasons=["a\x1b[2J\nrun b"], seconds=1)
-    print_plan(Plan(tasks=[task], notes=["of [/b]\x1b[2J"]), width=1)
+    print_plan(Plan(tasks=[task], notes=["of [/b]\x1b[2J"]))
     first, _, note = capsys.readouterr().out.splitlines()
     assert first == r"run        1.0 s  train[/b]:fire:: a?[2J\nrun b"
     assert note == "note: of [/b]?[2J"

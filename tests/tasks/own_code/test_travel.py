@@ -15,6 +15,7 @@ from tasks.artifacts.autoencoder import WEIGHTS, load_autoencoder
 from tasks.artifacts.dataset import load_dataset
 from tasks.cache import signatures
 from tasks.cache.step import Step
+from tasks.code.code_digest import code_parts
 from tasks.datasets.config import DatasetConfig
 from tasks.datasets.contents import source_fingerprint
 from tasks.execution.dask_task import DaskContext
@@ -23,7 +24,6 @@ from tasks.execution.perform import perform
 from tasks.execution.session import task_session
 from tasks.execution.worker_processes import WorkerProcesses
 from tasks.execution.workers import WorkerDiedError
-from tasks.code.code_digest import code_parts
 from tasks.own_code.digest import code_sha256
 from tasks.own_code.read import read_source
 from tasks.own_code.registry import OWN_CODES, texts_of

@@ -1,0 +1,150 @@
+"""A pipeline of your own: cached steps that run as those of a study do.
+
+Nothing here knows of autoencoders. ``examples/minimal_dag.py`` is a whole pipeline.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.configuration.load import shipped_studies
+from flows.configuration.runner_config import RunnerConfig
+from flows.graph import Graph
+from flows.launch import run_flow
+from flows.lifecycle.command_line import run_command
+from flows.plan import PlanGraph
+from flows.planned import Plan
+from models.specs import ConfigError
+from tasks.cache.canonical import JsonObject
+from tasks.cache.entry import Entry
+from tasks.execution.invocations import RunFailedError
+from tasks.system.folders import STUDY_NAME
+from tasks.system.user_warnings import say
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+    from flows.prefect_graph import PrefectGraph
+
+Submit = Callable[[Graph[Any]], None]
+USAGE = "plan: what would run; run (the default): run it"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A DAG of cached steps: ``submit`` submits its tasks to a graph, in an order that may run.
+
+    ``name`` is that of its flow in Prefect, of its experiment in MLflow and of its records.
+    ``parameters`` are shown by the parent run in MLflow; they change no key, since a key holds the
+    inputs of its task. ``runner`` says where and how many tasks are computed at once. With
+    ``uses_torch`` workers import torch before their first task, and ``runner.device`` counts.
+
+    Raises ConfigError for a name that cannot be used.
+    """
+
+    name: str
+    submit: Submit
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
+    uses_torch: bool = False
+
+    def __post_init__(self) -> None:
+        import re
+
+        if not re.fullmatch(STUDY_NAME, self.name):
+            raise ConfigError(f"pipeline {self.name!r}: use letters, digits, '.', '_' and '-'")
+        if self.name.casefold() in {one.casefold() for one in shipped_studies()}:
+            raise ConfigError(f"pipeline {self.name!r}: a shipped study has this name; use another")
+
+    def plan(self) -> Plan:
+        """What ``run`` would compute, and why. Computes nothing."""
+        graph = PlanGraph(self.name)
+        _importable(self.submit)(graph)
+        return graph.plan().model_copy(update={"tasks_at_once": self.runner.tasks_at_once})
+
+    def run(self) -> dict[str, list[Entry]]:
+        """Run every task that is not in the store. Returns the entries of all tasks by group.
+
+        It runs in this process, in its main thread: MLflow and Prefect are set up for it.
+
+        Raises RunFailedError if a task fails; what is finished is kept. Raises ConfigError if this
+        machine or a server cannot do what is asked.
+        """
+        submit = _importable(self.submit)
+        groups: dict[str, list[Entry]] = {}
+
+        def work(graph: "PrefectGraph") -> list[str]:
+            try:
+                submit(graph)
+            finally:  # otherwise tasks that wait for it keep the process from ending
+                graph.session.stacks.mark_all_submitted()
+            entries, failures = graph.wait_for_entries()
+            groups.update(entries)
+            return failures
+
+        title = f"pipeline {self.name}"
+        outcome = run_flow(lambda: self._flow(work), self.runner, title)
+        if not outcome.completed:
+            raise RunFailedError(f"{outcome.message}; run it again to continue")
+        say(f"{outcome.message}; compare the runs with: study ui")
+        return groups
+
+    def _flow(self, work: "Callable[[PrefectGraph], list[str]]") -> "Callable[[], State]":
+        from prefect import Flow
+
+        from flows.invocation import Asked, open_run, run_invocation
+
+        file = sys.modules[_importable(self.submit).__module__].__file__
+        record: JsonObject = {"pipeline": file, "parameters": dict(self.parameters)}
+        asked = Asked(
+            self.name, record, [], dict(self.parameters), self.runner, uses_torch=self.uses_torch
+        )
+
+        def pipeline(parameters: dict[str, Any]) -> "State":
+            with open_run() as log_line:
+                return run_invocation(asked, work, log_line)
+
+        pipeline.__doc__ = self.submit.__doc__
+        flow = Flow(pipeline, name=self.name, persist_result=False, flow_run_name=self.name)
+        return lambda: flow(dict(self.parameters), return_state=True)
+
+    def main(self) -> None:
+        """The command line of a script: ``run``, the default, or ``plan``.
+
+        Errors that say what to do are one line. The exit codes are those of the command ``study``.
+        """
+        run_command(self._command, self.name)
+
+    def _command(self) -> None:
+        match sys.argv[1:]:
+            case [] | ["run"]:
+                self.run()
+            case ["plan"]:
+                say(str(self.plan()))
+            case _:
+                raise ConfigError(f"{' '.join(sys.argv[1:])!r}: choose {USAGE}")
+
+
+def _importable(submit: Submit) -> Submit:
+    """The same function of a module that worker processes can import by its name.
+
+    A script is the module ``__main__``, so it is imported once more, by the name of its file.
+
+    Raises ConfigError if its import runs the pipeline again, or if the function is in no file.
+    """
+    if submit.__module__ != "__main__":
+        return submit
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    if file is None:
+        raise ConfigError("the steps of a pipeline must be in a file, which workers can import")
+    name = Path(file).stem
+    if getattr(sys.modules.get(name), "__file__", file) != file:
+        raise ConfigError(f"{file}: another module is called {name!r} too; rename the file")
+    known = sys.modules.get(name)
+    if known is not None and not hasattr(known, submit.__name__):
+        raise ConfigError(f"{file}: put what runs the pipeline below: if __name__ == '__main__':")
+    found: Submit = getattr(importlib.import_module(name), submit.__name__)
+    return found
