@@ -135,16 +135,16 @@ def _importable(submit: Submit) -> Submit:
 
     Raises ConfigError if its import runs the pipeline again, or if the function is in no file.
     """
-    if submit.__module__ != "__main__":
-        return submit
     file = getattr(sys.modules["__main__"], "__file__", None)
+    if submit.__module__ != "__main__":
+        if file is not None and getattr(sys.modules[submit.__module__], "__file__", "") == file:
+            guard = "if __name__ == '__main__':"
+            raise ConfigError(f"{file}: put what runs the pipeline below {guard}")
+        return submit
     if file is None:
         raise ConfigError("the steps of a pipeline must be in a file, which workers can import")
     name = Path(file).stem
     if getattr(sys.modules.get(name), "__file__", file) != file:
         raise ConfigError(f"{file}: another module is called {name!r} too; rename the file")
-    known = sys.modules.get(name)
-    if known is not None and not hasattr(known, submit.__name__):
-        raise ConfigError(f"{file}: put what runs the pipeline below: if __name__ == '__main__':")
     found: Submit = getattr(importlib.import_module(name), submit.__name__)
     return found

@@ -1,9 +1,12 @@
 """What would run, and why: the tasks of a plan, as data and as text."""
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
+from models.specs import ConfigError
 from tasks.system.user_warnings import one_line
 
 if TYPE_CHECKING:
@@ -60,6 +63,26 @@ class Plan(BaseModel):
     def without_estimate(self) -> int:
         """The number of tasks to run that were never timed."""
         return sum(task.seconds is None for task in self.to_run)
+
+    def matching(self, patterns: Iterable[str]) -> list[str]:
+        """The names of the tasks that match a pattern; ``*`` matches any text, ``?`` one character.
+
+        Raises ConfigError for a pattern that matches no task.
+        """
+        names = [task.name for task in self.tasks]
+        chosen: dict[str, None] = {}
+        for pattern in patterns:
+            expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+            found = [name for name in names if re.fullmatch(expression, name)]
+            if not found:
+                kind = pattern.partition("[")[0].rstrip("*")
+                near = [name for name in names if name.startswith(kind)] or names
+                raise ConfigError(
+                    f"{pattern!r}: no such task in this study; there are "
+                    f"{', '.join(near[:4])}{', ...' if len(near) > 4 else ''}"
+                )
+            chosen |= dict.fromkeys(found)
+        return list(chosen)
 
     def to_frame(self) -> "DataFrame":
         """One row per task: name, action, reasons (a text), seconds."""

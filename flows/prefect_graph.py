@@ -64,6 +64,8 @@ class PrefectGraph:
         follows = self._last is not None and step is not self._last
         self.session.display.set_total(len(self.futures) + follows)
         self.groups.setdefault(group or step.name, []).append(name)
+        if group is not None:
+            self.session.log.task(name, group=group)
         self._finished[name] = Event()
         future.add_done_callback(lambda done: self._on_finished(name, done))
         return future

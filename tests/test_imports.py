@@ -42,6 +42,7 @@ ORDER = [
     "flows.lifecycle",
     "flows.graph",
     "flows.sections",
+    "flows.past_runs",
     "flows.planned",
     "flows.plan",
     "flows.prefect_graph",

@@ -13,12 +13,10 @@ from flows.configuration.load import (
     recorded_config,
     shipped_studies,
 )
-from flows.configuration.study_config import StudyConfig
-from models.specs import ConfigError, TrainingRecipe
+from models.specs import ConfigError
 from tasks.system.folders import report_path, study_home
 
 if TYPE_CHECKING:
-    from tasks.cache.entry import Entry
     from tasks.execution.invocations import Invocation
     from tasks.reporting.comparison import ComparedStudy
 
@@ -71,38 +69,16 @@ def compare_reports(first: str, second: str) -> Path:
 
 
 def _compared_study(name: str) -> "ComparedStudy":
-    from tasks.cache import store
+    from flows.past_runs import entries_by_group
     from tasks.reporting.comparison import ComparedStudy
 
     found = _find_invocation(name)
     config = recorded_config(found.config, found.short_id, found.study)
-    groups: dict[str, list[Entry]] = {}
-    for record in found.tasks.values():
-        entry = store.load(record.task, record.key) if record.key else None
-        if entry is not None:
-            groups.setdefault(_group(entry, config), []).append(entry)
+    groups = entries_by_group(found, config)
     if not groups.get("train"):
         raise ConfigError(f"{name}: the store has none of its trained models; run it again")
     settings = config.model_dump(mode="json")  # with those that the record lacks
     return ComparedStudy(f"{found.study} of {found.short_id}", settings, groups)
-
-
-def _group(entry: "Entry", config: StudyConfig) -> str:
-    """The group of an entry in its study.
-
-    An autoencoder with another recipe than the study's is trained as in the written study, for the
-    transfer section, and has a group of its own. Raises ConfigError for a recipe of another
-    version.
-    """
-    if entry.task != "train":
-        return entry.task
-    try:
-        recipe = TrainingRecipe.model_validate(entry.result["recipe"])
-    except (KeyError, ValueError):
-        raise ConfigError(
-            f"{entry.name}: its recipe is of another version of this project; train it again"
-        ) from None
-    return "train" if recipe == config.recipe(recipe.seed) else "reported_encoder"
 
 
 def _find_invocation(name: str) -> "Invocation":

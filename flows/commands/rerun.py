@@ -1,6 +1,5 @@
 """``study rerun``: repeats the latest invocation, which computes what failed or is missing."""
 
-import re
 from typing import Annotated
 
 import typer
@@ -30,9 +29,12 @@ def rerun(
     results changed.
     """
     from flows.launch import launch
+    from flows.plan import make_plan
 
     config, sections = latest_invocation(None if study is None else name_of_study(study))
-    launch(config, sections, force=matching_tasks(task or [], config, sections))
+    # without patterns no plan is needed, which would read the whole store
+    force = make_plan(config, sections).matching(task) if task else []
+    launch(config, sections, force)
 
 
 def latest_invocation(study: str | None) -> tuple[StudyConfig, tuple[Section, ...]]:
@@ -62,30 +64,3 @@ def latest_invocation(study: str | None) -> tuple[StudyConfig, tuple[Section, ..
     sections = tuple(section for section in SECTIONS if section in found.sections)
     config = recorded_config(found.config, found.short_id, found.study)
     return read_own_code(forget_digests(config)), sections
-
-
-def matching_tasks(
-    patterns: list[str], config: StudyConfig, sections: tuple[Section, ...]
-) -> list[str]:
-    """The names of the tasks that match a pattern; ``*`` matches any text, ``?`` one character.
-
-    Raises ConfigError for a pattern that matches no task.
-    """
-    from flows.plan import make_plan
-
-    if not patterns:
-        return []  # without patterns no plan is needed, which would read the whole store
-    names = [task.name for task in make_plan(config, sections).tasks]
-    chosen: dict[str, None] = {}
-    for pattern in patterns:
-        expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-        found = [name for name in names if re.fullmatch(expression, name)]
-        if not found:
-            kind = pattern.partition("[")[0].rstrip("*")
-            near = [name for name in names if name.startswith(kind)] or names
-            raise ConfigError(
-                f"--task {pattern!r}: no such task in study {config.name}; there are "
-                f"{', '.join(near[:4])}{', ...' if len(near) > 4 else ''}"
-            )
-        chosen |= dict.fromkeys(found)
-    return list(chosen)

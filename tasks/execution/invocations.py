@@ -31,11 +31,15 @@ class RunFailedError(RuntimeError):
 
 
 class TaskRecord(BaseModel):
-    """How one task of an invocation ended; without an outcome it did not end."""
+    """How one task of an invocation ended; without an outcome it did not end.
+
+    ``group`` is that in the report, if it is not the name of the step.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     task: str = Field("", pattern=NAME_OR_NOTHING)
+    group: str = ""
     key: str = Field("", pattern=NAME_OR_NOTHING)
     outcome: Literal["", "done", "cached", "failed", "skipped"] = ""
     reason: str = ""

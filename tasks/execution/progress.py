@@ -104,8 +104,7 @@ class Display:
         if event["epoch"] * LINES_PER_TASK % event["epochs"] < LINES_PER_TASK:
             text = f"{name}: epoch {event['epoch']}/{event['epochs']}, {note}"
             self._log(logging.INFO, one_line(text))
-            if not self.live:
-                self.print_line(f"{self._clock()} {text}")
+            self.print_progress(f"{self._clock()} {text}")
 
     def end(self, name: str, outcome: str, detail: str = "") -> None:
         """A task is done, cached, failed or skipped. Prints a line if it failed or was computed."""
@@ -119,9 +118,30 @@ class Display:
             suffix = f": {detail}" if detail else ""
             text = f"[{finished}/{self.total}] {name} {outcome}{suffix}"
             self._log(logging.ERROR if outcome == "failed" else logging.INFO, one_line(text))
-            if outcome == "failed" or not self.live:
+            if outcome == "failed":
                 self.print_line(f"{self._clock()} {text}")
+            else:
+                self.print_progress(f"{self._clock()} {text}")
+
+    def print_progress(self, text: str) -> None:
+        """Print a line that says how far the run is, unless the live display shows that."""
+        if not self.live:
+            self.print_line(text)
 
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self.started)
         return f"{seconds // 60:3d}:{seconds % 60:02d}"
+
+
+_display: type[Display] = Display
+
+
+def show_progress_with(display: type[Display]) -> None:
+    """Runs in this process show their progress with this display from now on."""
+    global _display
+    _display = display
+
+
+def new_display(log: Callable[[int, str], None]) -> Display:
+    """A display for one run; ``log`` as in ``Display``."""
+    return _display(log=log)

@@ -12,7 +12,7 @@ from tasks.cache.identity import Identity
 from tasks.cache.step import Inputs, Step
 from tasks.code.code_digest import snapshot_code
 from tasks.execution.invocations import InvocationLog
-from tasks.execution.progress import Display, log_nothing
+from tasks.execution.progress import Display, log_nothing, new_display
 from tasks.execution.seed_stacks import SeedStacks
 from tasks.execution.workers import Workers
 from tasks.own_code.own_code import OwnCode
@@ -168,7 +168,7 @@ def open_session(
     """
     global _running
     snapshot_code()  # before any worker starts, so that workers run the code that is in the keys
-    with Display(log=log_line) as display:
+    with new_display(log_line) as display:
         stacks = SeedStacks(stack_size)
         _running = InvocationSession(
             workers, display, tracker, log, forced, stacks, own_codes=own_codes or {}

@@ -4,7 +4,7 @@ An operation may be repeated, in this process or another, and logs nothing twice
 their tags, and a repeated metric has the same time and value as before, so MLflow drops it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import mlflow
@@ -33,6 +33,7 @@ from tasks.tracking.entry_runs import EntryRuns, as_parameters, log_datasets
 from tasks.tracking.run_plan import RunPlan, describe_dataset
 from tasks.tracking.spool import Operation
 from tasks.tracking.views import experiment_tags
+from tasks.verdicts.verdict_data import readings_of
 
 if TYPE_CHECKING:
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
@@ -223,7 +224,7 @@ def verdict_tags(verdicts: Iterable[JsonObject]) -> dict[str, str]:
         found[f"verdict.{verdict['name']}"] = str(verdict["outcome"])
         if verdict["outcome"] == "not measurable":
             continue
-        for place, reading in _readings(verdict):
+        for place, reading in readings_of(verdict):
             found[f"verdict.{'.'.join(place)}"] = str(reading["outcome"])
     return found
 
@@ -236,23 +237,10 @@ def verdict_metrics(verdicts: Iterable[JsonObject]) -> dict[str, float]:
     """
     found = {}
     for verdict in verdicts:
-        for place, reading in _readings(verdict):
+        for place, reading in readings_of(verdict):
             numbers = dict(reading["decisive"] or {})
             numbers["low"], numbers["high"] = reading["interval"] or (None, None)
             for name in ("change", "low", "high", "effect_size", "p_value", "n"):
                 if numbers.get(name) is not None:
                     found["/".join(("verdict", *place, name))] = float(numbers[name])
     return found
-
-
-def _readings(verdict: JsonObject) -> Iterator[tuple[tuple[str, ...], JsonObject]]:
-    """Every measured reading of a verdict with its place: claim, pixels if not all, reading."""
-    of_pixels = [
-        ((verdict["name"],), verdict),
-        ((verdict["name"], "reachable"), verdict["reachable"]),
-    ]
-    for place, one in of_pixels:
-        for name in ("trend", "every_step"):
-            reading = one[name] if one else None
-            if reading and reading["outcome"] != "not measured":
-                yield (*place, name), reading

@@ -1,10 +1,11 @@
 import pytest
 
 from flows.commands.register import register
-from flows.commands.rerun import latest_invocation, matching_tasks, rerun
+from flows.commands.rerun import latest_invocation, rerun
 from flows.commands.status import status
 from flows.configuration.load import load_config
 from flows.configuration.study_config import SECTIONS
+from flows.plan import make_plan
 from models.specs import ConfigError
 from tasks.execution.invocations import InvocationLog
 from tasks.system import json_lines
@@ -37,7 +38,7 @@ def test_a_study_is_repeated_listed_and_registered_by_its_file(monkeypatch, tmp_
     mine = run_before("mine", "theory")
     run_before("other", "theory")
     launched = []
-    monkeypatch.setattr("flows.launch.launch", lambda *given, force: launched.append(given))
+    monkeypatch.setattr("flows.launch.launch", lambda *given: launched.append(given[:2]))
     rerun(str(path))
     assert launched == [(mine, ("theory",))]
     status(str(path))
@@ -51,7 +52,7 @@ def test_a_study_is_repeated_listed_and_registered_by_its_file(monkeypatch, tmp_
 
 def test_patterns_choose_tasks():
     def chosen(*patterns):
-        return matching_tasks(list(patterns), CONFIG, SECTIONS)
+        return make_plan(CONFIG, SECTIONS).matching(patterns)
 
     model = "train[depth=2, latent_dim=2, seed=0]"
     assert chosen() == []
@@ -62,7 +63,7 @@ def test_patterns_choose_tasks():
     assert chosen("train[depth=2, latent_dim=?, seed=0]") == [larger, model]
     assert chosen("pca*", "data[digits]", "pca*") == ["pca[digits]", "data[digits]"]
     with pytest.raises(
-        ConfigError, match=r"'train\[depth=7\*': no such task in study smoke; there are train"
+        ConfigError, match=r"'train\[depth=7\*': no such task in this study; there are train"
     ):
         chosen("train[depth=7*")
 
