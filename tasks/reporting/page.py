@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from models.measures.glossary import MEASURES, Measure
 from tasks.analysis.failures import wilson_interval
+from tasks.analysis.scenarios import explained_scenarios
 from tasks.analysis.tables import Groups, Row
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
@@ -48,6 +49,7 @@ def template_environment() -> "Environment":
     found.globals |= {
         "policy_tag": policy_tag,
         "scripts": SCRIPTS,
+        "explained_scenarios": explained_scenarios,
         "no_failure": no_failure,
         "table_measures": table_measures,
         "seeds_text": seeds_text,
