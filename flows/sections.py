@@ -22,6 +22,7 @@ from flows.configuration.study_config import Section, StudyConfig
 from flows.configuration.training_cost import more_seeds_note, training_cost, transfer_cost
 from flows.graph import Graph, GraphWithVersions, Node
 from models.specs import ConfigError, too_large_budgets
+from tasks.analysis.scenarios import SCENARIOS
 from tasks.datasets.contents import Inventory, source_fingerprint, take_inventory
 from tasks.datasets.dataset import DatasetError
 from tasks.steps.correlate import correlate
@@ -38,7 +39,6 @@ from tasks.steps.theory import theory
 from tasks.steps.train import train
 from tasks.steps.transfer import transfer
 
-PACKAGED = {"head_only", "fine_tune", "from_scratch"}  # scenarios whose classifiers can be used
 NEED_LABELS: tuple[Section, ...] = ("interpolation", "transfer")
 
 
@@ -134,7 +134,7 @@ def submit_experiments(
             )
 
     for one in wanted:
-        if one.spec.scenario in PACKAGED and one.spec.seed == config.seeds[0]:
+        if SCENARIOS[one.spec.scenario].packaged and one.spec.seed == config.seeds[0]:
             graph.submit(package, one.identity, model=transfers[one])
 
     if "interpolation" in sections and config.interpolation_models:

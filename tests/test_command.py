@@ -20,7 +20,7 @@ from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.cache import store
 from tasks.system.folders import report_path
 from tasks.tracking.client import connect
-from tests.conftest import COMMAND, executed, model_runs, study_runs
+from tests.conftest import COMMAND, SMOKE_TASKS, executed, model_runs, study_runs
 from tests.servers import end, free_port, start
 
 TRAIN = "train[depth=2, latent_dim=2, seed=0]"
@@ -30,7 +30,7 @@ def test_a_failed_training_fails_only_what_depends_on_it(study):
     result = study("run", "smoke", STUDY_FAILPOINT=f"{TRAIN}:once")
     assert result.returncode == 1
     assert f"{TRAIN}: FailpointError" in result.stderr
-    assert "1 of 50 failed" in result.stderr
+    assert f"1 of {SMOKE_TASKS} failed" in result.stderr
     assert "5 tasks that depend on them did not run" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert "evaluate[depth=1, latent_dim=5, seed=0]" in executed(result)
@@ -52,7 +52,7 @@ def test_an_unchanged_study_executes_nothing(study):
     result = study("run", "smoke")
     assert result.returncode == 0, result.stderr
     assert executed(result) == []
-    assert "50 cached" in result.stdout
+    assert f"{SMOKE_TASKS} cached" in result.stdout
     assert {run.info.run_id for run in model_runs()} == before
     assert len(study_runs("smoke")) == 3
 
@@ -60,7 +60,7 @@ def test_an_unchanged_study_executes_nothing(study):
 def test_a_plan_of_a_finished_study_is_all_cached(study):
     result = study("plan", "smoke", "--check")
     assert result.returncode == 0, result.stderr
-    assert "50 cached, 0 to run" in result.stdout
+    assert f"{SMOKE_TASKS} cached, 0 to run" in result.stdout
     more = study("plan", "smoke", "--check", "--json", "--set", "latent_dims=[2, 3, 5]")
     assert more.returncode == 1
     tasks = {task["name"]: task for task in json.loads(more.stdout)["tasks"]}

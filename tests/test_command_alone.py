@@ -17,7 +17,7 @@ from PIL import Image
 from tasks.code.modules import ROOT
 from tasks.system.folders import report_path
 from tasks.tracking.client import connect
-from tests.conftest import COMMAND, executed, model_runs, study_runs
+from tests.conftest import COMMAND, SMOKE_TASKS, executed, model_runs, study_runs
 
 
 @pytest.mark.slow
@@ -211,5 +211,5 @@ def test_a_whole_study_runs_in_spawned_processes_as_on_macos(home, tmp_path):
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert re.search("50 done", result.stdout)
+    assert re.search(f"{SMOKE_TASKS} done", result.stdout)
     assert result.stderr == ""

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,31 +10,23 @@ import sys
 import sysconfig
 import urllib.request
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from tasks.system.polling import wait_until
+from tests.conftest import SMOKE_TASKS
 from tests.servers import asked, end, fetched
-
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("flows", "models", "tasks")
-FILES = ("pyproject.toml", "README.md", "LICENSE", "prefect.yaml", "mlflow.yaml")
+from tests.sources import PACKAGES, ROOT, copy_sources
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The project as a wheel. It is built from a copy: a build writes into its folder."""
+    """The project as a wheel."""
     source = tmp_path_factory.mktemp("source")
-    for package in PACKAGES:
-        shutil.copytree(
-            ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    for name in FILES:
-        shutil.copy(ROOT / name, source)
+    copy_sources(source)
     build = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "made", "."]
     subprocess.run([sys.executable, *build], cwd=source, check=True)
     (made,) = (source / "made").glob("*.whl")
@@ -99,7 +90,7 @@ def test_modules_and_their_files_come_from_the_wheel(installed):
 
 def test_commands(finished):
     assert "Usage: study" in finished.run("study", "--help")
-    assert re.search("50 done", finished.said)
+    assert re.search(f"{SMOKE_TASKS} done", finished.said)
     tasks = json.loads(finished.run("study", "plan", "smoke", "--check", "--json"))["tasks"]
     assert {task["action"] for task in tasks} == {"cached"}
     page = finished.place / "results" / "reports" / "smoke" / "index.html"

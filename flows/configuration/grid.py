@@ -1,7 +1,7 @@
 """What a study trains: every autoencoder, and every classifier with its encoder."""
 
 from itertools import chain, count, islice, product
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 from flows.configuration.networks_config import Variant
 from flows.configuration.study_config import Section, StudyConfig
@@ -18,14 +18,8 @@ from models.specs import (
     largest_budget,
 )
 from tasks.analysis import published_results
+from tasks.analysis.scenarios import SCENARIOS
 from tasks.cache.identity import Identity
-
-UPDATED_PART: dict[Scenario, tuple[Trained, ...]] = {
-    "head_only": ("head",),
-    "fine_tune": ("head_and_encoder",),
-    "from_scratch": ("head_and_encoder",),
-    "as_reported": ("head", "head_and_encoder"),
-}
 
 
 class AutoencoderTask(NamedTuple):
@@ -136,8 +130,8 @@ def judges(config: StudyConfig, sections: tuple[Section, ...]) -> list[Classifie
         return []
     others = (seed for seed in count() if seed not in config.seeds)
     seeds = islice(chain(config.seeds, others), config.interpolation.judges)
-    choices = {"scenario": "from_scratch", "trained": "head_and_encoder", "label_budget": "all"}
-    return [_classifier(config, seed, **choices) for seed in seeds]
+    choices = {"trained": "head_and_encoder", "label_budget": "all"}
+    return [_classifier(config, seed, scenario="from_scratch", **choices) for seed in seeds]
 
 
 def _transfer_classifiers(
@@ -150,11 +144,11 @@ def _transfer_classifiers(
     """
     chosen = config.transfer
     budgets = distinct_budgets(chosen.label_budgets, n_train)
-    largest = {"label_budget": largest_budget(budgets)}
+    largest: dict[str, Any] = {"label_budget": largest_budget(budgets)}
     wanted = [
         _classifier(config, seed, scenario=scenario, trained=part, label_budget=budget)
         for scenario in chosen.scenarios
-        for part in UPDATED_PART.get(scenario, ())
+        for part in SCENARIOS[scenario].trained
         for budget in (budgets if scenario != "as_reported" else largest.values())
     ]
     if "head_only" in chosen.scenarios:
@@ -170,7 +164,7 @@ def _transfer_classifiers(
     return wanted
 
 
-def _ablation_choices(config: StudyConfig) -> list[dict[str, object]]:
+def _ablation_choices(config: StudyConfig) -> list[dict[str, Any]]:
     """Every output, optimizer, learning rate and trained part with aligned labels.
 
     Shuffled labels have only the head and the reported rate. Those of the written study are the
@@ -191,18 +185,20 @@ def _ablation_choices(config: StudyConfig) -> list[dict[str, object]]:
     return found
 
 
-def _classifier(config: StudyConfig, seed: int, **choices: object) -> ClassifierTask:
+def _classifier(
+    config: StudyConfig, seed: int, *, scenario: Scenario, **choices: object
+) -> ClassifierTask:
     """One classifier with the encoder of the study.
 
     For ``as_reported`` and ``ablation`` it is the encoder as the written study may have trained it:
     from torch's initial values with Adam 1e-3. It names neither optimizer nor learning rate.
     """
     options = config.transfer.model_dump(include=set(TransferOptions.model_fields))
-    scenario, encoder = choices["scenario"], AutoencoderTask(config.transfer_model, seed)
-    if scenario in {"as_reported", "ablation"}:
+    kind, encoder = SCENARIOS[scenario], AutoencoderTask(config.transfer_model, seed)
+    if kind.encoder == "as reported":
         options["epochs"] = config.transfer.reported_epochs
         encoder = _as_reported(config, encoder.variant, seed)
     if scenario == "as_reported":
         choices |= published_results.CLASSIFIER
-    spec = TransferSpec(**options | {"seed": seed} | choices)
-    return ClassifierTask(spec, encoder.variant, None if scenario == "from_scratch" else encoder)
+    spec = TransferSpec(**options | {"seed": seed, "scenario": scenario} | choices)
+    return ClassifierTask(spec, encoder.variant, None if kind.encoder == "new" else encoder)

@@ -98,7 +98,7 @@ class ObjectiveConfig(Value):
     model_config = ConfigDict(extra="allow")
 
     name: str = Field(
-        description="`mse`, `bce`, `l1`, `denoising`, `sparse` or `vae`, which ship; or a class or "
+        description=f"One that ships ({', '.join(SHIPPED_OBJECTIVES)}), or a class or "
         "function of your own, as `losses.py:Huber` beside the study file. It is called with the "
         "settings and returns an objective."
     )

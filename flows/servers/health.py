@@ -20,7 +20,10 @@ def find_running_server(name: str) -> str | None:
 
 
 def why_unreachable(url: str, seconds: float = ANSWER_SECONDS) -> str:
-    """Why no server answers at this URL. Empty if one answers, also if it requires a password."""
+    """Why no server answers at this URL within so many seconds.
+
+    Empty if one answers, also if it requires a password.
+    """
     try:
         with urllib.request.urlopen(url, timeout=seconds):
             return ""

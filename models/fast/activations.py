@@ -82,7 +82,7 @@ class BatchNormReLU:
         return torch.empty_like(self._gain)
 
     def measure(self, z: Tensor, scratch: Scratch) -> Operation:
-        """Measure the mean and the sum of squared deviations of a chunk."""
+        """Measure the mean and the sum of squared deviations of a chunk z (models, n, features)."""
         values = self._by_channel(z)
         models, count, channels = values.shape
         deviations = scratch.get("deviations", models, count, channels)
@@ -136,7 +136,10 @@ class BatchNormReLU:
     def relu_backward(
         self, z: Tensor, a: Tensor, grad_a: Tensor, d: Tensor, scratch: Scratch
     ) -> Operation:
-        """Write d, the gradient of the normalized z, and sum d and d * z over a chunk."""
+        """Write d, the gradient of the normalized z, and sum d and d * z over a chunk.
+
+        All are (models, n, features).
+        """
         gradients = self._by_channel(d)
         models, count, channels = gradients.shape
         # the memory that the forward pass uses for deviations, which nothing reads any more

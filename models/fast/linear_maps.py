@@ -102,10 +102,12 @@ class Dense:
         ]
 
     def prepare(self) -> None:
+        """Copy the present weights and biases into this package's numbering of values."""
         for layouts in self._values:
             layouts.ours.copy_(layouts.torchs)
 
     def bind(self, chunk: Chunk, scratch: Scratch) -> Operations:
+        """One product forward; backward one for the weights, and one for the input."""
         inputs, outputs, grad_input, grad_output, first = chunk
         inputs_transposed = inputs.transpose(1, 2)
         matrix_transposed = self._matrix.transpose(1, 2)
@@ -124,6 +126,7 @@ class Dense:
         return Operations(forward, backward)
 
     def collect(self) -> None:
+        """Write the gradients of weights and biases in torch's numbering of values."""
         for layouts in self._gradients:
             layouts.torchs.copy_(layouts.ours)
 
@@ -154,9 +157,11 @@ class Convolution:
         self._weight, self._weight_gradient = (t.permute(0, 3, 4, 2, 1) for t in weight)
 
     def prepare(self) -> None:
+        """Copy the present weights into the matrix, once for each position of a block."""
         self._weight_entries.copy_(self._weight.unsqueeze(1).expand_as(self._weight_entries))
 
     def collect(self) -> None:
+        """Write the gradients of the weights, summed over the positions of a block."""
         self._weight_gradient.copy_(self._gradient_entries.sum(1))
 
     def _patch_values(self, name: str, models: int, n: int, scratch: Scratch) -> Tensor:
@@ -168,6 +173,7 @@ class Convolution:
         return values.view(len(values), -1, self._matrix.shape[2])
 
     def bind(self, chunk: Chunk, scratch: Scratch) -> Operations:
+        """Gather the patches of the input and multiply; backward also scatter its gradient."""
         inputs, outputs, grad_input, grad_output, first = chunk
         models, n, _ = inputs.shape
         values = self._patch_values("patches", models, n, scratch)
@@ -202,6 +208,7 @@ class TransposedConvolution(Convolution):
     """
 
     def bind(self, chunk: Chunk, scratch: Scratch) -> Operations:
+        """Multiply and scatter the patches into the output; backward gather its gradient."""
         inputs, outputs, grad_input, grad_output, first = chunk
         models, n, _ = inputs.shape
         values = self._patch_values("patches", models, n, scratch)

@@ -19,7 +19,7 @@ class Scratch:
         self._tensors: dict[tuple[str, tuple[int, ...]], Tensor] = {}
 
     def get(self, name: str, *shape: int) -> Tensor:
-        """The tensor of this name and shape; all zeros when it is first requested."""
+        """The tensor of this name, of any shape; all zeros when it is first requested."""
         key = (name, shape)
         if key not in self._tensors:
             self._tensors[key] = self._like.new_zeros(shape)

@@ -18,7 +18,7 @@ INPUTS = 4  # random inputs for each set of weights
 
 
 def unseen_inputs(module: nn.Module, shape: Sequence[int], generator: Generator) -> Tensor:
-    """Mask of the entries of an input of this shape on which no output depends.
+    """Mask of the entries of an input on which no output depends, of the same shape as one input.
 
     The gradients of random sums of the outputs are united over random weights and inputs. They are
     computed in double precision and in evaluation mode. An entry counts as seen if one gradient is
@@ -35,7 +35,9 @@ def unseen_inputs(module: nn.Module, shape: Sequence[int], generator: Generator)
 
 
 def unreachable_outputs(module: nn.Module, shape: Sequence[int], generator: Generator) -> Tensor:
-    """Mask of the entries of the output for an input of this shape that no input changes.
+    """Mask of the entries of an output that no input changes, of the same shape as one output.
+
+    ``shape`` is that of one input.
 
     The derivatives of the outputs along random directions of the input are united over random
     weights and inputs, as in ``unseen_inputs``.
@@ -55,7 +57,7 @@ def tied_outputs(
 ) -> Tensor:
     """Groups of the masked entries of an output that are equal to each other for all weights.
 
-    ``mask`` is that of ``unreachable_outputs``. Returns one group number per masked entry, in
+    ``mask`` is that of ``unreachable_outputs``. Returns one group number per masked entry (n,), in
     their order. Entries of a group share one constant, so that no bias can fit each of them.
     """
     if not mask.any():

@@ -21,6 +21,7 @@ class NetworkEncoder(nn.Module):
         self.latent_dim = spec.latent_dim
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images x (n, c, h, w) to latent vectors (n, d)."""
         latent: Tensor = self.activation(self.network(x)[:, : self.latent_dim])
         return latent
 
@@ -56,6 +57,7 @@ class Autoencoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images x (n, c, h, w) to their reconstructions, of the same shape."""
         images: Tensor = self.decoder(self.encoder(x))
         return images
 

@@ -24,6 +24,7 @@ class Classifier(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images x (n, c, h, w) to logits (n, k)."""
         logits: Tensor = self.head(self.encoder(x))
         return logits
 

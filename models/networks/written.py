@@ -64,6 +64,7 @@ class Encoder(nn.Module):
         self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images x (n, 1, 28, 28) to the outputs (n, outputs)."""
         latent: Tensor = self.activation(self.latent(self.features(x)))
         return latent
 
@@ -81,6 +82,7 @@ class Decoder(nn.Module):
         self.image = nn.Sequential(*layers, nn.Sigmoid())
 
     def forward(self, z: Tensor) -> Tensor:
+        """Latent vectors z (n, d) to images (n, 1, 28, 28) in (0, 1)."""
         images: Tensor = self.image(self.expand(z))
         return images
 

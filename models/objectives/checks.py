@@ -46,7 +46,10 @@ def check_objective(
 
 @torch.no_grad()
 def output_range(autoencoder: nn.Module, latent_dim: int, images: Tensor) -> tuple[float, float]:
-    """The least and the largest value of reconstructions, and of what far latents decode to."""
+    """The least and the largest value of reconstructions, and of what far latents decode to.
+
+    ``images`` are (n, c, h, w).
+    """
     model = copy.deepcopy(autoencoder).cpu().eval()
     like = next((one for one in model.parameters() if one.is_floating_point()), torch.empty(0))
     stream = torch.Generator().manual_seed(0)

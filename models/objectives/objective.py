@@ -70,7 +70,10 @@ class Needs(NamedTuple):
 
 
 def needs_of(objective: Objective) -> Needs:
-    """What the attributes of an objective say, or the defaults."""
+    """What the attributes of an objective say, or the defaults.
+
+    Raises ConfigError if its noise is to be like neither an image nor a latent vector.
+    """
     said = {name: getattr(objective, name) for name in Needs._fields if hasattr(objective, name)}
     found = Needs()._replace(**said)
     if found.noise_like not in {None, *get_args(NoiseLike)}:

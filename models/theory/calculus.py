@@ -30,7 +30,7 @@ class Descent(NamedTuple):
 def gradient_descent(
     f: Scalar, theta: Tensor, alpha: float, eps: float, maximum_steps: int
 ) -> Descent:
-    """Repeat theta_{k+1} = theta_k - alpha grad f(theta_k), in double precision.
+    """Repeat theta_{k+1} = theta_k - alpha grad f(theta_k), in double precision, for any shape.
 
     Stops as soon as |f(theta_k) - f(theta_{k-1})| < eps, or after ``maximum_steps`` updates. With
     eps = 0, or where f overflows, this rule never stops it. A theta where the rule stops need not

@@ -39,20 +39,20 @@ def shared_input(f: SmoothFunction, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
 
 
 def shared_input_by_x(f: SmoothFunction, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """Its Jacobian by x: D1 f + 2 D2 f at (x + y, 2x, z), with Dk by the k-th argument."""
+    """Its Jacobian by x (n, n): D1 f + 2 D2 f at (x + y, 2x, z), Dk by the k-th argument."""
     first, second, _ = f.jacobian(x + y, 2 * x, z).chunk(3, dim=1)
     return first + 2 * second
 
 
 def nested(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
-    """f1(f2(... fn(x))) of one or more functions, for a vector x."""
+    """f1(f2(... fn(x))), of shape (n,), of one or more functions, for a vector x (n,)."""
     for f in reversed(functions):
         x = f(x)
     return x
 
 
 def nested_by_x(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
-    """Its Jacobian: the product Df1 Df2 ... Dfn in this order, Dfi at f_{i+1}(... fn(x))."""
+    """Its Jacobian (n, n): the product Df1 Df2 ... Dfn in order, Dfi at f_{i+1}(... fn(x))."""
     product = torch.eye(len(x), dtype=x.dtype)
     for i, f in enumerate(functions, start=1):
         product = product @ f.jacobian(nested(functions[i:], x))
@@ -60,7 +60,10 @@ def nested_by_x(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
 
 
 def nested_with_input(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
-    """f1(x, f2(x, ... f_{n-1}(x, fn(x)))): the last function has one argument, the others two."""
+    """f1(x, f2(x, ... f_{n-1}(x, fn(x)))), of shape (k,), for x (k,).
+
+    The last function has one argument, the others two.
+    """
     *outer, last = functions
     inner = last(x)
     for f in reversed(outer):
@@ -69,7 +72,7 @@ def nested_with_input(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
 
 
 def nested_with_input_by_x(functions: Sequence[SmoothFunction], x: Tensor) -> Tensor:
-    """Its Jacobian: the sum over i of D2 f1 ... D2 f_{i-1} D1 fi; D1 fn is Dfn.
+    """Its Jacobian (k, k): the sum over i of D2 f1 ... D2 f_{i-1} D1 fi; D1 fn is Dfn.
 
     Every place where x is an argument gives one summand: the Jacobian by that argument, after the
     Jacobians of the functions outside by their second argument, the outermost first.
@@ -90,6 +93,9 @@ def nested_sums(f: SmoothFunction, g: SmoothFunction, h: SmoothFunction, x: Tens
 
 
 def nested_sums_by_x(f: SmoothFunction, g: SmoothFunction, h: SmoothFunction, x: Tensor) -> Tensor:
-    """Its Jacobian: Df(x + g(v)) (I + Dg(v) (I + Dh(x))) with v = x + h(x) and the identity I."""
+    """Its Jacobian (n, n): Df(x + g(v)) (I + Dg(v) (I + Dh(x))).
+
+    With v = x + h(x) and the identity I.
+    """
     identity, v = torch.eye(len(x), dtype=x.dtype), x + h(x)
     return f.jacobian(x + g(v)) @ (identity + g.jacobian(v) @ (identity + h.jacobian(x)))

@@ -38,7 +38,10 @@ def check_theory(generator: Generator, cases: int = 100) -> list[Check]:
 
 
 def check(exercise: Exercise, generator: Generator, cases: int) -> Check:
-    """Check one exercise, as ``check_theory`` does."""
+    """Check one exercise, as ``check_theory`` does.
+
+    Raises ValueError for fewer than one random case.
+    """
     if cases < 1:
         raise ValueError(f"a check needs at least one random case, not {cases}")
     # torch's max returns NaN if there is one; Python's may skip it.

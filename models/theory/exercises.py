@@ -50,12 +50,12 @@ def wrong(is_wrong: bool) -> Tensor:
 
 
 def normal(generator: Generator, *shape: int) -> Tensor:
-    """Standard normal numbers of this shape."""
+    """Standard normal numbers of any shape."""
     return torch.randn(shape, generator=generator, dtype=torch.double)
 
 
 def uniform(generator: Generator, low: float, high: float, *shape: int) -> Tensor:
-    """Uniform numbers from low to high of this shape."""
+    """Uniform numbers from low to high, of any shape."""
     return low + (high - low) * torch.rand(shape, generator=generator, dtype=torch.double)
 
 

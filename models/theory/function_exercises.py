@@ -35,7 +35,7 @@ CONSTANT = SmoothFunction(w=NO_SLOPE, a=NO_SLOPE, b=NO_SLOPE, c=ZERO)
 
 
 def layers(first: Layer, second: Layer, x: Tensor) -> Tensor:
-    """W2 (W1 x + b1) + b2."""
+    """W2 (W1 x + b1) + b2, of shape (m,), for x (n,)."""
     for weight, bias in (first, second):
         x = weight @ x + bias
     return x
@@ -43,6 +43,7 @@ def layers(first: Layer, second: Layer, x: Tensor) -> Tensor:
 
 @exercise("Linear after linear is linear: the matrix is W2 W1.", 1e-12)
 def linear_after_linear(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Value, Jacobian, additivity and homogeneity of two linear maps; errors of shape ()."""
     for _ in range(cases):
         (w1, b1), (w2, b2) = two_layers(generator)
         composed = partial(layers, (w1, b1 * 0), (w2, b2 * 0))
@@ -55,6 +56,7 @@ def linear_after_linear(generator: Generator, cases: int) -> Iterator[Tensor]:
 
 @exercise("Affine after affine is affine: the matrix is W2 W1, the bias W2 b1 + b2.", 1e-12)
 def affine_after_affine(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Value, value at 0 and Jacobian of two affine maps; errors of shape ()."""
     for _ in range(cases):
         (w1, b1), (w2, b2) = two_layers(generator)
         composed = partial(layers, (w1, b1), (w2, b2))
@@ -70,6 +72,7 @@ def affine_after_affine(generator: Generator, cases: int) -> Iterator[Tensor]:
     1e-12,
 )
 def affine_with_bias_is_not_linear(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """What an affine map with and without a bias misses; errors of shape ()."""
     for _ in range(cases):
         (w1, b1), (w2, b2) = two_layers(generator)
         x, y, c = *normal(generator, 2, w1.shape[1]), normal(generator)
@@ -94,6 +97,7 @@ def angle_pairs(generator: Generator, cases: int) -> Iterator[tuple[Tensor, Tens
     1e-12,
 )
 def angle_loss_gradient(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Loss and gradient by both angles against the formulas; errors of shape ()."""
     for predicted, target in angle_pairs(generator, cases):
         t = (predicted - target) * 2 * torch.pi / 360
         by_predicted, by_target = jacobian(angle_loss, (predicted, target))
@@ -105,6 +109,7 @@ def angle_loss_gradient(generator: Generator, cases: int) -> Iterator[Tensor]:
 
 @exercise("Whole turns change neither the angle loss nor its gradient: 0 is 360.", 1e-12)
 def angle_loss_turns(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Predictions moved by up to three whole turns; errors of shape ()."""
     for predicted, target in angle_pairs(generator, cases):
         turns = 360.0 * torch.randint(-3, 4, predicted.shape, generator=generator)
         loss, gradient = vjp(partial(angle_loss, target=target), predicted)
@@ -115,6 +120,7 @@ def angle_loss_turns(generator: Generator, cases: int) -> Iterator[Tensor]:
 
 @exercise("The gradient of the angle loss pulls a prediction to its target the shorter way.", 0)
 def angle_loss_shorter_way(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Signs of the gradient where one way is shorter; errors of shape ()."""
     for predicted, target in angle_pairs(generator, cases):
         ways = target - predicted + 360 * torch.arange(-4, 5).unsqueeze(1)
         shorter = ways.gather(0, ways.abs().argmin(0, keepdim=True)).squeeze(0)
@@ -129,6 +135,7 @@ def angle_loss_shorter_way(generator: Generator, cases: int) -> Iterator[Tensor]
     1e-12,
 )
 def written_angle_loss_range(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """The loss against the shorter arc, and its sign beyond 360 degrees; errors of shape ()."""
     for predicted, target in angle_pairs(generator, cases):
         found = written_angle_loss(predicted, target, RADIANS_PER_DEGREE)
         shorter = angle_difference(predicted, target).abs() * RADIANS_PER_DEGREE
@@ -155,6 +162,7 @@ def chains(
     1e-12,
 )
 def chain_rule_shared_input(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Autograd against the written rule, first at zero; errors of shape ()."""
     for x, y, z in (ZERO.expand(3, -1), *(normal(generator, 3, VARIABLES) for _ in range(cases))):
         f = smooth(generator, 3)
         found = jacobian(partial(chain_rules.shared_input, f, y=y, z=z), x)
@@ -167,6 +175,7 @@ def chain_rule_shared_input(generator: Generator, cases: int) -> Iterator[Tensor
     1e-12,
 )
 def chain_rule_nested(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Autograd against the product of the Jacobians of 1 to 40 functions; errors of shape ()."""
     for functions, x in chains(generator, cases, 1):
         found = jacobian(partial(chain_rules.nested, functions), x)
         yield difference(found, chain_rules.nested_by_x(functions, x))
@@ -178,6 +187,7 @@ def chain_rule_nested(generator: Generator, cases: int) -> Iterator[Tensor]:
     1e-12,
 )
 def chain_rule_nested_with_input(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Autograd against the sum over all places of x; errors of shape ()."""
     for functions, x in chains(generator, cases, 2):
         found = jacobian(partial(chain_rules.nested_with_input, functions), x)
         yield difference(found, chain_rules.nested_with_input_by_x(functions, x))
@@ -189,6 +199,7 @@ def chain_rule_nested_with_input(generator: Generator, cases: int) -> Iterator[T
     1e-12,
 )
 def chain_rule_nested_sums(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Autograd against the written rule, each function once constant; errors of shape ()."""
     for case in range(cases + 3):
         functions = [smooth(generator, 1) for _ in range(3)]
         if case < 3:  # each function is constant once

@@ -26,6 +26,7 @@ from models.theory.exercises import (
     1e-12,
 )
 def gradient_descent_iterates(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """The last theta after no step, and after 1 to 8; errors of shape ()."""
     for _ in range(cases):
         f = quadratic(generator)
         theta = normal(generator, len(f.center))
@@ -41,6 +42,7 @@ def gradient_descent_iterates(generator: Generator, cases: int) -> Iterator[Tens
     1e-6,
 )
 def gradient_descent_minimum(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Where at most 200 steps stop, and that they stop; errors of shape ()."""
     for _ in range(cases):
         f = quadratic(generator)
         alpha = (uniform(generator, 0.5, 1.6) / f.eigenvalues.max()).item()
@@ -55,6 +57,7 @@ def gradient_descent_minimum(generator: Generator, cases: int) -> Iterator[Tenso
     0,
 )
 def gradient_descent_stopping_rule(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """The number of steps against the first small change of f; errors of shape ()."""
     for _ in range(cases):
         f = quadratic(generator)
         theta = normal(generator, len(f.center))
@@ -71,6 +74,7 @@ def gradient_descent_stopping_rule(generator: Generator, cases: int) -> Iterator
     1e-12,
 )
 def gradient_descent_step_limit(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Distances after 4 steps, with alpha below, at and above the limit; errors of shape ()."""
     for _ in range(cases):
         f = quadratic(generator)
         offset = f.vectors[f.eigenvalues.argmax()]
@@ -86,6 +90,7 @@ def gradient_descent_step_limit(generator: Generator, cases: int) -> Iterator[Te
     1e-12,
 )
 def gradient_descent_ill_conditioned(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """What 20 steps leave along the slowest eigenvector; errors of shape ()."""
     for _ in range(cases):
         f = ill_conditioned(generator)
         slow, theta = f.vectors[f.eigenvalues.argmin()], normal(generator, len(f.center))
@@ -110,6 +115,7 @@ def stopping_falls(f: Quadratic, alpha: float) -> Tensor:
     0,
 )
 def gradient_descent_stopping_distance(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Where descents stop, and starts just within and beyond that distance; errors of shape ()."""
     for _ in range(cases):
         for f in (quadratic(generator), ill_conditioned(generator)):
             alpha = (uniform(generator, 0.7, 1.3) / f.eigenvalues.max()).item()
@@ -130,6 +136,7 @@ def gradient_descent_stopping_distance(generator: Generator, cases: int) -> Iter
     1e-12,
 )
 def gradient_descent_jump(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Where the descent ends, and that it stops after one step; errors of shape ()."""
     for _ in range(cases):
         f = quadratic(generator)
         largest, i = f.eigenvalues.max(0)
@@ -158,6 +165,7 @@ def on_axis(generator: Generator, low: float, high: float) -> Tensor:
     1e-6,
 )
 def gradient_descent_saddle(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Descents that start on the axis y = 0, and beside it; errors of shape ()."""
     for _ in range(cases):
         start, alpha = on_axis(generator, 0.5, 1), uniform(generator, 0.3, 0.4).item()
         found = gradient_descent(saddle, start, alpha, 1e-14, 100)
@@ -182,6 +190,7 @@ def double_well(point: Tensor) -> Tensor:
     1e-6,
 )
 def gradient_descent_not_convex(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Descents that start on both sides of x = 0, and on it; errors of shape ()."""
     for _ in range(cases):
         x, y = on_axis(generator, 0.1, 1.5), on_axis(generator, 0.1, 1).flip(0)
         for start in (x + y, y):

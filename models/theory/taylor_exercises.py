@@ -39,6 +39,7 @@ def exponentials(weights: Tensor, rates: Tensor, x: Tensor) -> Tensor:
     0.02,
 )
 def taylor_remainder_order(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """The order that is observed for steps of about 0.01, against 3; errors of shape ()."""
     for _ in range(cases):
         n = integer(generator, 1, 4)
         # All are positive: if the third derivative along the step is 0, the order is higher.
@@ -54,6 +55,7 @@ def taylor_remainder_order(generator: Generator, cases: int) -> Iterator[Tensor]
     1e-12,
 )
 def taylor_closed_form(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """The expansion for a random step and for none, against the formula; errors of shape ()."""
     for _ in range(cases):
         n = integer(generator, 1, 4)
         weights, rates = normal(generator, 3), normal(generator, 3, n)
@@ -66,6 +68,7 @@ def taylor_closed_form(generator: Generator, cases: int) -> Iterator[Tensor]:
 
 @exercise("The second-order Taylor expansion of a quadratic is exact for every step.", 1e-12)
 def taylor_of_quadratic(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """Expansions for short, middle and long steps; errors of shape ()."""
     for _ in range(cases):
         f = quadratic(generator)
         x, step = normal(generator, 2, len(f.center))
@@ -74,7 +77,9 @@ def taylor_of_quadratic(generator: Generator, cases: int) -> Iterator[Tensor]:
 
 
 def with_cubic_terms(f: Quadratic, x: Tensor) -> Tensor:
-    """f plus cubic terms, which do not change its gradient and Hessian at the center."""
+    """f plus cubic terms, which do not change its gradient and Hessian at the center.
+
+    Values (...) at points x (..., n)."""
     return f(x) + (x - f.center).pow(3).sum(-1)
 
 
@@ -84,6 +89,7 @@ def with_cubic_terms(f: Quadratic, x: Tensor) -> Tensor:
     0,
 )
 def hessian_decides(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """The kind by the Hessian against that by values of f around; errors of shape ()."""
     for _ in range(cases):
         f = quadratic(generator)
         n = len(f.center)
@@ -113,6 +119,7 @@ def circle(radius: float) -> Tensor:
     1e-12,
 )
 def semidefinite_hessian_is_undecided(generator: Generator, cases: int) -> Iterator[Tensor]:
+    """The Hessians, and the kinds of the three functions; errors of shape ()."""
     for _ in range(cases):
         axes, center = orthogonal(generator, 2), normal(generator, 2)
         for power, sign, kind in ((4, 1, "minimum"), (4, -1, "saddle"), (3, 1, "saddle")):

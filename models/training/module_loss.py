@@ -65,7 +65,7 @@ class ModuleLoss(nn.Module):
     def forward(
         self, inputs: Tensor, labels: Tensor | None, noise: Tensor | None
     ) -> dict[str, Tensor]:
-        """The scalars of a batch."""
+        """The loss and its parts, each a scalar, of a batch of inputs (n, ...) and labels (n,)."""
         try:
             value = self._objective(self._module, inputs, Extra(labels, noise))
             found = loss_and_parts(value, self._name)

@@ -8,7 +8,10 @@ from torch import Tensor
 
 
 def fill_with_noise(target: Tensor, stream: torch.Generator) -> None:
-    """Standard normal numbers from a stream (on the CPU), drawn on the device of the target."""
+    """Fill a target of any shape with standard normal numbers from a stream on the CPU.
+
+    They are drawn on the device of the target.
+    """
     if target.device.type == "cpu":
         target.normal_(generator=stream)
     else:

@@ -74,16 +74,16 @@ class StackedParameters:
         return value, gradient
 
     def views(self, index: int) -> dict[str, Tensor]:
-        """Views of the state of one module, by torch's names."""
+        """Views of the state of one module, tensors of any shape by torch's names."""
         weights = {name: self.weight(name)[0][index] for name in self._shapes}
         return weights | {name: value[index] for name, value in self.buffers.items()}
 
     def state_dict(self, index: int) -> dict[str, Tensor]:
-        """A copy of the state of one module, by torch's names."""
+        """A copy of the state of one module, tensors of any shape by torch's names."""
         return {name: value.clone() for name, value in self.views(index).items()}
 
     def load_state_dict(self, index: int, state: dict[str, Tensor]) -> None:
-        """Set the state of one module, by torch's names."""
+        """Set the state of one module, tensors of any shape by torch's names."""
         for name, value in self.views(index).items():
             value.copy_(state[name])
 

@@ -48,7 +48,7 @@ def try_once(loss: ModuleLoss, weights: State, buffers: State, batch: Batch) -> 
 
 @torch.no_grad()
 def latent_shape(module: nn.Module, shape: tuple[int, ...], like: Tensor) -> tuple[int, ...]:
-    """The shape of an autoencoder's latent for inputs of a shape, like ``like``."""
+    """The shape of one latent, as (d,), for inputs (n, *shape) with type and device of ``like``."""
     assert isinstance(module.encoder, nn.Module), "objectives with latent noise have an encoder"
     encoder = copy.deepcopy(module.encoder).to(like.device).eval()
     with seeded_everywhere(0):

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from models.measures.glossary import MEASURES, measured_by
+from tasks.analysis import realism_gate
 from tasks.analysis.intervals import estimate
-from tasks.analysis.realism_gate import MEASURES
 from tasks.analysis.reproduction import reproduction
 from tasks.analysis.tables import CONVERGENCE_COLUMNS, DEFAULT_OBJECTIVE, Row, Tables
 from tasks.cache.identity import in_metric_name
@@ -15,30 +16,18 @@ if TYPE_CHECKING:
 LOSSES = ["final_train_loss", "final_test_loss", "reported_train_loss", "reported_test_loss"]
 MODEL_COLUMNS = [
     *LOSSES,
-    "evaluated_train_loss",
-    "reachable_train_loss",
-    "reachable_test_loss",
-    "unreachable_test_loss",
-    "pca_test_loss",
-    "reachable_pca_test_loss",
-    "dead_units",
-    "active_units",
-    "constant_units",
     "final_validation_loss",
+    *(one.name for one in MEASURES if "train" not in one.steps),
 ]
 CORRELATION_COLUMNS = [
     "dead_units",
     "constant_units",
-    "mean_abs_correlation_nan_as_zero",
-    "mean_abs_correlation_live",
-    "mean_abs_correlation_shuffled",
-    "effective_rank",
-    "effective_rank_share",
+    *(one.name for one in measured_by("correlate")),
 ]
 CLASSIFIER_COLUMNS = [*LOSSES, "test_accuracy"]
 INTERPOLATION_COLUMNS = [
     f"{images}{measure}{part}"
-    for measure in MEASURES
+    for measure in realism_gate.MEASURES
     for images, part in (
         ("", ""),
         ("reconstructed_", ""),
@@ -48,13 +37,8 @@ INTERPOLATION_COLUMNS = [
 ]
 
 
-MODEL_METRICS = {  # their names in MLflow, and their columns
-    "train_loss": "final_train_loss",
-    "test_loss": "final_test_loss",
-    "reachable_train_loss": "reachable_train_loss",
-    "reachable_test_loss": "reachable_test_loss",
-    "unreachable_test_loss": "unreachable_test_loss",
-}
+# their names in MLflow, and their columns
+MODEL_METRICS = {one.headline: one.name for one in MEASURES if one.headline}
 
 
 def means_over_seeds(rows: "DataFrame", by: Sequence[str], columns: Sequence[str]) -> list[Row]:

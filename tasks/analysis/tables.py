@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import stdev
 from typing import TYPE_CHECKING, NamedTuple
 
+from models.measures.glossary import steps_of_models
 from models.specs import (
     LabelBudget,
     ObjectiveSpec,
@@ -277,7 +278,7 @@ def mean_image_loss(groups: Groups) -> float | None:
 def model_rows(groups: Groups, group: str = "train") -> list[Row]:
     """One row per autoencoder of a group: its measurements and the published losses."""
     extra: dict[str, Row] = {}
-    for task in ("evaluate", "correlate"):
+    for task in steps_of_models():
         for entry in groups.get(task, []):
             extra.setdefault(entry.inputs["model"], {}).update(entry.result["metrics"])
     rows = []

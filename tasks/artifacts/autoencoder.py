@@ -15,7 +15,7 @@ WEIGHTS = "weights.safetensors"
 
 
 def weights_of(module: "nn.Module") -> "dict[str, Tensor]":
-    """The state of a network for a file of tensors, each with memory of its own.
+    """The state of a network, tensors of any shape, each with memory of its own, for a file.
 
     Tied weights share memory, which such files refuse.
     """

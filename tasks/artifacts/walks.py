@@ -39,14 +39,14 @@ def straight_line(start: "Tensor", end: "Tensor", steps: int) -> "Tensor":
 
 
 def save_walks(folder: Path, walks: "dict[str, Tensor]") -> None:
-    """Write walks to a file in the folder of an entry."""
+    """Write walks (steps, c, h, w) to a file in the folder of an entry."""
     from safetensors.torch import save_file
 
     save_file({name: images.contiguous() for name, images in walks.items()}, folder / WALKS)
 
 
 def load_walks(entry: Entry) -> "dict[str, Tensor]":
-    """The walks in an entry of step ``interpolate``.
+    """The walks (steps, c, h, w) in an entry of step ``interpolate``, by name.
 
     Raises UnusableEntryError if the entry holds something else.
     """

@@ -7,14 +7,24 @@ from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, with_config
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    create_model,
+    with_config,
+)
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
+from models.measures.glossary import measured_by
 from models.specs import ModelSpec, ObjectiveSpec, TrainingRecipe, TransferSpec
 from tasks.cache.canonical import JsonObject
 
 # no result has another key: its reader may copy all of them, and this tells a wrong key early
-exactly = with_config({"extra": "forbid", "strict": True})
+EXACTLY = ConfigDict(extra="forbid", strict=True)
+exactly = with_config(EXACTLY)
 
 
 def _describes(kind: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:
@@ -40,6 +50,21 @@ Scenario = Annotated[JsonObject, AfterValidator(_describes(TransferSpec))]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Integer = Annotated[int, Field(ge=-(2**53), le=2**53)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _measures(step: str) -> type[BaseModel]:
+    """What the metrics of a step hold: its measures in the glossary."""
+    fields: dict[str, Any] = {}
+    for one in measured_by(step):
+        kind: Any = Count if one.is_count else Number
+        fields[one.name] = (kind | None if one.optional else kind, ...)
+    return create_model(f"metrics of {step}", __config__=EXACTLY, **fields)
+
+
+TrainMetrics = Annotated[JsonObject, AfterValidator(_describes(_measures("train")))]
+EvaluateMetrics = Annotated[JsonObject, AfterValidator(_describes(_measures("evaluate")))]
+CorrelateMetrics = Annotated[JsonObject, AfterValidator(_describes(_measures("correlate")))]
+TransferMetrics = Annotated[JsonObject, AfterValidator(_describes(_measures("transfer")))]
 
 
 @exactly
@@ -130,17 +155,6 @@ class ModelSize(TypedDict):
 
 
 @exactly
-class TrainMetrics(TypedDict):
-    """MSE per pixel with the initial weights, and after the epoch whose weights are kept."""
-
-    initial_test_loss: Number
-    final_train_loss: Number
-    final_test_loss: Number
-    final_validation_loss: Number | None
-    best_epoch: Count
-
-
-@exactly
 class TrainResult(TypedDict):
     """A trained autoencoder; ``engine`` computed it, which earlier versions did not say."""
 
@@ -155,38 +169,11 @@ class TrainResult(TypedDict):
 
 
 @exactly
-class EvaluateMetrics(TypedDict):
-    """Losses are MSE per pixel, or the part of it in some pixels."""
-
-    final_test_loss: Number
-    reachable_test_loss: Number
-    unreachable_test_loss: Number
-    evaluated_train_loss: Number
-    reachable_train_loss: Number
-    pca_test_loss: Number
-    reachable_pca_test_loss: Number
-    dead_units: Count
-    active_units: Count | None
-    constant_units: Count
-
-
-@exactly
 class EvaluateResult(TypedDict):
     """How well an autoencoder reconstructs; ``dead`` are the numbers of its dead units."""
 
     dead: list[Count]
     metrics: EvaluateMetrics
-
-
-@exactly
-class CorrelateMetrics(TypedDict):
-    """Means of absolute correlations; None where none is defined."""
-
-    mean_abs_correlation_live: Number | None
-    mean_abs_correlation_nan_as_zero: Number | None
-    mean_abs_correlation_shuffled: Number | None
-    effective_rank: Number
-    effective_rank_share: Number
 
 
 @exactly
@@ -230,17 +217,6 @@ class RealismResult(TypedDict):
 @exactly
 class GridResult(TypedDict):
     """The picture of all walks has no numbers."""
-
-
-@exactly
-class TransferMetrics(TypedDict):
-    """Cross entropy in nats, share of right classes, norms of the gradient."""
-
-    final_train_loss: Number
-    final_test_loss: Number
-    test_accuracy: Number
-    first_gradient_norm: Number
-    last_gradient_norm: Number
 
 
 @exactly

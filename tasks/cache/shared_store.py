@@ -108,7 +108,9 @@ class EntryAtAddress(SharedEntry):
 
     @contextmanager
     def open(self, name: str, limit: int) -> Iterator[BinaryIO]:
-        """Open a file to read it; it says that it has at most ``limit`` bytes."""
+        """Open a file to read it.
+
+        Raises UnusableFileError if it does not say that it has at most ``limit`` bytes."""
         place = f"{self.address}/{name}"
         size = self.system.size(place)
         if size is None or size > limit:

@@ -61,7 +61,7 @@ def stored_arrays(path: Path) -> dict[str, StoredArray]:
 
 
 def read_array(array: StoredArray) -> "NDArray[Any]":
-    """The values of an array; those of a .npy file are read from it when they are used.
+    """The values of an array of any shape; those of a .npy file are read when they are used.
 
     Raises DatasetError if its file is damaged.
     """

@@ -32,9 +32,9 @@ from tasks.datasets.own_images import (
     shape_of_images,
     split_sizes,
 )
+from tasks.datasets.readers import BUNDLED, DIGIT_NAMES
 from tasks.system.files import sha256_of
 
-DIGIT_NAMES = [str(digit) for digit in range(10)]
 FASHION = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
 CIFAR10 = "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck"
 CIFAR100 = """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
@@ -51,7 +51,6 @@ CLASS_NAMES = {  # as torchvision names them, in the order of their labels
     "cifar100": CIFAR100.split(),
     "kmnist": ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"],
 }
-DIGITS_COUNTS = (1_437, 360)  # of training and test images
 
 
 class Inventory(NamedTuple):
@@ -96,9 +95,13 @@ def take_inventory(config: DatasetConfig) -> Inventory:
 def _take_inventory(config: DatasetConfig) -> Inventory:
     """All but what is set aside for validation."""
     if config.name not in OWN_IMAGES:
-        classes = CLASS_NAMES.get(config.name, DIGIT_NAMES)
-        limited = _limited(config, *IMAGE_COUNTS.get(config.name, DIGITS_COUNTS))
-        shape = (3, 32, 32) if config.name in PHOTOGRAPHS else (1, 28, 28)
+        if bundled := BUNDLED.get(config.name):
+            classes, shape = bundled.classes, bundled.image_shape
+            limited = _limited(config, *split_sizes(bundled.n, Counter()))
+        else:
+            classes = CLASS_NAMES.get(config.name, DIGIT_NAMES)
+            shape = (3, 32, 32) if config.name in PHOTOGRAPHS else (1, 28, 28)
+            limited = _limited(config, *IMAGE_COUNTS[config.name])
         return Inventory(classes, [*range(len(classes))], *limited, shape, notes=[])
     found = files_of(config)
     counts, sizes = count_by_class(found), count_images(found)
@@ -205,7 +208,7 @@ def source_fingerprint(config: DatasetConfig) -> str:
     Raises DatasetError if there are no images, or files that cannot be read.
     """
     if config.path is None:
-        files = [] if config.name == "digits" else unverified_files(config.name)
+        files = [] if config.name in BUNDLED else unverified_files(config.name)
         paths = {file.path.name: file.path for file in files}
         if not paths:
             return config.name
@@ -236,7 +239,7 @@ def check_unchanged(config: DatasetConfig, source: str) -> None:
 
     Raises DatasetError if they changed.
     """
-    files = [] if config.path or config.name == "digits" else raw_files(config.name)
+    files = [] if config.path or config.name in BUNDLED else raw_files(config.name)
     damaged = any(find_fault(file) for file in files)
     if damaged or source_fingerprint(config) != source:
         folder = files[0].path.parent if files else config.path

@@ -105,5 +105,5 @@ class Dataset(NamedTuple):
         )
 
     def tensors(self) -> "dict[str, Tensor]":
-        """The tensors by name, without labels that are None."""
+        """Images (n, c, h, w) and labels (n,) by name, without those that are None."""
         return {name: tensor for name, tensor in self._asdict().items() if tensor is not None}

@@ -68,7 +68,7 @@ def idx_length(path: Path) -> int:
 
 
 def read_idx(path: Path) -> "Tensor":
-    """The uint8 tensor in an IDX file, plain or gzip, with the shape that its header declares.
+    """The uint8 tensor in an IDX file, plain or gzip, of any shape: that which its header declares.
 
     The format is LeCun's for MNIST: two zero bytes, the type, the number of axes, their sizes as
     32-bit big-endian integers, the values.

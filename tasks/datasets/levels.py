@@ -69,7 +69,10 @@ def choose_levels(found: Extremes) -> Levels:
 
 
 def to_bytes(pixels: "Tensor", levels: Levels) -> "Tensor":
-    """Levels of any type as uint8: the range becomes 0 to 255, levels outside are cut off."""
+    """Levels of any type and any shape as uint8.
+
+    The range becomes 0 to 255, levels outside are cut off.
+    """
     scaled = (pixels.double() - levels.low) / (levels.high - levels.low)
     return (255 * scaled).clamp(0, 255).round().byte()
 

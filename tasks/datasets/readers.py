@@ -1,7 +1,9 @@
 """Reads any dataset into memory."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
+from models.specs import ImageShape
 from tasks.datasets.config import OWN_IMAGES, DatasetConfig
 from tasks.datasets.dataset import TEST_SHARE, Dataset, Reading, split_places
 from tasks.datasets.downloaded.downloads import ensure_raw_files
@@ -16,14 +18,28 @@ if TYPE_CHECKING:
 SPLIT_SEED = 0
 # pixels; LeCun et al. 1998 scaled MNIST's digits to this box, in the middle of this square
 DIGIT_BOX, DIGIT_SIDE = 20, 28
+DIGIT_NAMES = [str(digit) for digit in range(10)]
+
+
+class Bundled(NamedTuple):
+    """A dataset that comes with a library: its classes, what it has, and what reads it.
+
+    ``read`` returns ``n`` images (n, *image_shape) uint8 and labels (n,) int64. A fifth of them
+    becomes the test images.
+    """
+
+    classes: list[str]
+    n: int
+    image_shape: ImageShape
+    read: "Callable[[], tuple[Tensor, Tensor]]"
 
 
 def read_dataset(config: DatasetConfig) -> tuple[Dataset, Reading]:
     """Read a whole dataset. Raises DatasetError if it can be neither read nor downloaded."""
     if config.name in OWN_IMAGES:
         return _read_own(config)
-    if config.name == "digits":
-        return _read_digits(), Reading()
+    if config.name in BUNDLED:
+        return _split(*BUNDLED[config.name].read()), Reading()
     ensure_raw_files(config.name)
     if config.name in PHOTOGRAPHS:
         return read_photographs(config.name), Reading()
@@ -38,7 +54,7 @@ def _split(images: "Tensor", labels: "Tensor | None") -> Dataset:
     return Dataset(images[train], images[test], labels[train], labels[test])
 
 
-def _read_digits() -> Dataset:
+def _read_digits() -> "tuple[Tensor, Tensor]":
     """scikit-learn's 1,797 digits, 8x8 pixels with 17 grey levels.
 
     They are enlarged to the box of 20x20 pixels in the middle of 28x28, as MNIST's digits are.
@@ -52,7 +68,7 @@ def _read_digits() -> Dataset:
     boxes = interpolate(small, size=(DIGIT_BOX, DIGIT_BOX), mode="bilinear", align_corners=False)
     images = pad(boxes, [(DIGIT_SIDE - DIGIT_BOX) // 2] * 4)
     images = (images * 255).round().to(torch.uint8)
-    return _split(images, torch.from_numpy(bunch.target).long())
+    return images, torch.from_numpy(bunch.target).long()
 
 
 def _read_mnist_like(name: str) -> Dataset:
@@ -87,3 +103,6 @@ def _shuffled(images: "Tensor", labels: "Tensor | None") -> "tuple[Tensor, Tenso
 
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SPLIT_SEED))
     return images[order], None if labels is None else labels[order]
+
+
+BUNDLED = {"digits": Bundled(DIGIT_NAMES, 1_797, (1, DIGIT_SIDE, DIGIT_SIDE), _read_digits)}

@@ -33,7 +33,7 @@ def run_in_child(
     Its warnings are warned of here. ``folders`` are those of ``default_folders``.
 
     Raises what the function raises, or WorkerDiedError if the process ended, or as soon as
-    ``is_stopped``, which is asked every ``check_seconds``.
+    ``is_stopped``, which is asked once in ``check_seconds`` seconds.
     """
 
     def listen(event: Event) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypedDict
 
+from models.measures.glossary import MEASURES, Measure
 from tasks.analysis.failures import wilson_interval
-from tasks.analysis.tables import Groups
+from tasks.analysis.scenarios import explained_scenarios
+from tasks.analysis.tables import Groups, Row
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.cache.identity import identity_text
@@ -47,7 +49,9 @@ def template_environment() -> "Environment":
     found.globals |= {
         "policy_tag": policy_tag,
         "scripts": SCRIPTS,
+        "explained_scenarios": explained_scenarios,
         "no_failure": no_failure,
+        "table_measures": table_measures,
         "seeds_text": seeds_text,
         "with_unit": with_unit,
     }
@@ -80,6 +84,15 @@ def settings_text(objective: JsonObject) -> str:
     """A configured objective with its settings: ``vae, beta = 4``."""
     settings = [f"{name} = {value}" for name, value in objective.items() if name not in HIDDEN]
     return ", ".join([PurePath(str(objective["name"])).name, *settings])
+
+
+def table_measures(rows: Iterable[Row]) -> list[Measure]:
+    """The measures with a column of their own in a table of autoencoders.
+
+    One that is optional has none where no row has a value.
+    """
+    known = {name for row in rows for name, value in row.items() if value is not None}
+    return [one for one in MEASURES if one.heading and (not one.optional or one.name in known)]
 
 
 def no_failure(n: int) -> float:

@@ -20,7 +20,7 @@ def usable_cores() -> int:
 
 
 def memory_bytes() -> int:
-    """The memory of this machine, or less where a container limits it."""
+    """The memory of this machine in bytes, or less where a container limits it."""
     import psutil
 
     total = int(psutil.virtual_memory().total)

@@ -7,6 +7,7 @@ in the format of MLflow 3.17. The page offers it under Views and at ``?viewState
 import json
 from typing import NamedTuple
 
+from models.measures.glossary import MEASURES
 from tasks.cache.canonical import JsonObject
 
 VIEW_TAG_PREFIX = "mlflow.sharedViewState."
@@ -119,9 +120,7 @@ VIEWS = {
         kind="model",
         columns=[
             *_parameter_columns("architecture", "latent_dim", "objective", "seed", "n_parameters"),
-            *_metric_columns("final_train_loss", "final_test_loss", "pca_test_loss"),
-            *_metric_columns("reachable_test_loss", "reachable_pca_test_loss", "dead_units"),
-            *_metric_columns("mean_abs_correlation_live", "effective_rank"),
+            *_metric_columns(*(one.name for one in MEASURES if one.in_view)),
             *_parameter_columns("dataset", "epochs", "learning_rate", "schedule"),
             "attributes.`Version`",
         ],

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.cache.entry import MANIFEST
+from tests.conftest import SMOKE_TASKS
 from tests.faults.conftest import SHORT, Study, executed
 
 SECONDS = 30  # from the fault to the end; a machine that does nothing else takes under 10
@@ -231,7 +232,7 @@ def test_a_whole_study_on_a_disk_of_any_size(study, disk_of, size):
     print(process.stderr_text)
     assert done <= published(disk.outside / "results")
     if code == 0:
-        assert len(done) == 50
+        assert len(done) == SMOKE_TASKS
         assert process.stderr_text == ""
     else:
         assert code == 1

@@ -15,7 +15,7 @@ from tasks.cache.entry import MANIFEST
 from tasks.execution.invocations import invocations
 from tasks.system.files import sha256_of
 from tasks.tracking.client import connect
-from tests.conftest import study_runs
+from tests.conftest import SMOKE_TASKS, study_runs
 from tests.faults.conftest import SHORT, Study
 from tests.faults.logged import logged
 from tests.servers import Proxy, TrackingServer, asked, postgresql
@@ -133,7 +133,7 @@ def test_a_study_with_both_servers_on_postgresql(
     assert study.fingerprints() == expected
     assert logged() == reference
     assert_readable_through_the_server(study)
-    assert "50 cached" in study.run("run", "smoke").stdout_text
+    assert f"{SMOKE_TASKS} cached" in study.run("run", "smoke").stdout_text
     flow_runs = f"{study.variables['PREFECT_API_URL']}/flow_runs/filter"
     (flow_run, again) = asked(flow_runs, sort="START_TIME_ASC")
     assert (flow_run["state"]["name"], again["state"]["name"]) == ("Completed",) * 2

@@ -9,7 +9,7 @@ import pytest
 from tasks.execution.invocations import invocations
 from tasks.system import json_lines
 from tasks.tracking.spool import FORMAT, Spool
-from tests.conftest import study_runs
+from tests.conftest import SMOKE_TASKS, study_runs
 from tests.faults.conftest import ALONE
 
 THEORY, TRANSFER = ("--section", "theory"), ("--section", "transfer")
@@ -72,7 +72,7 @@ def test_a_record_that_cannot_be_read_stops_what_would_use_it_and_nothing_else(f
     for command in ("status", "plan"):
         (line,) = finished.run(command, *["smoke"] * (command == "plan")).stderr_text.splitlines()
         assert line.startswith(f"warning: {path} ")
-    assert "50 cached" in finished.run("plan", "smoke").stdout_text
+    assert f"{SMOKE_TASKS} cached" in finished.run("plan", "smoke").stdout_text
 
 
 def test_settings_of_another_version_are_one_line(finished):

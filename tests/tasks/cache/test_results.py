@@ -5,6 +5,7 @@ import pkgutil
 
 import pytest
 
+from models.measures.glossary import measured_by
 from tasks import steps
 from tasks.analysis.realism_gate import MEASURES
 from tasks.cache.results import RESULTS, check_result
@@ -28,25 +29,10 @@ def test_of_other_tasks_there_are_none(task):
         check_result(task, {})
 
 
-LOSSES = {
-    "final_test_loss": 0.5,
-    "reachable_test_loss": 0.375,
-    "unreachable_test_loss": 0.125,
-    "evaluated_train_loss": 0.5,
-    "reachable_train_loss": 0.375,
-    "pca_test_loss": 0.25,
-    "reachable_pca_test_loss": 0.25,
-    "dead_units": 1,
-    "active_units": None,
-    "constant_units": 0,
-}
-MEANS = {
-    "mean_abs_correlation_live": None,
-    "mean_abs_correlation_nan_as_zero": 0.5,
-    "mean_abs_correlation_shuffled": None,
-    "effective_rank": 1.5,
-    "effective_rank_share": 0.75,
-}
+LOSSES, MEANS = (
+    {one.name: None if one.optional else 1 if one.is_count else 0.5 for one in measured_by(step)}
+    for step in ("evaluate", "correlate")
+)
 NETWORK = {
     "unknown": "",
     "pixels": 784,

@@ -1,11 +1,14 @@
+from typing import get_args
+
 import pytest
 import torch
 
 from tasks.artifacts.dataset import load_dataset
 from tasks.cache.entry import Entry
-from tasks.datasets.config import DatasetConfig
+from tasks.datasets.config import DatasetConfig, DatasetName
 from tasks.datasets.contents import source_fingerprint, take_inventory
 from tasks.datasets.dataset import Dataset, DatasetError
+from tasks.datasets.readers import BUNDLED, read_dataset
 from tests.tasks.conftest import prepared
 
 
@@ -41,6 +44,20 @@ def test_fixed_datasets_are_known_without_their_files(name):
     config = DatasetConfig(name=name)
     assert source_fingerprint(config) == name
     assert len(take_inventory(config).classes) == 10
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_dataset_that_comes_with_a_library_has_what_is_said_of_it(name):
+    assert name in get_args(DatasetName)
+    said = BUNDLED[name]
+    images, labels = said.read()
+    assert images.dtype == torch.uint8
+    assert images.shape == (said.n, *said.image_shape)
+    assert sorted(labels.unique().tolist()) == [*range(len(said.classes))]
+    dataset, _ = read_dataset(DatasetConfig(name=name))
+    inventory = take_inventory(DatasetConfig(name=name))
+    assert len(dataset.train_images) == inventory.n_train
+    assert len(dataset.test_images) == inventory.n_test
 
 
 def test_load_dataset_reads_an_entry(home):
