@@ -46,7 +46,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "mlflow": mlflow_settings,
     "commands": commands_page,
 }
-CODE = re.compile(r"(^ *```.*?^ *```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 MARK = re.compile(r"^<!-- (generated|api): (\S+) -->$", re.MULTILINE)
 
@@ -73,6 +73,12 @@ def site_target(page: str, target: str, repo_url: str | None) -> str | None:
     return f"{repo_url.rstrip('/')}/{kind}/main/{quote(file)}{hash_sign}{anchor}"
 
 
+def title_of(page: str, target: str) -> str:
+    """The title of the page that a link leads to, for links whose words are its file."""
+    file = ROOT / posixpath.dirname(repository_path(page)) / target
+    return file.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+
+
 def with_site_links(text: str, page: str, repo_url: str | None) -> str:
     """The text of a page with links that work in the site."""
 
@@ -85,9 +91,11 @@ def with_site_links(text: str, page: str, repo_url: str | None) -> str:
             return words
         if not picture:  # a picture may be inside the words of a link
             words = LINK.sub(replaced, words)
+        if words == (file := target.partition("#")[0]):
+            words = title_of(page, file)
         return f"{picture}[{words}]({address})"
 
-    parts = re.split(r"(^ *```.*?^ *```$)", text, flags=re.MULTILINE | re.DOTALL)
+    parts = FENCED.split(text)
     parts[::2] = [LINK.sub(replaced, part) for part in parts[::2]]
     return "".join(parts)
 

@@ -141,14 +141,14 @@ def settings_page() -> str:
         for group, inner in (("architectures", "Architecture"), ("objectives", "Objective"))
         for key in reference.schema["$defs"][f"{inner}Config"]["required"]
     }
-    written = {}
+    alone: list[str] = []
+    groups: list[str] = []
     for name, one in reference.all():
-        group = name.partition(".")[0]
-        has_keys = bool(reference.inner(one) or reference.named(one))
-        heading = group if "." in name or has_keys else "The study"
-        written.setdefault(heading, []).append(reference.entry(name, one, name in required))
-    sections = [f"## {heading}\n\n" + "\n".join(text) for heading, text in written.items()]
-    return "\n".join(sections)
+        is_group = bool(reference.inner(one) or reference.named(one)) and "." not in name
+        entry = reference.entry(name, one, name in required)
+        place = groups if is_group or "." in name else alone
+        place.append(entry.removeprefix("#") if is_group else entry)
+    return "\n".join(["## The study\n", *alone, *groups])
 
 
 def objectives_table() -> str:
