@@ -54,7 +54,8 @@ def blocks(page):
         reason, language, more, text = mark.groups()
         title = TITLE.search(more)
         found.append(Block(reason, language, title and title[1], dedent(text)))
-    if page.count(MARK) != sum(one.reason is not None for one in found):
+    marks = re.findall(f"^ *{MARK}", page, re.MULTILINE)
+    if len(marks) != sum(one.reason is not None for one in found):
         raise ValueError("a mark has to be in the line before a block")
     return found
 
