@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import importlib.util
 import json
 import os
 import re
@@ -144,17 +145,46 @@ def test_every_setting_and_command_is_in_the_references(site):
             assert all(option in text for option in parameter.opts if option.startswith("--"))
 
 
-@pytest.mark.slow
-def test_links_to_source_files_lead_to_the_repository_if_there_is_one(site, tmp_path):
-    assert "models/fast/README.md" not in "".join(Links(site / "speed.html").addresses)
-    settings_file = tmp_path / "mkdocs.yml"
-    text = (ROOT / "mkdocs.yml").read_text("utf-8")
-    text = f"repo_url: https://example.org/team/project\nINHERIT: {ROOT / 'mkdocs.yml'}\n"
-    text += f"docs_dir: {ROOT / 'docs'}\nhooks: [{ROOT / 'docs/hooks/pages.py'}]\n"
-    settings_file.write_text(text)
-    build(tmp_path / "made", "-f", str(settings_file))
-    addresses = Links(tmp_path / "made" / "getting-started.html").addresses
-    assert any(one.startswith("https://example.org/team/project") for one in addresses)
+@pytest.fixture(scope="module")
+def hook():
+    """The module that makes pages of the site from those of the repository."""
+    pytest.importorskip("mkdocs")
+    file = ROOT / "docs" / "hooks" / "pages.py"
+    spec = importlib.util.spec_from_file_location("pages", file)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(file.parent)  # as mkdocs does
+        spec.loader.exec_module(module)
+    return module
+
+
+REPOSITORY = "https://example.org/project"
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "without", "expected"),
+    [
+        ("a.md", "[b](running.md#c)", "[b](running.md#c)", "[b](running.md#c)"),
+        ("a.md", "[data.md](data.md#c)", "[Data](data.md#c)", "[Data](data.md#c)"),
+        ("a.md", "[b](../CHANGELOG.md)", "[b](changelog.md)", "[b](changelog.md)"),
+        ("a.md", "[b](../models/fit.py)", "b", f"[b]({REPOSITORY}/blob/main/models/fit.py)"),
+        ("a.md", "[b](../examples)", "b", f"[b]({REPOSITORY}/tree/main/examples)"),
+        ("a.md", "[b](https://b.org) [c](#d)", *["[b](https://b.org) [c](#d)"] * 2),
+        ("a.md", "```\n[b](../models/fit.py)\n```", *["```\n[b](../models/fit.py)\n```"] * 2),
+        ("contributing.md", "[b](docs/code.md)", "[b](code.md)", "[b](code.md)"),
+        ("fast-step.md", "[b](../../docs/code.md)", "[b](code.md)", "[b](code.md)"),
+        ("fast-step.md", "[b](step.py)", "b", f"[b]({REPOSITORY}/blob/main/models/fast/step.py)"),
+    ],
+)
+def test_links_of_the_repository_in_the_site(hook, page, text, without, expected):
+    assert hook.with_site_links(text, page, None) == without
+    assert hook.with_site_links(text, page, REPOSITORY) == expected
+
+
+def test_what_is_generated_replaces_its_mark(hook):
+    assert "`training.epochs`" in hook.filled("<!-- generated: settings -->")
+    assert hook.filled("<!-- api: models.specs -->") == "::: models.specs"
+    assert hook.filled("<!-- api: models.nothing -->") == ""
 
 
 def test_the_navigation_lists_no_page_twice():
