@@ -25,7 +25,8 @@ COMMAND = [sys.executable, "-m", "flows.commands.main"]
 
 def pytest_collection_modifyitems(items):
     """Files of few long tests go first: at the end one process would be left alone with them."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_command"))
+    first = ("test_documentation_blocks", "test_command")
+    items.sort(key=lambda item: not item.path.name.startswith(first))
 
 
 def study_runs(study):

@@ -25,12 +25,12 @@ def test_all_parts_run_but_those_that_are_run_by_name():
 
 @pytest.fixture
 def check(tmp_path):
-    """Runs a copy of the script in which pytest, ruff and mypy only print how they are called."""
+    """Runs a copy of the script. Its programs only print how they are called."""
     (tmp_path / ".ci").mkdir()
     (tmp_path / ".ci" / "check").write_text(SCRIPT.read_text())
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)
-    for name in ("pytest", "ruff", "mypy"):
+    for name in ("mkdocs", "mypy", "pytest", "ruff"):
         (programs / name).write_text('#!/bin/sh\necho "$(basename "$0") $*"\n')
         (programs / name).chmod(0o755)
 

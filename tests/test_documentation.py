@@ -32,7 +32,9 @@ PAGES = [
     ROOT / "tests" / "benchmarks" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+# language, what follows it (such as title="nets.py"), text
+FENCED = re.compile(r"^ *```(\w*)([^\n`]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`]+)`")
 PLACEHOLDERS = re.compile(r"[<>*{}$]|\.\.\.|NAME")
@@ -45,7 +47,7 @@ COMMANDS = typer.main.get_command(app).commands
 
 def blocks(page, language):
     """The fenced blocks of a page in this language."""
-    return [dedent(text) for kind, text in FENCED.findall(page) if kind == language]
+    return [dedent(text) for kind, _, text in FENCED.findall(page) if kind == language]
 
 
 def in_backticks(page):
@@ -53,11 +55,26 @@ def in_backticks(page):
     return [" ".join(code.split()) for code in CODE.findall(FENCED.sub("", page))]
 
 
+def anchors(page):
+    """The anchors of the headings of a page, as GitHub and the site make them."""
+    for heading in HEADING.findall(FENCED.sub("", page)):
+        plain = re.sub(r"[^\w\- ]", "", LINK.sub("", heading).lower())
+        yield plain.strip().replace(" ", "-")
+
+
 def broken_links(page, folder):
-    """Relative links and images of a page in this folder that lead to no file."""
-    targets = [target.partition("#")[0] for target in LINK.findall(FENCED.sub("", page))]
-    relative = [target for target in targets if target and ":" not in target]
-    return [target for target in relative if not (folder / target).exists()]
+    """Relative links and images of a page in this folder that lead to no file or no heading."""
+    for link in LINK.findall(FENCED.sub("", page)):
+        target, _, anchor = link.partition("#")
+        if ":" in target:
+            continue
+        file = folder / target
+        if target and not file.exists():
+            yield link
+        elif anchor:
+            text = file.read_text() if target else page
+            if anchor not in anchors(text):
+                yield link
 
 
 def is_project_path(word):
@@ -121,9 +138,13 @@ def command_problem(words):
         return "" if importlib.util.find_spec(arguments[1]) else f"no module {arguments[1]}"
     if "/" in program and is_project_path(program):
         return "" if (ROOT / program).is_file() else f"no file {program}"
-    if program != "study":
-        return ""
-    name, *rest = arguments or ["no command"]
+    return study_problem(*arguments) if program == "study" else ""
+
+
+def study_problem(name="no command", *rest):
+    """What is wrong with one command of `study`."""
+    if "--help" in {name, *rest}:
+        return "" if name in {*COMMANDS, "--help", "COMMAND"} else f"no command {name!r}"
     if name not in COMMANDS:
         return f"no command {name!r}"
     try:
@@ -197,7 +218,7 @@ def test_the_readme_is_short():
 
 @each_page
 def test_links_and_images_lead_to_files(page):
-    assert broken_links(page.read_text(), page.parent) == []
+    assert list(broken_links(page.read_text(), page.parent)) == []
 
 
 @each_page
@@ -257,8 +278,10 @@ def test_the_order_of_rooms_is_the_tested_one():
 @pytest.mark.parametrize(
     ("check", "text"),
     [
-        (lambda page: broken_links(page, ROOT), "See [this](docs/nothing.md)."),
-        (lambda page: broken_links(page, ROOT), "![picture](docs/nothing.png)"),
+        (lambda page: [*broken_links(page, ROOT)], "See [this](docs/nothing.md)."),
+        (lambda page: [*broken_links(page, ROOT)], "See [this](docs/running.md#nothing)."),
+        (lambda page: [*broken_links(page, ROOT)], "# Here\n\nSee [this](#there)."),
+        (lambda page: [*broken_links(page, ROOT)], "![picture](docs/nothing.png)"),
         (missing_paths, "open `models/nothing.py` first"),
         (missing_paths, "open `nothing.py` first"),
         (missing_paths, "the room `tasks/nothing/`"),
@@ -276,6 +299,7 @@ def test_what_does_not_exist_is_found(check, text):
     "line",
     [
         "study rum mnist",
+        "study rum --help",
         "study run mnits",
         "study run --epochs 3",
         "study run mnist extra",
