@@ -38,7 +38,7 @@ class Picture:
         return {MEDIA_TYPES[self.path.suffix]: text, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
-        return f"Picture({str(self.path)!r})"
+        return f"<picture {self.path.stem}>"
 
 
 class Result:

@@ -21,6 +21,8 @@ from flows.api.notebook import NotebookProgress, is_notebook
 from flows.configuration.study_config import Section, StudyConfig
 from tasks.execution.invocations import DIED
 
+# what it prints goes to a pipe, whatever variables say that ask for colours, as a notebook sets them
+NO_TERMINAL = {"TTY_COMPATIBLE": "0", "FORCE_COLOR": "", "CLICOLOR_FORCE": ""}
 SOURCES = Path(flows.__path__[0]).parent
 
 
@@ -47,7 +49,7 @@ def run_in_process(
         stdout=None if inherits else subprocess.PIPE,
         stderr=None if inherits else subprocess.STDOUT,
         pass_fds=[answering],
-        env=os.environ | {"PYTHONPATH": _python_path()},
+        env=os.environ | {"PYTHONPATH": _python_path()} | ({} if inherits else NO_TERMINAL),
         start_new_session=True,  # an interrupt of this process is passed on once
     ) as process:
         os.close(answering)

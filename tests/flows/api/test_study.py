@@ -148,14 +148,17 @@ def test_a_run_has_tables_models_and_a_page(monkeypatch, environment):
 
 @pytest.mark.slow
 def test_a_failed_task_raises_and_what_is_finished_is_kept(monkeypatch, environment, capfd):
-    failing = {"STUDY_FAILPOINT": "evaluate[depth=2, latent_dim=2, seed=0]"}
+    # a notebook's kernel asks for colours, although what is printed goes to no terminal
+    failing = {"STUDY_FAILPOINT": "evaluate[depth=2, latent_dim=2, seed=0]", "FORCE_COLOR": "1"}
     monkeypatch.setattr(os, "environ", environment | failing)
     with pytest.raises(RunFailedError, match=r"1 of \d+ failed: evaluate") as raised:
         Study.load({**TINY, "name": "failing"}).run(SECTIONS)
     result = raised.value.result
     assert result.state == "FAILED"
     assert len(result.models) == 1
-    assert "evaluate[depth=2, latent_dim=2, seed=0] failed" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "evaluate[depth=2, latent_dim=2, seed=0] failed" in said
+    assert "\x1b" not in said
 
 
 @pytest.mark.slow
