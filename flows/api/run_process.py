@@ -21,7 +21,7 @@ from flows.api.notebook import NotebookProgress, is_notebook
 from flows.configuration.study_config import Section, StudyConfig
 from tasks.execution.invocations import DIED
 
-# what it prints goes to a pipe, whatever variables say that ask for colours, as a notebook sets them
+# a pipe takes no colours, although a notebook asks for them by these variables
 NO_TERMINAL = {"TTY_COMPATIBLE": "0", "FORCE_COLOR": "", "CLICOLOR_FORCE": ""}
 SOURCES = Path(flows.__path__[0]).parent
 
