@@ -21,6 +21,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     ROOT / "models" / "fast" / "README.md",
     ROOT / "tests" / "benchmarks" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
@@ -28,11 +29,12 @@ PAGES = [
 ]
 MARK = "<!-- not run:"
 BLOCK = re.compile(
-    rf"(?:^ *{MARK}([^\n]*?)-->\n)?^ *```(\w*)([^\n`]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL
+    rf"(?:^ *{MARK}([^\n]*?)-->\n\n?)?^ *```(\w*)([^\n`]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL
 )
 TITLE = re.compile(r'title="([^"]+)"')
 PROGRAMS = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
-SHOWN = {"", "yaml", "html", "json", "toml"}  # languages of blocks that are output or files
+# languages of blocks that are output or files
+SHOWN = {"", "diff", "html", "jinja", "json", "py", "toml", "yaml", "yml"}
 SECONDS = 1200  # for one block; a minute or two where nothing else uses the machine
 
 pytestmark = pytest.mark.slow
@@ -56,7 +58,7 @@ def blocks(page):
         found.append(Block(reason, language, title and title[1], dedent(text)))
     marks = re.findall(f"^ *{MARK}", page, re.MULTILINE)
     if len(marks) != sum(one.reason is not None for one in found):
-        raise ValueError("a mark has to be in the line before a block")
+        raise ValueError("a mark has to be directly before a block")
     return found
 
 

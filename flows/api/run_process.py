@@ -15,7 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-import flows
 from flows.api.messages import End, Progress, Request, received
 from flows.api.notebook import NotebookProgress, is_notebook
 from flows.configuration.study_config import Section, StudyConfig
@@ -23,7 +22,7 @@ from tasks.execution.invocations import DIED
 
 # a pipe takes no colours, although a notebook asks for them by these variables
 NO_TERMINAL = {"TTY_COMPATIBLE": "0", "FORCE_COLOR": "", "CLICOLOR_FORCE": ""}
-SOURCES = Path(flows.__path__[0]).parent
+SOURCES = Path(__file__).resolve().parents[2]
 
 
 def run_in_process(

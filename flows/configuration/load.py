@@ -88,8 +88,6 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
         plain = to_jsonable_python(values, inf_nan_mode="constants")
     except (PydanticSerializationError, ValueError) as error:
         raise ConfigError(f"a study holds numbers, texts, lists and mappings: {error}") from None
-    if any(not isinstance(key, str) for key in plain):
-        raise ConfigError(f"the keys of a study are texts, not {shown(list(values))}")
     return dict(plain)
 
 

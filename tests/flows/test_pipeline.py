@@ -87,11 +87,13 @@ def test_the_example_runs_is_cached_and_names_what_an_edit_changes(run, script):
 
 
 @pytest.mark.slow
-def test_a_failed_task_is_one_line_and_the_next_run_continues(run):
+def test_a_failed_task_is_one_line_and_the_next_run_continues(run, script):
+    text = edited(script, "SEED, DEGREES = 0,", "SEED, DEGREES = 7,")
     failed = run(STUDY_FAILPOINT="best")
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("polynomials: 1 of 6 failed: best: ")
     assert "[6/6] best done" in run().stdout
+    script.write_text(text)
 
 
 def test_a_wrong_argument_is_one_line(run):

@@ -3,8 +3,9 @@ import webbrowser
 
 import pytest
 
-from flows.commands.report import _compared_study, _find_invocation, _group, compare_reports, report
+from flows.commands.report import _compared_study, _find_invocation, compare_reports, report
 from flows.configuration.load import load_config
+from flows.past_runs import _group
 from models.specs import ConfigError
 from tasks.cache import store
 from tasks.cache.entry import Entry
