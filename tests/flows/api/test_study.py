@@ -40,7 +40,7 @@ def state():
         "showwarning": repr(warnings.showwarning),
         "logging": [(one.level, repr(one.handlers), one.disabled) for one in loggers],
         "raise": logging.raiseExceptions,
-        "signals": [repr(signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM)],
+        "signals": [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)],
         "matmul": torch.get_float32_matmul_precision(),
         "mkldnn": torch.backends.mkldnn.enabled,
         "threads": torch.get_num_threads(),
