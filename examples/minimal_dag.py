@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from flows import Pipeline, Step
 from flows.graph import Graph, Node
-from flows.pipeline import Pipeline
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
-from tasks.cache.step import Step
 
 SEED, DEGREES = 0, (1, 2, 3, 5)
 

@@ -3,18 +3,35 @@
 Imports ``tasks`` and ``models``; nothing imports it. Importing this package loads no engine.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flows.api.study import Study as Study
+    from flows.pipeline import Pipeline as Pipeline
+    from models.specs import ConfigError as ConfigError
+    from tasks.cache.step import Step as Step
+    from tasks.execution.invocations import RunFailedError as RunFailedError
+    from tasks.system.disk_errors import DiskError as DiskError
 
-__all__ = ["Study"]
+_MODULES = {
+    "ConfigError": "models.specs",
+    "DiskError": "tasks.system.disk_errors",
+    "Pipeline": "flows.pipeline",
+    "RunFailedError": "tasks.execution.invocations",
+    "Step": "tasks.cache.step",
+    "Study": "flows.api.study",
+}
+__all__ = ["ConfigError", "DiskError", "Pipeline", "RunFailedError", "Step", "Study"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load ``Study`` when it is first used."""
-    if name != "Study":
+    """Load what the package offers when it is first used."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from flows.api.study import Study
+    return getattr(import_module(_MODULES[name]), name)
 
-    return Study
+
+def __dir__() -> list[str]:
+    """What the package offers, for completion."""
+    return [*globals(), *__all__]
