@@ -25,7 +25,7 @@ COMMAND = [sys.executable, "-m", "flows.commands.main"]
 
 def pytest_collection_modifyitems(items):
     """Files of few long tests go first: at the end one process would be left alone with them."""
-    first = ("test_documentation_blocks", "test_command")
+    first = ("test_documentation_blocks", "test_extending", "test_command", "test_examples")
     items.sort(key=lambda item: not item.path.name.startswith(first))
 
 
