@@ -5,6 +5,7 @@ Nothing here knows of autoencoders. ``examples/minimal_dag.py`` is a whole pipel
 
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.configuration.load import shipped_studies
 from flows.configuration.runner_config import RunnerConfig
-from flows.graph import Graph
+from flows.graph import CheckedGraph, Graph
 from flows.launch import run_flow
 from flows.lifecycle.command_line import run_command
 from flows.plan import PlanGraph
@@ -60,9 +61,15 @@ class Pipeline:
             raise ConfigError(f"pipeline {self.name!r}: a shipped study has this name; use another")
 
     def plan(self) -> Plan:
-        """What ``run`` would compute, and why. Computes nothing."""
+        """What ``run`` would compute, and why. Computes nothing.
+
+        Raises ConfigError for steps and inputs that cannot be run.
+        """
         graph = PlanGraph(self.name)
-        _importable(self.submit)(graph)
+        checked = CheckedGraph(graph)
+        _importable(self.submit)(checked)
+        if not checked.names:
+            raise ConfigError(f"{self.name}: {self.submit.__name__} has submitted no task")
         return graph.plan().model_copy(update={"tasks_at_once": self.runner.tasks_at_once})
 
     def run(self) -> dict[str, list[Entry]]:
@@ -73,12 +80,15 @@ class Pipeline:
         Raises RunFailedError if a task fails; what is finished is kept. Raises ConfigError if this
         machine or a server cannot do what is asked.
         """
+        if threading.current_thread() is not threading.main_thread():
+            raise ConfigError(f"{self.name}: a pipeline is run by the main thread of a process")
+        self.plan()  # mistakes are found before anything starts
         submit = _importable(self.submit)
         groups: dict[str, list[Entry]] = {}
 
         def work(graph: "PrefectGraph") -> list[str]:
             try:
-                submit(graph)
+                submit(CheckedGraph(graph))
             finally:  # otherwise tasks that wait for it keep the process from ending
                 graph.session.stacks.mark_all_submitted()
             entries, failures = graph.wait_for_entries()
@@ -99,9 +109,8 @@ class Pipeline:
 
         file = sys.modules[_importable(self.submit).__module__].__file__
         record: JsonObject = {"pipeline": file, "parameters": dict(self.parameters)}
-        asked = Asked(
-            self.name, record, [], dict(self.parameters), self.runner, uses_torch=self.uses_torch
-        )
+        parameters = dict(self.parameters) | {"name": self.name}
+        asked = Asked(self.name, record, [], parameters, self.runner, uses_torch=self.uses_torch)
 
         def pipeline(parameters: dict[str, Any]) -> "State":
             with open_run() as log_line:
@@ -141,9 +150,10 @@ def _importable(submit: Submit) -> Submit:
             guard = "if __name__ == '__main__':"
             raise ConfigError(f"{file}: put what runs the pipeline below {guard}")
         return submit
-    if file is None:
+    if file is None or not Path(file).is_file():
         raise ConfigError("the steps of a pipeline must be in a file, which workers can import")
-    name = Path(file).stem
+    spec = sys.modules["__main__"].__spec__  # of python -m
+    name = Path(file).stem if spec is None else spec.name
     if getattr(sys.modules.get(name), "__file__", file) != file:
         raise ConfigError(f"{file}: another module is called {name!r} too; rename the file")
     found: Submit = getattr(importlib.import_module(name), submit.__name__)

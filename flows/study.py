@@ -65,6 +65,8 @@ def _report(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, .
     if page.state.is_completed():
         session, entry = graph.session, page.result().entry
         verdicts, summary = entry.result["verdicts"], entry.result["summary"]
+        for line in entry.result.get("warnings", []):  # earlier versions wrote none
+            session.display.print_line(f"warning: {line}")
         session.display.print_line(f"verdicts: {summary}")
         publish_report(config.name, entry, groups, session.tracker, session.computed)
     else:

@@ -1,5 +1,6 @@
 """A trained autoencoder on NumPy arrays."""
 
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -79,6 +80,8 @@ class TrainedAutoencoder:
                 f"latents of shape {vectors.shape}: expected (n, {self.latent_dim}), one row for "
                 "each image"
             )
+        if not np.isfinite(vectors).all():
+            raise ValueError("latents hold values that are NaN or infinite")
         return _apply(self.module.decoder, vectors)
 
     def reconstruct(self, images: ArrayLike) -> NDArray[np.float32]:
@@ -122,15 +125,22 @@ class TrainedAutoencoder:
         if found.ndim != 4 or found.shape[1:] != shape:
             raise ValueError(self._why_not(np.shape(images)))
         if found.dtype == np.uint8:
+            if found.size and found.max() == 1:
+                warnings.warn(
+                    "uint8 images of 0 and 1 are nearly black: white is 255", stacklevel=3
+                )
             return found.astype(np.float32) / np.float32(255)
         if found.dtype.kind != "f":
             raise ValueError(
                 f"images of type {found.dtype}: expected uint8 from 0 to 255, or floats from 0 to 1"
             )
-        if found.size and not (float(found.min()) >= 0 and float(found.max()) <= 1):
+        if not np.isfinite(found).all():
+            raise ValueError("images hold values that are NaN or infinite")
+        if found.size and (found.min() < 0 or found.max() > 1):
+            advice = "divide by 255, or convert to uint8" if found.max() > 2 else "rescale them"
             raise ValueError(
-                f"images from {found.min():.4g} to {found.max():.4g}: floats are from 0 to 1; "
-                "divide by 255, or convert to uint8"
+                f"images from {found.min():.8g} to {found.max():.8g}: floats are from 0 to 1; "
+                f"{advice}"
             )
         return found.astype(np.float32, copy=False)
 

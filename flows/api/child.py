@@ -9,9 +9,11 @@ import time
 import traceback
 
 from flows.api.messages import End, Progress, Request, send
+from flows.configuration.own_code import read_own_code
 from flows.configuration.study_config import Section, StudyConfig
 from flows.launch import how_to_go_on, run_study
 from flows.lifecycle.command_line import explain, show_warnings_in_one_line
+from flows.lifecycle.interrupts import handle_signals
 from tasks.execution.invocations import Invocation, records
 from tasks.execution.progress import Display, show_progress_with
 from tasks.system.disk_errors import DiskError
@@ -41,11 +43,18 @@ def _stop_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _end_early(number: int, _: object) -> None:
+    """End a run that has opened nothing yet; ``flows.launch`` handles signals from then on."""
+    say("study: interrupted; the same command continues from what is finished", error=True)
+    os._exit(128 + number)
+
+
 def _run(request: Request) -> End:
     config = StudyConfig.model_validate(request["config"])
     sections: tuple[Section, ...] = tuple(request["sections"])
     started = time.time()
     try:
+        config = read_own_code(config)  # it must be the code that the study was loaded with
         outcome = run_study(config, sections, request["force"])
     except Exception as error:
         explained = explain(error)
@@ -77,6 +86,7 @@ def _invocation(study: str, flow_run_id: str) -> str | None:
 
 def main() -> None:
     """Run what the first line of the standard input asks for; the argument is a pipe to answer."""
+    handle_signals(_end_early)
     descriptor = int(sys.argv[1])
     os.set_inheritable(descriptor, False)
     request: Request = json.loads(sys.stdin.buffer.readline())

@@ -27,9 +27,11 @@ class NotebookProgress:
         from IPython import display
 
         finished, total = progress["finished"], progress["total"]
-        text = f"{finished} of {total} tasks, {html.escape(progress['text'].strip())}"
+        text = html.escape(progress["text"].strip())
+        how_far = f'value="{finished}" max="{total}"' if total else ""
+        counted = f"{finished} of {total} tasks, " if total else ""
         bar = display.HTML(  # type: ignore[no-untyped-call]
-            f'<progress value="{finished}" max="{total}" style="width: 16em"></progress> {text}'
+            f'<progress {how_far} style="width: 16em"></progress> {counted}{text}'
         )
         if self._shown is None:
             self._shown = display.display(bar, display_id=True)  # type: ignore[no-untyped-call]

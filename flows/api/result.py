@@ -14,6 +14,7 @@ from flows.sections import study_parameters
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.cache.entry import Entry
 from tasks.execution.invocations import Invocation, invocations
+from tasks.own_code.registry import OWN_CODES
 from tasks.reporting.page import PAGE, PageNote, fill_page
 from tasks.system.folders import report_path
 from tasks.verdicts.verdict_data import VERDICT_COLUMNS, verdict_rows
@@ -197,11 +198,14 @@ class Result:
         (key,) = chosen.key
         (entry,) = (one for one in self._groups["train"] if one.key == key)
         read_own_code(self.config)  # which must be the code of then
+        OWN_CODES.register_builders()
         return TrainedAutoencoder(load_autoencoder(entry), entry, self._entry_of("data"))
 
     def _no_model(self, wanted: dict[str, Any]) -> str:
         asked = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
         models = self._tables.models
+        if not len(models):
+            return f"run {self.run} of {self.study} has no trained autoencoder; run it again"
         there = "; ".join(
             f"{name}: {', '.join(map(repr, sorted(set(models[name].tolist()))))}" for name in wanted
         )

@@ -85,6 +85,8 @@ def _follow(process: "subprocess.Popen[bytes]", messages: IO[bytes], quiet: bool
     """Show what the process prints and sends until it ends. Returns its last message."""
     end: End | None = None
     bar = None if quiet else NotebookProgress()
+    if bar is not None:
+        bar.show({"kind": "progress", "finished": 0, "total": 0, "text": "starting"})
     interrupted = False
     lines = _lines(process, messages)
     while True:

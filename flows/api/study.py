@@ -104,7 +104,10 @@ def _result(name: str | None) -> Result | None:
 
 def _chosen(sections: Sequence[Section] | None) -> tuple[Section, ...]:
     """Sections in the order of the diagram, all without names. Raises ConfigError."""
-    given = [sections] if isinstance(sections, str) else sections or ()
+    given = [sections] if isinstance(sections, str) else sections
+    if given is not None and not given:
+        raise ConfigError(f"sections: none is given; choose from {', '.join(SECTIONS)}")
+    given = given or ()
     unknown = [name for name in given if name not in SECTIONS]
     if unknown:
         raise ConfigError(f"section {unknown[0]!r}: choose from {', '.join(SECTIONS)}")

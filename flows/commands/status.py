@@ -66,4 +66,4 @@ def print_missing(console: "Console", latest: Invocation) -> None:
         console.print(Text(f"  {one_line(name)}: {one_line(why)}"))
     if len(latest.unfinished) > SHOWN_FAILURES:
         console.print(f"  and {len(latest.unfinished) - SHOWN_FAILURES} more")
-    console.print(f"run what is missing with: study rerun {latest.study}")
+    console.print(Text(f"run what is missing with: {latest.command}"))

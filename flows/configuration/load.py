@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from flows.configuration.mistakes import all_mistakes, explain_mistakes
@@ -20,6 +20,12 @@ from tasks.system.yaml_files import parse_yaml, read_yaml
 
 SHIPPED = Path(__file__).parent / "studies"
 STUDY_FILES = {".yaml", ".yml"}
+# settings that are groups of settings; architectures and objectives are mappings of names instead
+GROUPS = {
+    name
+    for name, field in StudyConfig.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
 
 
 def shipped_studies() -> list[str]:
@@ -33,8 +39,9 @@ def load_config(
 ) -> StudyConfig:
     """Read a shipped study, a YAML file or a mapping, apply overrides, validate.
 
-    Overrides are texts ``key=value``, or a mapping of dotted keys to values. A relative
-    ``dataset.path`` in the file starts at the file's folder, one elsewhere at the current folder.
+    Overrides are texts ``key=value``, or a mapping of dotted keys to values. A mapping for a group
+    of settings, such as ``training``, changes those that it holds. A relative ``dataset.path`` in
+    the file starts at the file's folder, one elsewhere at the current folder.
 
     Raises ConfigError with one line per mistake: key, value, allowed range.
     """
@@ -47,7 +54,10 @@ def load_config(
         _make_absolute(content, path.parent)
     if isinstance(overrides, Mapping):
         for key, value in _plain(overrides).items():
-            _set(content, key, value, key)
+            merged = value
+            if key in GROUPS and isinstance(value, dict) and isinstance(content.get(key), dict):
+                merged = content[key] | value
+            _set(content, key, merged, key)
     else:
         for override in overrides or ():
             _override(content, override)

@@ -246,10 +246,13 @@ def modules_around(module: str) -> ProjectModules | OtherModules:
     if package == "__main__":
         raise ValueError("a step's function is in the script itself; import the script by its name")
     found = importlib.util.find_spec(package)
-    if found is None or not found.has_location or found.origin is None:
+    folders = list(found.submodule_search_locations or ()) if found is not None else []
+    if folders:  # a package, also one without __init__.py
+        root = Path(folders[0]).resolve().parent
+    elif found is not None and found.has_location and found.origin is not None:
+        root = Path(found.origin).resolve().parent
+    else:
         return PROJECT
-    path = Path(found.origin).resolve()
-    root = path.parent.parent if path.name == "__init__.py" else path.parent
     libraries = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
     return OtherModules(root, package if root in libraries else "")
 

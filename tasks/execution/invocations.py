@@ -81,6 +81,12 @@ class Invocation(BaseModel):
             return self.seconds
         return self.ended - self.started if self.ended >= self.started else None
 
+    @property
+    def command(self) -> str:
+        """The command that runs what is missing."""
+        script = self.config.get("pipeline")
+        return f"study rerun {self.study}" if script is None else f"python {script}"
+
     def count(self, outcome: str) -> int:
         """The number of tasks with this outcome."""
         return sum(record.outcome == outcome for record in self.tasks.values())

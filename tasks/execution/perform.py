@@ -1,12 +1,15 @@
 """Performs one task: loads its entry from the store, or computes it in a worker."""
 
 import gc
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from models.messages import shown
+from models.specs import ConfigError
 from tasks.artifacts.worker import Event
 from tasks.cache import checkpoints, store
 from tasks.cache.entry import Entry, files_in, sizes_in
@@ -202,6 +205,23 @@ def _own_codes(inputs: Inputs) -> dict[str, OwnCode]:
     return own
 
 
+def _check_result(name: str, result: Result) -> None:
+    """Raise ConfigError unless a step returned a mapping of JSON data, and numbers as metrics."""
+    try:
+        json.dumps(result)
+        is_mapping = all(isinstance(key, str) for key in result)
+    except (TypeError, ValueError):
+        is_mapping = False
+    if not is_mapping or not isinstance(result, dict):
+        raise ConfigError(
+            f"{name}: its function returned {shown(result)}; a step returns a mapping of texts to "
+            "JSON data: texts, numbers, lists, mappings"
+        )
+    for metric, value in (result.get("metrics") or {}).items():
+        if isinstance(value, str | list | dict):
+            raise ConfigError(f"{name}: metric {metric!r} is {shown(value)}; metrics are numbers")
+
+
 def _publish(
     step: Step,
     job: Job,
@@ -211,6 +231,7 @@ def _publish(
     own: dict[str, OwnCode],
 ) -> Entry:
     session = current_session()
+    _check_result(job.name, result)
     entry = Entry(
         task=step.name,
         key=job.key,

@@ -46,8 +46,8 @@ def write_report(
 
     ``groups`` holds the finished entries by the name of their step. The page lists ``failures``,
     and the reason for each section that the dataset does not allow, by name in ``left_out``.
-    ``command`` repeats the study. Returns the headline metrics, the verdicts, their summary, and
-    sentences on pixels out of reach and on PCA, as JSON data.
+    ``command`` repeats the study. Returns the headline metrics, the verdicts, their summary,
+    sentences on pixels out of reach and on PCA, and warnings, as JSON data.
     """
     from tasks.reporting.figures import draw_figures
 
@@ -103,7 +103,25 @@ def write_report(
     found = [verdict.model_dump(mode="json") for verdict in verdicts]
     (folder / "verdicts.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     metrics = headline_metrics(tables) | reach_metrics(reached)
-    return {"metrics": metrics, "verdicts": found, "summary": summary, "findings": findings}
+    return {
+        "metrics": metrics,
+        "verdicts": found,
+        "summary": summary,
+        "findings": findings,
+        "warnings": failed_warning(tables),
+    }
+
+
+def failed_warning(tables: Tables) -> list[str]:
+    """That autoencoders are no better than the mean image for all, if any are."""
+    models = tables.models
+    failed = int(models.failed.sum()) if "failed" in models else 0
+    if not failed:
+        return []
+    return [
+        f"{failed} of {len(models)} autoencoders are no better than the mean image, which needs no "
+        "training; train them longer, with smaller batches, or with another learning rate"
+    ]
 
 
 def failed_trainings(tables: Tables, limit: float | None) -> dict[str, list[Failures]]:

@@ -4,12 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from flows.pipeline import Pipeline
 from models.specs import ConfigError
+from tasks.cache.step import Step
+from tasks.execution.invocations import invocations
 from tests.conftest import model_runs, study_runs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +131,112 @@ def test_a_script_without_a_guard_is_refused(tmp_path, environment):
     assert found.returncode == 2
     assert "below if __name__ == '__main__':" in found.stderr
     assert os.linesep + "Traceback" not in found.stderr
+
+
+def compute(folder, x=None):
+    return {"metrics": {"x": x}}
+
+
+STEP = Step(compute, "count")
+
+
+def nested():
+    def inner(folder):
+        return {}
+
+    return Step(inner, "inner")
+
+
+@pytest.mark.parametrize(
+    ("submit", "words"),
+    [
+        (lambda graph: None, "has submitted no task"),
+        (lambda graph: graph.submit(STEP, {}, x=Path("a")), "count: input 'x': PosixPath"),
+        (lambda graph: graph.submit(STEP, {}, x=[np.zeros(2)]), "count: input 'x': ndarray"),
+        (lambda graph: graph.submit(STEP, {"n": np.int64(1)}), r"count\[n=1\]: 'n', which dist"),
+        (lambda graph: graph.submit(STEP, {}, y=1), "count: compute: .*unexpected.* 'y'"),
+        (lambda graph: graph.submit(Step(compute, "a b"), {}), "step 'a b': its name has"),
+        (lambda graph: graph.submit(nested(), {}), "is not at the top level of a file"),
+        (lambda graph: graph.submit(Step(lambda folder: {}, "l"), {}), "is not at the top level"),
+        (
+            lambda graph: [graph.submit(STEP, {}, x=x) for x in (1, 2)],
+            "two tasks are called count; say in the second argument",
+        ),
+    ],
+)
+def test_mistakes_are_found_before_anything_runs(submit, words):
+    with pytest.raises(ConfigError, match=words):
+        Pipeline("mistakes", submit).plan()
+    with pytest.raises(ConfigError, match=words):
+        Pipeline("mistakes", submit).run()
+
+
+def test_a_task_may_be_an_input_in_lists_and_mappings():
+    def submit(graph):
+        first = graph.submit(STEP, {"n": 1}, x=1)
+        graph.submit(STEP, {"n": 2}, x={"a": [first, 2]})
+
+    assert [task.name for task in Pipeline("nodes", submit).plan().tasks] == [
+        "count[n=1]",
+        "count[n=2]",
+    ]
+
+
+def test_a_pipeline_is_run_by_the_main_thread():
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(Pipeline("thread", lambda graph: graph.submit(STEP, {}, x=1)).run)
+    with pytest.raises(ConfigError, match="by the main thread"):
+        found.result()
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_closed_by_the_next_one(run, script, environment):
+    text = edited(script, "    random = np", "    import time; time.sleep(30)\n    random = np")
+    slow = [sys.executable, str(script)]
+    variables = environment | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(slow, env=variables, stdout=subprocess.PIPE, text=True) as killed:
+        while not any(one.tasks for one in invocations("polynomials") if one.ended is None):
+            time.sleep(0.1)
+        time.sleep(3)  # its parent run is open in MLflow
+        killed.kill()
+    script.write_text(text)
+    after = run()
+    assert (after.returncode, after.stderr) == (0, "")
+    states = [one.info.status for one in study_runs("polynomials")]
+    assert states[:2] == ["FINISHED", "KILLED"]
+    assert next(invocations("polynomials")).state == "COMPLETED"
+
+
+@pytest.mark.slow
+def test_a_package_is_run_by_its_name(tmp_path, environment):
+    package = tmp_path / "mine"
+    package.mkdir()
+    text = EXAMPLE.read_text().replace("import numpy", "from mine import helpers\nimport numpy")
+    (package / "pipe.py").write_text(text.replace("0.1, n)", "helpers.noise(), n)"))
+    (package / "helpers.py").write_text("def noise():\n    return 0.1\n")
+
+    def plan():
+        return subprocess.run(
+            [sys.executable, "-m", "mine.pipe", "plan"],
+            cwd=tmp_path,
+            env=environment | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "mine.pipe"],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "6 cached, 0 to run" in plan()
+    (package / "helpers.py").write_text("def noise():\n    return 0.2\n")
+    assert "mine/helpers.py changed: noise" in plan()
 
 
 @pytest.mark.slow

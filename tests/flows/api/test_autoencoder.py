@@ -46,8 +46,9 @@ def test_no_images_have_no_latents():
         (np.zeros((5, 6, 8), np.uint8), r"images of shape \(5, 6, 8\)"),
         (IMAGES.astype(int), "type int64"),
         (IMAGES.astype(float), "divide by 255"),
-        (np.full((1, 8, 6), np.nan), "floats are from 0 to 1"),
-        (np.full((1, 8, 6), -0.5), "floats are from 0 to 1"),
+        (np.full((1, 8, 6), np.nan), "NaN or infinite"),
+        (np.full((1, 8, 6), -0.5), r"from -0\.5 to -0\.5: floats are from 0 to 1; rescale them"),
+        (np.full((1, 8, 6), 1.00001), r"from 1\.00001 to 1\.00001: .*; rescale"),
     ],
 )
 def test_images_that_may_mean_something_else_are_refused(images, words):
@@ -63,6 +64,13 @@ def test_colour_has_its_channels_first():
         COLOUR.encode(np.zeros((3, 8, 6), np.uint8))
 
 
+def test_a_mask_is_nearly_black_and_that_is_said():
+    with pytest.warns(UserWarning, match="nearly black: white is 255"):
+        GREY.encode(np.ones((1, 8, 6), np.uint8))
+
+
 def test_latents_have_a_row_for_each_image():
     with pytest.raises(ValueError, match=r"latents of shape \(3,\): expected \(n, 3\)"):
         GREY.decode(np.zeros(3))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        GREY.decode(np.full((1, 3), np.nan))

@@ -106,9 +106,20 @@ def test_mistakes_have_the_texts_of_the_command(study, overrides, error, words):
         Study.load(study, overrides)
 
 
+def test_a_mapping_changes_what_it_holds():
+    kept = Study.load({**TINY, "training": {"epochs": 9}}, {"training": {"batch_size": 16}})
+    assert (kept.config.training.epochs, kept.config.training.batch_size) == (9, 16)
+    both = {"a": {"encoder": "conv", "decoder": "conv"}}
+    other = {"b": {"encoder": "mlp", "decoder": "mlp"}}
+    study = Study.load({**TINY, "architectures": both}, {"architectures": other})
+    assert list(study.config.architectures) == ["b"]
+
+
 def test_unknown_sections_and_tasks_are_refused():
     with pytest.raises(ConfigError, match="section 'depth'"):
         Study.load("smoke").plan(["depth"])
+    with pytest.raises(ConfigError, match="none is given"):
+        Study.load("smoke").plan([])
     with pytest.raises(ConfigError, match="no such task in this study"):
         Study.load("smoke").run(force=["train[x]"])
 
@@ -159,6 +170,35 @@ def test_a_failed_task_raises_and_what_is_finished_is_kept(monkeypatch, environm
     said = capfd.readouterr().out
     assert "evaluate[depth=2, latent_dim=2, seed=7] failed" in said
     assert "\x1b" not in said
+
+
+NETWORK = """
+from torch import nn
+
+def encoder(image_shape, outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, outputs))
+
+def decoder(image_shape, latent_dim):
+    return nn.Sequential(nn.Linear(latent_dim, 784), nn.Unflatten(1, (1, 28, 28)))
+"""
+
+
+@pytest.mark.slow
+def test_own_networks_run_and_are_built_from_their_file(monkeypatch, environment, tmp_path):
+    monkeypatch.setattr(os, "environ", environment)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text(NETWORK)
+    own = {"linear": {"encoder": "nets.py:encoder", "decoder": "nets.py:decoder"}}
+    Study.load({**TINY, "name": "own", "architectures": own}).run(SECTIONS, quiet=True)
+    # as in another process, which has read nothing yet
+    monkeypatch.setattr("tasks.own_code.registry.OWN_CODES.codes", {})
+    (result,) = Study.load({**TINY, "name": "own"}).results()
+    (tmp_path / "nets.py").write_text(f"# a comment\n{NETWORK}")
+    assert result.autoencoder().latents().latents.shape[1] == 2
+    monkeypatch.setattr("tasks.own_code.registry.OWN_CODES.codes", {})
+    (tmp_path / "nets.py").write_text(NETWORK.replace("nn.Flatten()", "nn.Flatten(), nn.Tanh()"))
+    with pytest.raises(ConfigError, match=r"nets\.py"):
+        result.autoencoder()
 
 
 @pytest.mark.slow
