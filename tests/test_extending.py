@@ -150,12 +150,14 @@ def test_a_walk_through_ends_in_a_green_check(title, tmp_path):
     tree.python("ruff", "format", "--check", ".")
 
 
+@pytest.mark.walkthroughs
 def test_types_are_right(everything):
     if (ROOT / ".mypy_cache").is_dir():  # otherwise it takes a minute more
         shutil.copytree(ROOT / ".mypy_cache", everything.folder / ".mypy_cache")
     everything.python("mypy")
 
 
+@pytest.mark.walkthroughs
 def test_the_study_smoke_shows_what_was_added(everything):
     said = everything.study("run", "smoke")
     tasks = SMOKE_TASKS + 2  # robustness of two models
@@ -187,6 +189,7 @@ print(*{name for run in runs for name in run.data.metrics})
 """
 
 
+@pytest.mark.walkthroughs
 @pytest.mark.parametrize(
     ("title", "expected"),
     [
