@@ -11,6 +11,7 @@ from flows.configuration.own_code import read_own_code
 from flows.configuration.study_config import SECTIONS, StudyConfig
 from flows.past_runs import entries_by_group
 from flows.sections import study_parameters
+from models.specs import ConfigError
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.cache.entry import Entry
 from tasks.execution.invocations import Invocation, invocations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from tasks.analysis.tables import Tables
 
+SHOWN_MODELS = 12  # in an error
 MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
@@ -197,7 +199,16 @@ class Result:
             raise LookupError(self._no_model(wanted))
         (key,) = chosen.key
         (entry,) = (one for one in self._groups["train"] if one.key == key)
-        read_own_code(self.config)  # which must be the code of then
+        try:
+            read_own_code(self.config)  # which must be the code of then
+        except ConfigError:
+            found = [one.own_code for one in (self.config.architectures or {}).values()]
+            found += [one.own_code for one in (self.config.objectives or {}).values()]
+            files = sorted({reference for parts in found for reference in parts.values()})
+            raise ConfigError(
+                f"the code of {', '.join(files)} is not that with which the model was trained; "
+                "restore it, or run the study again"
+            ) from None
         OWN_CODES.register_builders()
         return TrainedAutoencoder(load_autoencoder(entry), entry, self._entry_of("data"))
 
@@ -206,10 +217,15 @@ class Result:
         models = self._tables.models
         if not len(models):
             return f"run {self.run} of {self.study} has no trained autoencoder; run it again"
-        there = "; ".join(
-            f"{name}: {', '.join(map(repr, sorted(set(models[name].tolist()))))}" for name in wanted
+        there = [
+            ", ".join(f"{name}={value!r}" for name, value in zip(wanted, row, strict=True))
+            for row in models[list(wanted)].drop_duplicates().itertuples(index=False)
+        ]
+        more = f"; and {len(there) - SHOWN_MODELS} more" if len(there) > SHOWN_MODELS else ""
+        return (
+            f"run {self.run} of {self.study} has no autoencoder with {asked}; it has "
+            f"{'; '.join(there[:SHOWN_MODELS])}{more}"
         )
-        return f"run {self.run} of {self.study} has no autoencoder with {asked}; it has {there}"
 
     @property
     def _is_newest(self) -> bool:

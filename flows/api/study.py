@@ -7,6 +7,7 @@ from typing import Any
 from flows.api.result import Result
 from flows.api.run_process import run_in_process
 from flows.configuration.load import load_config, shipped_studies
+from flows.configuration.own_code import forget_digests, read_own_code
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.plan import make_plan
 from flows.planned import Plan
@@ -59,7 +60,7 @@ class Study:
 
         Raises ConfigError for unknown sections, and for images that cannot be read.
         """
-        return make_plan(self.config, _chosen(sections))
+        return make_plan(self._current(), _chosen(sections))
 
     def run(
         self,
@@ -78,9 +79,9 @@ class Study:
         Raises ConfigError if this machine or a server cannot do what is asked, DiskError if nothing
         can be written, KeyboardInterrupt after an interrupt.
         """
-        chosen = _chosen(sections)
-        forced = make_plan(self.config, chosen).matching(force) if force else []
-        end = run_in_process(self.config, chosen, forced, quiet)
+        chosen, config = _chosen(sections), self._current()
+        forced = make_plan(config, chosen).matching(force) if force else []
+        end = run_in_process(config, chosen, forced, quiet)
         result = _result(end["invocation"])
         if "error" in end:
             error = ERRORS.get(end["error"], RuntimeError)(end["text"])
@@ -88,6 +89,10 @@ class Study:
             raise error
         assert result is not None, "a run that completed has a record"
         return result
+
+    def _current(self) -> StudyConfig:
+        """The study with its own code as it is in its files now."""
+        return read_own_code(forget_digests(self.config))
 
     def results(self) -> list[Result]:
         """Every run of this study in this STUDY_HOME, newest first, finished or not."""

@@ -161,7 +161,7 @@ def read_folder(
     shape: "Shape" = "stretch",
     invert: bool = False,
     levels: "LevelsSetting" = "auto",
-    size: tuple[int, int] = (28, 28),
+    size: int | tuple[int, int] = (28, 28),
     channels: "Channels" = 1,
 ) -> "NDArray[np.float32]":
     """Every image in a folder, as a model's input: (n, c, h, w) float32 in [0, 1], by name.
@@ -176,7 +176,8 @@ def read_folder(
         raise DatasetError(
             f"no images in {Path(folder).absolute()}; expected files such as .png or .jpg"
         )
-    conversion = Conversion(shape=shape, invert=invert, size=size, channels=channels)
+    sides = (size, size) if isinstance(size, int) else size
+    conversion = Conversion(shape=shape, invert=invert, size=sides, channels=channels)
     found = read_images(paths, conversion, levels)
     for error in found.bad:
         raise error

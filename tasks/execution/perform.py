@@ -205,7 +205,7 @@ def _own_codes(inputs: Inputs) -> dict[str, OwnCode]:
     return own
 
 
-def _check_result(name: str, result: Result) -> None:
+def _check_result(result: Result) -> None:
     """Raise ConfigError unless a step returned a mapping of JSON data, and numbers as metrics."""
     try:
         json.dumps(result)
@@ -214,12 +214,12 @@ def _check_result(name: str, result: Result) -> None:
         is_mapping = False
     if not is_mapping or not isinstance(result, dict):
         raise ConfigError(
-            f"{name}: its function returned {shown(result)}; a step returns a mapping of texts to "
+            f"its function returned {shown(result)}; a step returns a mapping of texts to "
             "JSON data: texts, numbers, lists, mappings"
         )
     for metric, value in (result.get("metrics") or {}).items():
         if isinstance(value, str | list | dict):
-            raise ConfigError(f"{name}: metric {metric!r} is {shown(value)}; metrics are numbers")
+            raise ConfigError(f"metric {metric!r} is {shown(value)}; metrics are numbers")
 
 
 def _publish(
@@ -231,7 +231,7 @@ def _publish(
     own: dict[str, OwnCode],
 ) -> Entry:
     session = current_session()
-    _check_result(job.name, result)
+    _check_result(result)
     entry = Entry(
         task=step.name,
         key=job.key,

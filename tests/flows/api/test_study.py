@@ -145,7 +145,7 @@ def test_a_run_has_tables_models_and_a_page(monkeypatch, environment):
     loss = np.mean((model.reconstruct(images) - images / 255) ** 2)
     assert loss == pytest.approx(result.models.final_test_loss[0], rel=1e-5)
     np.testing.assert_array_equal(model.decode(found.latents), model.reconstruct(images))
-    with pytest.raises(LookupError, match=r"no autoencoder with .*latent_dim=3.*latent_dim: 2"):
+    with pytest.raises(LookupError, match=r"no autoencoder with .*latent_dim=3.*latent_dim=2"):
         result.autoencoder(latent_dim=3)
 
     again = study.run(SECTIONS, force=["train*"])  # in the store, and computed again
