@@ -15,6 +15,7 @@ from flows.prefect_graph import RECORD_SECONDS, PrefectGraph, final_state, reaso
 from models.training.loop import DivergedError
 from tasks.cache.step import Step
 from tasks.execution.session import task_session
+from tasks.steps.report import report
 from tasks.system.disk_errors import DiskError
 from tests.prefect_offline import prefect_offline
 from tests.tasks.execution.sessions import recorded_session
@@ -43,7 +44,7 @@ def session():
 @pytest.fixture
 def graph(session):
     with prefect_offline(), task_session(session), ThreadPoolTaskRunner(max_workers=2) as runner:
-        yield PrefectGraph(session, Runners(runner, runner))
+        yield PrefectGraph(session, Runners(runner, runner), report)
 
 
 def test_tasks_get_the_entries_of_those_before_them(graph, session):

@@ -55,7 +55,7 @@ def on_worker(client, context, function, code=None):
     """What a function returns in a task's session on the worker."""
 
     def run():
-        with context.session(step, {} if code is None else code):
+        with context.session(step, step.code if code is None else code):
             return function()
 
     return client.submit(run, pure=False).result(timeout=20)
