@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.configuration.load import shipped_studies
 from flows.configuration.runner_config import RunnerConfig
-from flows.graph import CheckedGraph, Graph
+from flows.graph import CheckedGraph, Graph, NoGraph
 from flows.launch import run_flow
 from flows.lifecycle.command_line import run_command
 from flows.plan import PlanGraph
@@ -66,10 +66,7 @@ class Pipeline:
         Raises ConfigError for steps and inputs that cannot be run.
         """
         graph = PlanGraph(self.name)
-        checked = CheckedGraph(graph)
-        _importable(self.submit)(checked)
-        if not checked.names:
-            raise ConfigError(f"{self.name}: {self.submit.__name__} has submitted no task")
+        self._submit_to(graph)
         return graph.plan().model_copy(update={"tasks_at_once": self.runner.tasks_at_once})
 
     def run(self) -> dict[str, list[Entry]]:
@@ -82,13 +79,12 @@ class Pipeline:
         """
         if threading.current_thread() is not threading.main_thread():
             raise ConfigError(f"{self.name}: a pipeline is run by the main thread of a process")
-        self.plan()  # mistakes are found before anything starts
-        submit = _importable(self.submit)
+        self._submit_to(NoGraph())  # mistakes are found before anything starts
         groups: dict[str, list[Entry]] = {}
 
         def work(graph: "PrefectGraph") -> list[str]:
             try:
-                submit(CheckedGraph(graph))
+                self._submit_to(graph)
             finally:  # otherwise tasks that wait for it keep the process from ending
                 graph.session.stacks.mark_all_submitted()
             entries, failures = graph.wait_for_entries()
@@ -102,6 +98,13 @@ class Pipeline:
         say(f"{outcome.message}; compare the runs with: study ui")
         return groups
 
+    def _submit_to(self, graph: Graph[Any]) -> None:
+        """Submit the tasks to a graph. Raises ConfigError if they are none, or cannot be run."""
+        checked = CheckedGraph(graph)
+        _importable(self.submit)(checked)
+        if not checked.names:
+            raise ConfigError(f"{self.name}: {self.submit.__name__} has submitted no task")
+
     def _flow(self, work: "Callable[[PrefectGraph], list[str]]") -> "Callable[[], State]":
         from prefect import Flow
 
@@ -109,8 +112,9 @@ class Pipeline:
 
         file = sys.modules[_importable(self.submit).__module__].__file__
         record: JsonObject = {"pipeline": file, "parameters": dict(self.parameters)}
-        parameters = dict(self.parameters) | {"name": self.name}
-        asked = Asked(self.name, record, [], parameters, self.runner, uses_torch=self.uses_torch)
+        asked = Asked(
+            self.name, record, [], dict(self.parameters), self.runner, uses_torch=self.uses_torch
+        )
 
         def pipeline(parameters: dict[str, Any]) -> "State":
             with open_run() as log_line:

@@ -1,7 +1,6 @@
 """A trained autoencoder on NumPy arrays."""
 
 import warnings
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from tasks.artifacts.dataset import load_dataset
 from tasks.cache.entry import Entry
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from models.networks.autoencoder import Autoencoder
 
@@ -93,28 +92,21 @@ class TrainedAutoencoder:
 
         Raises ValueError if there is no such part.
         """
-        return self._tensor(part, "images").numpy()
+        tensors = load_dataset(self._dataset).tensors()
+        if f"{part}_images" not in tensors:
+            parts = [name.removesuffix("_images") for name in tensors if name.endswith("_images")]
+            raise ValueError(f"part {part!r}: this dataset has {', '.join(parts)}")
+        return tensors[f"{part}_images"].numpy()
 
     def latents(self, part: Part = "test") -> Latents:
         """The latent vectors of a part of the dataset that it was trained on, with labels.
 
         Raises ValueError if there is no such part.
         """
-        labels = getattr(load_dataset(self._dataset), f"{part}_labels", None)
-        encoded = _apply(self.module.encoder, self._checked(self.images(part)))
+        encoded = self.encode(self.images(part))
+        labels = load_dataset(self._dataset).tensors().get(f"{part}_labels")
         classes = list(self._dataset.result["classes"])
         return Latents(encoded, None if labels is None else labels.numpy(), classes)
-
-    def _tensor(self, part: str, kind: str) -> "Tensor":
-        found: Tensor | None = getattr(load_dataset(self._dataset), f"{part}_{kind}", None)
-        if found is None:
-            parts = ", ".join(name.removesuffix("_images") for name in self._parts())
-            raise ValueError(f"part {part!r}: this dataset has {parts}")
-        return found
-
-    def _parts(self) -> Iterator[str]:
-        tensors = load_dataset(self._dataset).tensors()
-        return (name for name in tensors if name.endswith("_images"))
 
     def _checked(self, images: ArrayLike) -> NDArray[np.float32]:
         """Images as a network takes them: (n, c, h, w) float32 from 0 to 1."""

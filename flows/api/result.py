@@ -16,7 +16,7 @@ from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.cache.entry import Entry
 from tasks.execution.invocations import Invocation, invocations
 from tasks.own_code.registry import OWN_CODES
-from tasks.reporting.page import PAGE, PageNote, fill_page
+from tasks.reporting.page import MEDIA_TYPES, PAGE, PageNote, fill_page
 from tasks.system.folders import report_path
 from tasks.verdicts.verdict_data import VERDICT_COLUMNS, verdict_rows
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tasks.analysis.tables import Tables
 
 SHOWN_MODELS = 12  # in an error
-MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 class Picture:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flows.api.result import Result
 from flows.api.run_process import run_in_process
-from flows.configuration.load import load_config, shipped_studies
+from flows.configuration.load import chosen_sections, load_config, shipped_studies
 from flows.configuration.own_code import forget_digests, read_own_code
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
 from flows.plan import make_plan
@@ -112,8 +112,4 @@ def _chosen(sections: Sequence[Section] | None) -> tuple[Section, ...]:
     given = [sections] if isinstance(sections, str) else sections
     if given is not None and not given:
         raise ConfigError(f"sections: none is given; choose from {', '.join(SECTIONS)}")
-    given = given or ()
-    unknown = [name for name in given if name not in SECTIONS]
-    if unknown:
-        raise ConfigError(f"section {unknown[0]!r}: choose from {', '.join(SECTIONS)}")
-    return tuple(name for name in SECTIONS if not given or name in given)
+    return chosen_sections(given, "section")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from flows.configuration.load import shipped_studies
-from flows.configuration.study_config import SECTIONS, Section
+from flows.configuration.study_config import SECTIONS
 from models.specs import ConfigError
 
 StudyArgument = Annotated[
@@ -28,14 +28,3 @@ Sections = Annotated[
 def never_ran(study: str) -> ConfigError:
     """The error for the name of a study of which there is no record."""
     return ConfigError(f"no study {study!r} has run here; list those that have with: study status")
-
-
-def chosen_sections(names: list[str] | None) -> tuple[Section, ...]:
-    """The sections with these names, in the order of the diagram; without names, all sections.
-
-    Raises ConfigError for an unknown name.
-    """
-    unknown = [name for name in names or [] if name not in SECTIONS]
-    if unknown:
-        raise ConfigError(f"--section {unknown[0]!r}: choose from {', '.join(SECTIONS)}")
-    return tuple(name for name in SECTIONS if not names or name in names)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.options import Overrides, Sections, StudyArgument, chosen_sections
-from flows.configuration.load import load_config
+from flows.commands.options import Overrides, Sections, StudyArgument
+from flows.configuration.load import chosen_sections, load_config
 
 if TYPE_CHECKING:
     from flows.planned import Plan

@@ -1,7 +1,7 @@
 """``study run``: runs a study, or sections of it."""
 
-from flows.commands.options import Overrides, Sections, StudyArgument, chosen_sections
-from flows.configuration.load import load_config
+from flows.commands.options import Overrides, Sections, StudyArgument
+from flows.configuration.load import chosen_sections, load_config
 
 
 def run(

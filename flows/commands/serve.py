@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import Overrides, Sections, StudyArgument, chosen_sections
-from flows.configuration.load import load_config
+from flows.commands.options import Overrides, Sections, StudyArgument
+from flows.configuration.load import chosen_sections, load_config
 
 
 def serve(

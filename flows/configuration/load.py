@@ -3,7 +3,7 @@
 import difflib
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,17 @@ GROUPS = {
 def shipped_studies() -> list[str]:
     """Names of the studies that come with the package."""
     return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def chosen_sections(names: Sequence[str] | None, given: str = "--section") -> tuple[Section, ...]:
+    """The sections with these names, in the order of the diagram; without names, all sections.
+
+    ``given`` is what errors call a name. Raises ConfigError for an unknown name.
+    """
+    unknown = [name for name in names or [] if name not in SECTIONS]
+    if unknown:
+        raise ConfigError(f"{given} {unknown[0]!r}: choose from {', '.join(SECTIONS)}")
+    return tuple(name for name in SECTIONS if not names or name in names)
 
 
 def load_config(

@@ -82,15 +82,24 @@ class Modules(Protocol):
 
 
 @cache
-def module_file(module: str) -> Path | None:
-    """The file of a project module; None if there is none."""
-    if module.split(".", maxsplit=1)[0] not in PACKAGES:
-        return None
-    base = ROOT.joinpath(*module.split("."))
+def _file_below(root: Path, module: str) -> Path | None:
+    base = root.joinpath(*module.split("."))
     for path in (base / "__init__.py", base.with_suffix(".py")):  # in Python's order
         if path.is_file():
             return path
     return None
+
+
+@cache
+def _text_of(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+@cache
+def module_file(module: str) -> Path | None:
+    """The file of a project module; None if there is none."""
+    is_ours = module.split(".", maxsplit=1)[0] in PACKAGES
+    return _file_below(ROOT, module) if is_ours else None
 
 
 @cache
@@ -111,7 +120,7 @@ def is_followed(module: str) -> bool:
 def module_text(module: str) -> bytes | None:
     """The source of a module whose code counts, as it was at the first call; None for others."""
     path = module_file(module) if is_followed(module) else None
-    return path.read_bytes() if path else None
+    return _text_of(path) if path else None
 
 
 class ProjectModules:
@@ -218,20 +227,6 @@ class OtherModules:
     def templates(self) -> list[Path]:
         """None: other files than modules do not count."""
         return []
-
-
-@cache
-def _file_below(root: Path, module: str) -> Path | None:
-    base = root.joinpath(*module.split("."))
-    for path in (base / "__init__.py", base.with_suffix(".py")):  # in Python's order
-        if path.is_file():
-            return path
-    return None
-
-
-@cache
-def _text_of(path: Path) -> bytes:
-    return path.read_bytes()
 
 
 @cache

@@ -69,7 +69,8 @@ class Tracker:
 
     def start_study(self, parameters: JsonObject) -> None:
         """Open the parent run of this invocation."""
-        self._put("start_study", parameters=parameters, source=_source_tags())
+        named = parameters | {"name": self.study}  # by which a later process finds the experiment
+        self._put("start_study", parameters=named, source=_source_tags())
 
     def begin(self, plan: RunPlan) -> None:
         """Open the run of a computation that starts, below this invocation's parent run."""

@@ -1,6 +1,6 @@
 import pytest
 
-from flows.commands.options import chosen_sections
+from flows.configuration.load import chosen_sections
 from flows.configuration.study_config import SECTIONS
 from models.specs import ConfigError
 
