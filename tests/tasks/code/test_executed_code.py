@@ -119,6 +119,9 @@ def executed(tmp_path_factory):
     """The parts that each step of the smoke study executes, by its compute function."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STUDY_HOME", str(tmp_path_factory.mktemp("home")))
+        # other tests load users' code: its finder is asked for every import of this process
+        finders = [one for one in sys.meta_path if not type(one).__module__.startswith("tasks.")]
+        patch.setattr(sys, "meta_path", finders)
         config = load_config("smoke", SMALL)
         workers, graph = Watching(), ComputingGraph()
         with task_session(recorded_session(workers)):
