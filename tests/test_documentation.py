@@ -39,7 +39,7 @@ CODE = re.compile(r"`([^`]+)`")
 PLACEHOLDERS = re.compile(r"[<>*{}$]|\.\.\.|NAME")
 FOLDERS = {*PACKAGES, "tests", "docs", ".ci"}
 TEXT_FILES = (".py", ".md", ".yaml", ".toml", ".txt")
-OWN_STUDIES = {"mine.yaml", "my-study.yaml"}  # names in examples
+OWN_STUDIES = {"mine.yaml", "my-study.yaml", "wider.yaml", "dead.yaml"}  # names in examples
 NOT_OURS = OWN_STUDIES | {"models.csv", "__init__.py", "nets.py"}  # no module; in every room
 COMMANDS = typer.main.get_command(app).commands
 

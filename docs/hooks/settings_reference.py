@@ -100,6 +100,10 @@ class Reference:
                     return self.inner(values)
         return None
 
+    def listed(self, one: Schema) -> Schema | None:
+        """The object that each item of a setting is, if it is a list of objects."""
+        return self.inner(one["items"]) if "items" in one else None
+
     def settings(self, part: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]]:
         """Every setting below an object, nested ones after the one that holds them, by its key."""
         for key, one in part["properties"].items():
@@ -109,23 +113,32 @@ class Reference:
                 yield from self.settings(inner, f"{name}.")
             elif named := self.named(one):
                 yield from self.settings(named, f"{name}.NAME.")
+            elif listed := self.listed(one):
+                yield from self.settings(listed, f"{name}.NUMBER.")
 
     def all(self) -> Iterator[tuple[str, Schema]]:
         """Every setting of the model, by its key."""
         return self.settings(self.schema)
 
+    def has_keys(self, one: Schema) -> bool:
+        """Whether a setting holds settings of its own."""
+        return any(found(one) is not None for found in (self.inner, self.named, self.listed))
+
     def entry(self, name: str, one: Schema, required: bool) -> str:
         """The heading and the paragraph of one setting."""
-        is_group = self.inner(one) is not None or self.named(one) is not None
-        if self.named(one):
+        is_group = self.has_keys(one)
+        if self.listed(one):
+            kind = "list, each with the keys below"
+        elif self.named(one):
             kind = f"{NULL}, or names, each with the keys below"
         elif is_group:
-            kind = f"{NULL}, or the keys below" if "anyOf" in one else "the keys below"
+            others = [part for part in one.get("anyOf", ()) if self.inner(part) is None]
+            kind = ", or ".join([*map(self.kind, others), "the keys below"])
         else:
             kind = self.kind(one)
         if required:
             default = "required"
-        elif is_group and one.get("default") is not None:
+        elif is_group and isinstance(one.get("default"), dict):
             default = "default: those of its keys"
         else:
             default = f"default {value_text(one.get('default'))}"
@@ -137,14 +150,18 @@ def settings_page() -> str:
     """Every setting of a study, one section for each group of keys."""
     reference = Reference(StudyConfig.model_json_schema())
     required = set(reference.schema["required"]) | {
-        f"{group}.NAME.{key}"
-        for group, inner in (("architectures", "Architecture"), ("objectives", "Objective"))
-        for key in reference.schema["$defs"][f"{inner}Config"]["required"]
+        f"{group}.{key}"
+        for group, inner in (
+            ("architectures.NAME", "ArchitectureConfig"),
+            ("objectives.NAME", "ObjectiveConfig"),
+            ("claims.NUMBER", "Claim"),
+        )
+        for key in reference.schema["$defs"][inner]["required"]
     }
     alone: list[str] = []
     groups: list[str] = []
     for name, one in reference.all():
-        is_group = bool(reference.inner(one) or reference.named(one)) and "." not in name
+        is_group = reference.has_keys(one) and "." not in name
         entry = reference.entry(name, one, name in required)
         place = groups if is_group or "." in name else alone
         place.append(entry.removeprefix("#") if is_group else entry)

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from flows.configuration.check_claims import check_claims
 from flows.configuration.mistakes import all_mistakes, explain_mistakes
 from flows.configuration.own_code import read_own_code
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
@@ -75,9 +76,11 @@ def load_config(
     _make_absolute(content, Path())
     _check_name(content.get("name"), path)
     try:
-        return read_own_code(StudyConfig.model_validate(content))
+        config = StudyConfig.model_validate(content)
     except ValidationError as error:
         raise all_mistakes(error) from None
+    check_claims(config)
+    return read_own_code(config)
 
 
 def _study_file(study: str) -> Path:

@@ -24,6 +24,7 @@ EXAMPLES = {
     "interpolation.pairs": "like [[3, 5], [4, 9]]",
     "architectures": "like {small: {encoder: conv, decoder: conv}}",
     "objectives": "like {plain: {name: mse}}",
+    "claims": "like [{quantity: test_loss, along: latent_dim, ...}], or written-study",
 }
 
 
@@ -40,6 +41,8 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     for part in location:
         if get_origin(kind) is dict:  # of architectures or objectives by name
             kind = get_args(kind)[1]
+        elif get_origin(kind) is tuple:  # of claims
+            kind = get_args(kind)[0]
         else:
             kind = kind.model_fields[str(part)].annotation
             kind = next((one for one in get_args(kind) if get_origin(one) is dict), kind)
@@ -86,6 +89,8 @@ def _explain(error: ErrorDetails) -> str:
     if not key or message.startswith(f"{key}."):  # it already names the keys that it compares
         return message
     message = message[0].lower() + message[1:]
+    if error["type"] == "value_error" and isinstance(error["input"], dict):
+        return f"{key}: {message}"  # about several keys of it
     if key.startswith("interpolation.pairs.") and error["type"] == "tuple_type":
         message = f"should be a pair; write pairs {EXAMPLES['interpolation.pairs']}"
     if CLASS_KEY.fullmatch(key):

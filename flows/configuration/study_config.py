@@ -1,8 +1,8 @@
 """The configuration of a study: one typed, validated value."""
 
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from flows.configuration.interpolation_config import InterpolationConfig
 from flows.configuration.networks_config import (
@@ -30,7 +30,13 @@ from models.specs import (
 from tasks.analysis import published_results
 from tasks.datasets.config import DatasetConfig
 from tasks.system.folders import STUDY_NAME
-from tasks.verdicts.claim_kinds import Margins
+from tasks.verdicts.claim import (
+    WRITTEN_STUDY,
+    Claim,
+    Margins,
+    with_shipped,
+    without_shipped,
+)
 
 Section = Literal[
     "latent_sweep",
@@ -44,6 +50,13 @@ Section = Literal[
 SECTIONS: tuple[Section, ...] = get_args(Section)
 LARGEST_STUDY = 100_000  # models, classifiers and walks; the plan of more takes minutes
 OWN_SCENARIOS = ("head_only", "fine_tune", "from_scratch")  # that repeat no mistake of a study
+
+
+Claims = Annotated[
+    tuple[Claim, ...],
+    BeforeValidator(with_shipped),
+    PlainSerializer(without_shipped, when_used="always"),
+]
 
 
 class TrainingConfig(TrainingOptions):
@@ -118,6 +131,14 @@ class StudyConfig(Value):
     )
     transfer: TransferConfig = Field(
         TransferConfig(), description="Classifiers that use the encoder of an autoencoder."
+    )
+    claims: Claims = Field(
+        WRITTEN_STUDY,
+        validate_default=True,
+        strict=False,
+        description="What the study is to confirm or refute, a list like [{name: wider is better, "
+        "quantity: test_loss, along: architecture, order: [small, wide], expect: decreasing}]; "
+        "`written-study` stands for the claims of the written study, also in a list.",
     )
     margins: Margins = Field(
         Margins(),

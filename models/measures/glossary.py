@@ -1,13 +1,20 @@
 """The glossary: every measure of a trained model, with its unit and where it is shown.
 
 A measure that a step adds to its ``metrics`` is declared here once. What a step's result may hold,
-the means over seeds, the columns of the report and of MLflow, and the page docs/metrics.md follow.
+the means over seeds, the columns of the report and of MLflow, what claims can be about, and the
+page docs/metrics.md follow.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Better = Literal["lower", "higher", ""]
+# how a change is shown: relative, in percentage points, or as a difference
+Unit = Literal["", "%", "points"]
+Table = Literal["models", "transfer", "interpolation", "convergence"]
+# a margin in the unit of changes, or the name of the setting in `margins` that holds it
+Margin = float | Literal["relative", "accuracy"]
 UNITS = "units"  # a number of latent units
+SHARE = "share"
 
 
 class Measure(NamedTuple):
@@ -18,6 +25,12 @@ class Measure(NamedTuple):
     point; ``in_view`` makes it a column of MLflow's table of them. ``headline`` is its name in the
     runs of studies, which hold its mean over seeds. One that is ``optional`` may be None, and is no
     column where it is.
+
+    Claims ask for it as ``quantity``. ``smallest_change`` is the margin of changes that matter.
+    ``reachable`` is the same over pixels that all networks reach. ``gate`` is the measure of walks
+    whose controls decide whether it says anything. Where ``if_zero`` is given, a value of zero
+    leaves nothing to compare, for that reason. One ``of_coordinates`` depends on the basis of the
+    latent space. An ``exact`` one is the same for every seed.
     """
 
     name: str
@@ -30,6 +43,33 @@ class Measure(NamedTuple):
     in_view: bool = False
     headline: str = ""
     optional: bool = False
+    asked_as: str = ""
+    smallest_change: Margin | None = None
+    reachable: str = ""
+    gate: str = ""
+    if_zero: str = ""
+    of_coordinates: bool = False
+    exact: bool = False
+
+    @property
+    def quantity(self) -> str:
+        """Its name wherever one number of a trained model is asked for."""
+        return self.asked_as or self.headline or self.name
+
+    @property
+    def compared_in(self) -> Unit:
+        """How its changes are shown."""
+        if self.unit == SHARE:
+            return "points"
+        return "%" if self.unit in RELATIVE else ""
+
+    @property
+    def margin(self) -> Margin:
+        """The smallest change that matters; 0 if none is known."""
+        if self.smallest_change is not None:
+            return self.smallest_change
+        defaults: dict[Unit, Margin] = {"%": "relative", "points": 1.0, "": 0.0}
+        return defaults[self.compared_in]
 
     @property
     def is_count(self) -> bool:
@@ -37,7 +77,10 @@ class Measure(NamedTuple):
         return self.unit in {UNITS, "epochs"}
 
 
-MSE = "MSE per pixel"
+MSE, NATS, DIMENSIONS = "MSE per pixel", "nats", "dimensions"
+PARAMETERS, UPDATES, OPERATIONS = "parameters", "updates", "floating-point operations"
+DISTANCE = "root mean square per pixel"
+RELATIVE = {MSE, NATS, DIMENSIONS, PARAMETERS, UPDATES, OPERATIONS, DISTANCE}
 TRAIN, EVALUATE, CORRELATE, TRANSFER = ("train",), ("evaluate",), ("correlate",), ("transfer",)
 # of autoencoders; columns are in this order
 MEASURES = (
@@ -65,6 +108,7 @@ MEASURES = (
         (*TRAIN, *EVALUATE),
         in_view=True,
         headline="test_loss",
+        reachable="reachable_test_loss",
     ),
     Measure(
         "final_validation_loss",
@@ -72,6 +116,7 @@ MEASURES = (
         MSE,
         "lower",
         TRAIN,
+        headline="validation_loss",
         optional=True,
     ),
     Measure("best_epoch", "the epoch whose weights are kept", "epochs", "", TRAIN),
@@ -81,6 +126,7 @@ MEASURES = (
         MSE,
         "lower",
         EVALUATE,
+        reachable="reachable_train_loss",
     ),
     Measure(
         "pca_test_loss",
@@ -150,6 +196,8 @@ MEASURES = (
         CORRELATE,
         in_view=True,
         optional=True,
+        smallest_change=0.01,
+        of_coordinates=True,
     ),
     Measure(
         "mean_abs_correlation_nan_as_zero",
@@ -158,6 +206,8 @@ MEASURES = (
         "",
         CORRELATE,
         optional=True,
+        smallest_change=0.01,
+        of_coordinates=True,
     ),
     Measure(
         "mean_abs_correlation_shuffled",
@@ -166,25 +216,148 @@ MEASURES = (
         "",
         CORRELATE,
         optional=True,
+        smallest_change=0.01,
+        of_coordinates=True,
     ),
     Measure(
         "effective_rank",
         "dimensions that the latent vectors of the test images fill",
-        "dimensions",
+        DIMENSIONS,
         "higher",
         CORRELATE,
         in_view=True,
+        of_coordinates=True,
     ),
-    Measure("effective_rank_share", "effective_rank / d", "share", "higher", CORRELATE),
+    Measure(
+        "effective_rank_share",
+        "effective_rank / d",
+        SHARE,
+        "higher",
+        CORRELATE,
+        of_coordinates=True,
+    ),
+)
+# of autoencoders, known before they are trained
+SIZE_MEASURES = (
+    Measure("n_parameters", "of the whole network", PARAMETERS, "lower", TRAIN, exact=True),
 )
 # of classifiers
 CLASSIFIER_MEASURES = (
-    Measure("final_train_loss", "mean over the last epoch", "nats", "lower", TRANSFER),
-    Measure("final_test_loss", "of the test images", "nats", "lower", TRANSFER),
-    Measure("test_accuracy", "test images that are classified right", "share", "higher", TRANSFER),
+    Measure(
+        "final_train_loss",
+        "mean over the last epoch",
+        NATS,
+        "lower",
+        TRANSFER,
+        asked_as="classifier_train_loss",
+    ),
+    Measure(
+        "final_test_loss",
+        "of the test images",
+        NATS,
+        "lower",
+        TRANSFER,
+        asked_as="classifier_test_loss",
+    ),
+    Measure(
+        "test_accuracy",
+        "test images that are classified right",
+        SHARE,
+        "higher",
+        TRANSFER,
+        smallest_change="accuracy",
+    ),
     Measure("first_gradient_norm", "of the last layer, before the first update", "", "", TRANSFER),
     Measure("last_gradient_norm", "the same after the last update", "", "", TRANSFER),
 )
+
+
+def _of_walks(name: str, meaning: str, unit: str, better: Better, **more: Any) -> Measure:
+    return Measure(name, meaning, unit, better, ("realism",), asked_as=f"walk_{name}", **more)
+
+
+# of decoded walks between latent vectors
+WALK_MEASURES = (
+    _of_walks(
+        "sharpness_distance",
+        "distance from the sharpness of real images",
+        "logarithm of gradient energy",
+        "lower",
+        smallest_change=0.05,
+        gate="sharpness_distance",
+    ),
+    _of_walks(
+        "sharpness_distance_beyond_ends",
+        "sharpness_distance minus that of the decoded ends",
+        "logarithm of gradient energy",
+        "lower",
+        smallest_change=0.05,
+        gate="sharpness_distance",
+    ),
+    _of_walks(
+        "kid",
+        "kernel distance (KID) from real images",
+        "",
+        "lower",
+        smallest_change=0.01,
+        gate="kid",
+    ),
+    _of_walks("precision", "decoded images among real ones", SHARE, "higher", gate="precision"),
+    _of_walks("recall", "real images among decoded ones", SHARE, "higher", gate="recall"),
+    _of_walks(
+        "confidence",
+        "confidence of a classifier between the ends",
+        SHARE,
+        "higher",
+        gate="confidence",
+    ),
+    _of_walks(
+        "nearest_distance",
+        "distance to the nearest training image",
+        DISTANCE,
+        "lower",
+        gate="nearest_distance",
+    ),
+)
+AT_THE_START = "a network has the common loss before its first update"
+# of autoencoders of several depths, trained with the reported recipe
+CONVERGENCE_MEASURES = (
+    Measure(
+        "updates_to_common_loss",
+        "until the loss that all depths reach",
+        UPDATES,
+        "lower",
+        TRAIN,
+        if_zero=AT_THE_START,
+    ),
+    Measure(
+        "flops_to_common_loss",
+        "until the loss that all depths reach",
+        OPERATIONS,
+        "lower",
+        TRAIN,
+        if_zero=AT_THE_START,
+    ),
+    Measure(
+        "area_under_log_loss",
+        "area under the logarithm of the test loss, by epoch",
+        "",
+        "lower",
+        TRAIN,
+        smallest_change=0.02,
+    ),
+)
+TABLES: dict[Table, tuple[Measure, ...]] = {
+    "models": (*MEASURES, *SIZE_MEASURES),
+    "transfer": CLASSIFIER_MEASURES,
+    "interpolation": WALK_MEASURES,
+    "convergence": CONVERGENCE_MEASURES,
+}
+
+
+def quantities() -> dict[str, tuple[Table, Measure]]:
+    """What can be asked of a trained model: the table that holds it and the measure, by name."""
+    return {one.quantity: (table, one) for table, found in TABLES.items() for one in found}
 
 
 def measured_by(step: str) -> list[Measure]:

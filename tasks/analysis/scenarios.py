@@ -10,12 +10,14 @@ Encoder = Literal["of the study", "new", "as reported"]
 class ScenarioKind(NamedTuple):
     """What a scenario is.
 
-    ``meaning`` follows its name in a sentence of the report. ``trained`` are the parts that are
-    trained, each in a classifier of its own; a scenario of other choices has none here. With a
-    ``new`` encoder it starts from new weights. One that is ``packaged`` repeats no mistake, so that
-    its classifiers can be used: those of the first seed become MLflow models.
+    ``label`` is its name in words. ``meaning`` follows its name in a sentence of the report.
+    ``trained`` are the parts that are trained, each in a classifier of its own; a scenario of other
+    choices has none here. With a ``new`` encoder it starts from new weights. One that is
+    ``packaged`` repeats no mistake, so that its classifiers can be used: those of the first seed
+    become MLflow models.
     """
 
+    label: str
     meaning: str
     trained: tuple[Trained, ...]
     encoder: Encoder = "of the study"
@@ -23,18 +25,20 @@ class ScenarioKind(NamedTuple):
 
 
 SCENARIOS: dict[Scenario, ScenarioKind] = {
-    "head_only": ScenarioKind("trains the classifier on the frozen encoder", ("head",)),
-    "fine_tune": ScenarioKind("trains both", ("head_and_encoder",)),
+    "head_only": ScenarioKind("frozen", "trains the classifier on the frozen encoder", ("head",)),
+    "fine_tune": ScenarioKind("fine-tuned", "trains both", ("head_and_encoder",)),
     "from_scratch": ScenarioKind(
-        "trains both from new weights", ("head_and_encoder",), encoder="new"
+        "from scratch", "trains both from new weights", ("head_and_encoder",), encoder="new"
     ),
     "as_reported": ScenarioKind(
+        "as reported",
         "repeats the mistake of the written study",
         ("head", "head_and_encoder"),
         encoder="as reported",
         packaged=False,
     ),
     "ablation": ScenarioKind(
+        "ablation",
         "varies that mistake and the choices which the written study does not name",
         (),
         encoder="as reported",

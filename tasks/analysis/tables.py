@@ -18,7 +18,7 @@ from tasks.analysis.failures import has_failed
 from tasks.analysis.realism_gate import GateResult, gate, mean_of_all
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
-from tasks.cache.identity import architecture_label
+from tasks.cache.identity import Identity, architecture_label
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -243,13 +243,25 @@ def in_order(rows: "DataFrame", column: str, names: Sequence[str]) -> "DataFrame
 
 def model_identity(entry: Entry) -> ModelIdentity:
     """What distinguishes an entry of the step ``train``."""
+    return model_choices(entry.identity)
+
+
+def model_choices(identity: Identity) -> ModelIdentity:
+    """What distinguishes the autoencoder of a task of the step ``train``."""
     return ModelIdentity(
-        entry.identity.get("depth", 0),
-        architecture_label(entry.identity),
-        entry.identity["latent_dim"],
-        entry.identity.get("objective", DEFAULT_OBJECTIVE),
-        entry.identity["seed"],
+        identity.get("depth", 0),
+        architecture_label(identity),
+        identity["latent_dim"],
+        identity.get("objective", DEFAULT_OBJECTIVE),
+        identity["seed"],
     )
+
+
+def classifier_choices(identity: Identity, spec: Mapping[str, object]) -> Row:
+    """What distinguishes a classifier from the others of its study, with its seed."""
+    named = {"architecture": architecture_label(identity), "depth": 0}
+    row = named | {"objective": DEFAULT_OBJECTIVE} | dict(identity) | dict(spec)
+    return {name: row[name] for name in [*CLASSIFIER_CHOICES, "seed"]}
 
 
 def convergence_of(groups: Groups, config: Config, n_train: int) -> list[Row]:
@@ -308,9 +320,7 @@ def transfer_rows(entries: Iterable[Entry], n_train: int = 0) -> list[Row]:
     """
     rows: dict[tuple[object, ...], Row] = {}
     for entry in entries:
-        named = {"architecture": architecture_label(entry.identity), "depth": 0}
-        row = named | {"objective": DEFAULT_OBJECTIVE} | dict(entry.identity) | entry.result["spec"]
-        row = {name: row[name] for name in [*CLASSIFIER_CHOICES, "seed"]}
+        row = classifier_choices(entry.identity, entry.result["spec"])
         (row["label_budget"],) = distinct_budgets([row["label_budget"]], n_train)
         repeats = row["scenario"] in {"as_reported", "ablation"} and row["label_budget"] == "all"
         if repeats and entry.result["dataset"] == published_results.DATASET:

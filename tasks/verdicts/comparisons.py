@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import computed_field
 
+from models.measures.glossary import Unit
 from models.specs import Value
 from tasks.analysis.intervals import CONFIDENCE
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[float64]
 
-Unit = Literal["", "%", "points"]
 Interval = tuple[float, float]
 # Whether levels are compared seed by seed. Otherwise as independent samples: although a seed means
 # the same order of images at every level, losses of a seed do not correlate (docs/verdicts.md).
@@ -246,28 +246,33 @@ def compare(
     return contrast(label, DataFrame({"before": before, "after": after}), (-1, 1), unit, paired)
 
 
-def values_by_level(rows: "DataFrame", along: str, quantity: str) -> "DataFrame | None":
-    """A row per seed and a column per value of the column ``along``, in rising order.
+def values_by_level(
+    rows: "DataFrame", along: str, quantity: str, levels: Sequence[object] | None = None
+) -> "DataFrame | None":
+    """A row per seed and a column per level, a value of the column ``along``.
 
-    ``rows`` has one row per model, with its ``seed``. None if the quantity was not measured.
+    ``rows`` has one row per model, with its ``seed``. Without ``levels`` all values are taken, in
+    rising order. None if the quantity was not measured.
     """
     if quantity not in rows or rows[quantity].isna().all():
         return None
     numbers = rows.assign(**{quantity: rows[quantity].astype(float)})
     table = numbers.pivot_table(index="seed", columns=along, values=quantity, dropna=False)
-    return table.reindex(columns=sorted(table.columns.tolist()))
+    return table.reindex(columns=list(levels or sorted(table.columns.tolist())))
 
 
-def compare_neighbours(table: "DataFrame", label: str, unit: Unit) -> tuple[Comparison, ...]:
+def compare_neighbours(
+    table: "DataFrame", label: str, unit: Unit, paired: bool | None = None
+) -> tuple[Comparison, ...]:
     """Compare each level, a column of the table, with the next.
 
     ``label`` is the format of a level's name, like ``"d = {}"``. If one of two neighbours has
-    no seed, their comparison has n = 0.
+    no seed, their comparison has n = 0. ``paired`` is as in ``contrast``.
     """
     values = table.to_numpy(dtype=float)
     names = [label.format(level) for level in table.columns]
     return tuple(
-        contrast(f"{before} to {after}", values[:, [place, place + 1]], (-1, 1), unit)
+        contrast(f"{before} to {after}", values[:, [place, place + 1]], (-1, 1), unit, paired)
         for place, (before, after) in enumerate(pairwise(names))
     )
 

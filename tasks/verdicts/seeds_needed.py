@@ -106,8 +106,9 @@ def seeds_to_decide(
     ``margins`` holds the margin of equivalence of each, in its unit. ``known_spread`` replaces the
     standard deviation that a single seed does not have. The changes are taken for the true ones:
     if all have the claim's sign, every comparison has to be confirmed; otherwise one of the others
-    has to be refuted; or all have to be equivalent. The smallest number counts. An exact count
-    needs no seeds. None if another comparison has no seed or no spread.
+    has to be refuted; or all have to be equivalent. The smallest number counts. With the sign 0 one
+    has to change by more than its margin, or all have to be equivalent. An exact count needs no
+    seeds. None if another comparison has no seed or no spread.
     """
     pairs = [pair for pair in zip(comparisons, margins, strict=True) if not pair[0].exact]
     spreads = [_spread_of(one, known_spread) for one, _ in pairs]
@@ -119,16 +120,8 @@ def seeds_to_decide(
     if not known or len(known) < len(pairs):
         return None
     each = POWER ** (1 / len(known))  # together with the wanted power
-    against = [(one, spread) for one, spread, _ in known if sign * one.mean <= 0]
-    if against:
-        level = SIGNIFICANCE / len(known)
-        options = [
-            min(
-                _seeds_to_differ(one, spread, level, POWER) if one.mean else MOST_SEEDS + 1
-                for one, spread in against
-            )
-        ]
-    else:
+    options = _to_refute(sign, known)
+    if sign and not options:
         options = [
             max(_seeds_to_differ(one, spread, SIGNIFICANCE, each) for one, spread, _ in known)
         ]
@@ -136,5 +129,32 @@ def seeds_to_decide(
         options.append(
             max(_seeds_to_be_equivalent(one, spread, margin, each) for one, spread, margin in known)
         )
-    fewest = max(min(options), max(one.n for one in comparisons) + 1)
-    return min(fewest, MOST_SEEDS + 1)
+    fewest = min(options, default=MOST_SEEDS + 1)
+    return min(max(fewest, max(one.n for one in comparisons) + 1), MOST_SEEDS + 1)
+
+
+def _to_refute(sign: int, known: list[tuple[Comparison, float, float]]) -> list[int]:
+    """The fewest seeds with which a comparison against the claim is sure; empty if none is.
+
+    A claim that nothing changes has those against it that change by more than the margin.
+    """
+    level = SIGNIFICANCE / len(known)
+    if sign:
+        against = [(one, spread) for one, spread, _ in known if sign * one.mean <= 0]
+    else:
+        against = [
+            (_beyond(one, margin), spread)
+            for one, spread, margin in known
+            if abs(one.change) > margin
+        ]
+    found = [
+        _seeds_to_differ(one, spread, level, POWER) if one.mean else MOST_SEEDS + 1
+        for one, spread in against
+    ]
+    return [min(found)] if found else []
+
+
+def _beyond(one: Comparison, margin: float) -> Comparison:
+    """The part of a change that is beyond the margin."""
+    nearest = computed(math.copysign(margin, one.change), one.unit)
+    return one.model_copy(update={"mean": one.mean - nearest})

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from models.measures.glossary import Unit
 from tasks.analysis.intervals import Estimate
 from tasks.analysis.summaries import means_over_seeds
 from tasks.analysis.tables import Row
-from tasks.verdicts.comparisons import Comparison, Unit, compare
+from tasks.verdicts.comparisons import Comparison, compare
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

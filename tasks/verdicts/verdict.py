@@ -9,16 +9,16 @@ from typing import Literal, NamedTuple
 
 from pydantic import computed_field
 
+from models.measures.glossary import Unit
 from models.specs import Value
 from tasks.analysis.intervals import CONFIDENCE
-from tasks.verdicts.comparisons import Comparison, Interval, Unit
+from tasks.verdicts.comparisons import Comparison, Interval
 from tasks.verdicts.seeds_needed import MOST_SEEDS, seeds_to_decide
 
 Outcome = Literal[
     "confirmed", "refuted", "equivalent", "undecided", "not measured", "not measurable"
 ]
 DECIDED = ("confirmed", "refuted", "equivalent")
-Source = Literal["written study", "ours"]
 # two one-sided tests at 5 % are one interval with this confidence
 EQUIVALENCE_CONFIDENCE = 2 * CONFIDENCE - 1
 
@@ -26,9 +26,9 @@ EQUIVALENCE_CONFIDENCE = 2 * CONFIDENCE - 1
 class Reading(Value):
     """The statement that a quantity changes in one direction in each of some comparisons.
 
-    ``sign`` is the direction: 1 if it rises, -1 if it falls. ``margin`` has the unit of the
-    quantity. ``known_spread`` bounds the standard deviation of a change in other studies. It stands
-    in for that of a single seed.
+    ``sign`` is the direction: 1 if it rises, -1 if it falls, 0 if it stays the same. ``margin`` has
+    the unit of the quantity. ``known_spread`` bounds the standard deviation of a change in other
+    studies. It stands in for that of a single seed.
     """
 
     sign: int
@@ -50,14 +50,20 @@ class Reading(Value):
           1987), and again an intersection-union test;
         - undecided otherwise. A single seed decides nothing but an exact count;
         - not measured if no comparison has a seed.
+
+        A statement that nothing changes is confirmed by what makes others equivalent, and refuted
+        if a corrected interval is beyond the margin.
         """
         if not any(one.n for one in self.comparisons):
             return "not measured"
-        if all(one.side(CONFIDENCE) == self.sign for one in self.comparisons):
+        if not self.sign and all(map(self._is_small, self.comparisons)):
+            return "confirmed"
+        if self.sign and all(one.side(CONFIDENCE) == self.sign for one in self.comparisons):
             return "confirmed"
         if any(map(self._refutes, self.comparisons)):
             return "refuted"
-        return "equivalent" if all(map(self._is_small, self.comparisons)) else "undecided"
+        is_small = self.sign and all(map(self._is_small, self.comparisons))
+        return "equivalent" if is_small else "undecided"
 
     @property
     def corrected_confidence(self) -> float:
@@ -68,6 +74,10 @@ class Reading(Value):
         return 1 - (1 - CONFIDENCE) / max(1, sum(not one.exact for one in self.comparisons))
 
     def _refutes(self, one: Comparison) -> bool:
+        if not self.sign:
+            ends = one.interval(self.corrected_confidence) or (0.0, 0.0)
+            beyond = min(map(abs, ends)) > self._margin_of(one)
+            return beyond and one.side(self.corrected_confidence) != 0
         side = one.side(self.corrected_confidence)
         return side == -self.sign or (one.exact and side == 0)
 
@@ -87,8 +97,8 @@ class Reading(Value):
         """
         if self.outcome == "refuted":
             return min(filter(self._refutes, self.comparisons), key=_p_value_and_size)
-        if self.outcome == "equivalent":
-            return max(self.comparisons, key=_farthest_end)
+        if self.outcome == "equivalent" or not self.sign:
+            return max(self.comparisons, key=_farthest_end, default=None)
         return min(self.comparisons, key=self._support, default=None)
 
     def _support(self, one: Comparison) -> tuple[float, int, float]:
@@ -105,8 +115,10 @@ class Reading(Value):
         Undecided statements have the 95 % interval. If that excludes the statement, they have the
         corrected one, which does not.
         """
-        if self.outcome == "equivalent":
+        if self.outcome == "equivalent" or (not self.sign and self.outcome == "confirmed"):
             return EQUIVALENCE_CONFIDENCE
+        if not self.sign:
+            return self.corrected_confidence
         one = self.decisive
         contradicts = one is not None and one.side(CONFIDENCE) == -self.sign
         return self.corrected_confidence if contradicts else CONFIDENCE
@@ -137,7 +149,7 @@ class Reading(Value):
     @property
     def reason(self) -> str:
         """Why it is undecided, or that a sure change is below the margin; empty otherwise."""
-        if self.outcome in ("confirmed", "refuted") and self.below_margin:
+        if self.sign and self.outcome in ("confirmed", "refuted") and self.below_margin:
             return f"smaller than the margin of {with_unit(self.margin, self.unit)}"
         one = self.decisive
         if self.outcome != "undecided" or one is None:
@@ -174,7 +186,7 @@ class Verdict(Value):
 
     name: str
     claim: str
-    source: Source
+    source: str
     quantity: str
     trend: Reading | None = None
     every_step: Reading

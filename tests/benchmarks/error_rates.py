@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from pandas import DataFrame
 
-from tasks.verdicts.claim_kinds import SMALLER, Basis, Claim
 from tasks.verdicts.comparisons import compare_neighbours, compare_trend, page_p_value
+from tasks.verdicts.verdict import Reading, Verdict
 
 SEEDS = (3, 5, 10)  # a single seed decides nothing
 OUTCOMES = ("confirmed", "refuted", "equivalent", "undecided")
@@ -70,9 +70,16 @@ def made_study(case: Case, n_seeds: int, generator: np.random.Generator) -> Data
 
 def judged(case: Case, table: DataFrame) -> dict[str, str]:
     """The outcome of a claim and of its readings."""
-    claim = Claim(name="", claim="", quantity="", sign=SMALLER, unit="", margin=case.margin)
-    steps, trend = compare_neighbours(table, "{}", ""), compare_trend(table, "{}", "")
-    verdict = claim.verdict(Basis(), steps, trend)
+    falls = {"sign": -1, "unit": "", "margin": case.margin}
+    trend = compare_trend(table, "{}", "")
+    verdict = Verdict(
+        name="made",
+        claim="It falls.",
+        source="",
+        quantity="made",
+        trend=Reading(**falls, comparisons=(trend,)),
+        every_step=Reading(**falls, comparisons=compare_neighbours(table, "{}", "")),
+    )
     return {
         "the claim": verdict.outcome,
         "trend": verdict.trend.outcome,

@@ -302,7 +302,7 @@ def test_architectures_are_for_images_of_any_shape(study):
 @pytest.mark.parametrize(
     ("objectives", "expected"),
     [
-        ("{a: {name: vea}}", "objectives.a: .* there is no 'vea'; choose one of mse, bce"),
+        ("{a: {name: vea}}", "objectives.a: there is no 'vea'; choose one of mse, bce"),
         ("{mse: {name: l1}}", "objectives.mse: l1 has the name of another objective"),
         ("{a: {beta: 2}}", "objectives.a.name is missing"),
         ("{a: {name: losses.py}}", "losses.py needs the name of a function, like .*:Huber"),

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from models.measures.glossary import CLASSIFIER_MEASURES, MEASURES, UNITS, measured_by
+from models.measures.glossary import (
+    CLASSIFIER_MEASURES,
+    CONVERGENCE_MEASURES,
+    MEASURES,
+    SIZE_MEASURES,
+    UNITS,
+    WALK_MEASURES,
+    measured_by,
+    quantities,
+)
 from tasks.tracking.views import VIEWS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
@@ -18,15 +27,28 @@ TABLE = re.compile(r"^\| metric .*?(?=^$)", re.MULTILINE | re.DOTALL)
 def table(measures):
     """Measures as a table in Markdown."""
     rows = [
-        (f"`{one.name}`", one.meaning, one.unit, one.better, " and ".join(one.steps))
+        (
+            f"`{one.name}`",
+            f"`{one.quantity}`",
+            one.meaning,
+            one.unit,
+            one.better,
+            " and ".join(one.steps),
+        )
         for one in measures
     ]
-    head = ("metric", "meaning", "unit", "better", "step")
+    head = ("metric", "in claims", "meaning", "unit", "better", "step")
     lines = [head, ("---",) * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n".replace("  ", " ") for line in lines)
 
 
-TABLES = [table(MEASURES), table(CLASSIFIER_MEASURES)]
+SHOWN = [
+    (*MEASURES, *SIZE_MEASURES),
+    CLASSIFIER_MEASURES,
+    WALK_MEASURES,
+    CONVERGENCE_MEASURES,
+]
+TABLES = [table(measures) for measures in SHOWN]
 
 
 def test_the_page_shows_the_glossary():
@@ -34,12 +56,23 @@ def test_the_page_shows_the_glossary():
     assert written == TABLES, "write it: .venv/bin/python -m tests.models.measures.test_glossary"
 
 
-@pytest.mark.parametrize("measures", [MEASURES, CLASSIFIER_MEASURES])
+@pytest.mark.parametrize("measures", SHOWN)
 def test_a_measure_is_declared_once(measures):
     names = [one.name for one in measures]
     assert len(set(names)) == len(names)
     headlines = [one.headline for one in measures if one.headline]
     assert len(set(headlines)) == len(headlines)
+
+
+def test_a_quantity_is_one_measure():
+    names = [one.quantity for measures in SHOWN for one in measures]
+    assert len(set(names)) == len(names)
+    assert list(quantities()) == names
+    columns = {one.name for measures in SHOWN for one in measures}
+    for measures in SHOWN:
+        for one in measures:
+            assert one.reachable in columns | {""}
+            assert one.gate in columns | {""}
 
 
 def test_a_measure_of_a_step_is_a_column_where_it_says_so():

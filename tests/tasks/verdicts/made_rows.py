@@ -4,7 +4,10 @@ import math
 
 from pandas import DataFrame
 
-from tasks.verdicts.claims import judge_rows
+from tasks.analysis.realism_gate import GateResult
+from tasks.analysis.tables import Tables
+from tasks.verdicts.claim import Margins
+from tasks.verdicts.claims import judge_claims
 
 # Claim, the table that decides it, what is stepped through, what is measured, where it should go.
 CLAIMS = [
@@ -71,19 +74,78 @@ def rows(along, quantity, means, seeds=4):
     )
 
 
-def verdicts(gate=GATE, linear_latent=False, basis=None, **tables):
-    """Every verdict by name, from these tables and otherwise empty ones."""
-    empty = DataFrame(columns=["scenario", "label_budget", "latent_dim", "depth", "seed"])
-    names = (
-        "latent_sweep",
-        "depth_sweep",
-        "convergence",
-        "interpolation",
-        "classifiers",
-        "frozen",
+def study_config(**more):
+    """The settings of a study of depths with which claims are judged."""
+    return {
+        "latent_dims": [2, 3, 4],
+        "depths": [1, 2, 3],
+        "depth_latent_dim": 2,
+        "margins": Margins().model_dump(),
+        "name": "made",
+        "training": {"latent_activation": "relu"},
+        "interpolation": {"latent_dims": [2, 3, 4]},
+        "transfer": {
+            "scenarios": ["head_only", "fine_tune", "from_scratch", "as_reported"],
+            "label_budgets": ["all"],
+            "depth": 3,
+            "latent_dim": 20,
+            "latent_dims": None,
+        },
+    } | more
+
+
+def tables_of(gate=GATE, config=None, **tables):
+    """Tables of a study with one of these parts, as the report's entries would fill them."""
+    config, empty = config or study_config(), DataFrame()
+    levels = {
+        column: sorted(
+            {int(one) for made in tables.values() if column in made for one in made[column]}
+        )
+        for column in ("latent_dim", "depth")
+    }
+    transfer = dict(config["transfer"])
+    if "classifiers" in tables:
+        transfer["label_budgets"] = list(dict.fromkeys(tables["classifiers"].label_budget))
+    config |= {"transfer": transfer}
+    if levels["latent_dim"]:
+        sizes = levels["latent_dim"]
+        config |= {"latent_dims": sizes, "interpolation": {"latent_dims": sizes}}
+    if levels["depth"]:
+        config |= {"depths": levels["depth"]}
+    of_sweep = {"architecture": "depth 2", "depth": 2, "objective": "mse"}
+    of_depths = {"latent_dim": config["depth_latent_dim"], "objective": "mse"}
+    models = empty
+    if "latent_sweep" in tables:
+        models = tables["latent_sweep"].assign(**of_sweep)
+    if "depth_sweep" in tables:
+        made = tables["depth_sweep"]
+        models = made.assign(**of_depths, architecture=made.depth.map("depth {}".format))
+    classified = empty
+    if "classifiers" in tables:
+        classified = tables["classifiers"].assign(architecture="depth 3", latent_dim=20)
+    if "frozen" in tables:
+        classified = tables["frozen"].assign(
+            architecture="depth 2", scenario="head_only", label_budget="all"
+        )
+    found = Tables(
+        models,
+        classified,
+        tables.get("interpolation", empty),
+        tables.get("convergence", empty),
+        empty,
+        config,
+        0,
     )
-    options = {"gate": gate, "linear_latent": linear_latent, "basis": basis}
-    found = judge_rows(**dict.fromkeys(names, empty) | tables, **options)
+    return found._replace(
+        interpolation_controls={
+            name: GateResult(passes, {}, ()) for name, passes in gate.items() if passes is not None
+        }
+    )
+
+
+def verdicts(gate=GATE, config=None, **tables):
+    """Every verdict by name, from these tables and otherwise empty ones."""
+    found = judge_claims(tables_of(gate, config, **tables))
     assert len({verdict.name for verdict in found}) == len(found) == len(CLAIMS) + len(OTHERS)
     return {verdict.name: verdict for verdict in found}
 

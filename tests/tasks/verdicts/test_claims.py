@@ -7,8 +7,7 @@ from pandas import DataFrame
 
 from tasks.analysis.tables import Tables
 from tasks.verdicts import known_spreads
-from tasks.verdicts.claim_kinds import Basis, Margins
-from tasks.verdicts.claims import add_empty_rows, judge_claims
+from tasks.verdicts.claims import judge_claims
 from tasks.verdicts.known_spreads import Measured
 from tests.tasks.verdicts.made_rows import (
     CLAIMS,
@@ -19,6 +18,7 @@ from tests.tasks.verdicts.made_rows import (
     outcome,
     rows,
     steps_of,
+    study_config,
     verdicts,
 )
 
@@ -101,14 +101,14 @@ def test_a_linear_latent_has_no_correlation_of_its_own():
     for name, table, _, quantity, _ in CLAIMS:
         if table == "latent_sweep":
             made = rows("latent_dim", quantity, FALLING)
-            found = verdicts(linear_latent=True, latent_sweep=made)[name].outcome
+            config = study_config(training={"latent_activation": "linear"})
+            found = verdicts(config=config, latent_sweep=made)[name].outcome
             correlated = quantity.startswith(("mean_abs", "effective"))
             assert (found == "not measurable") == correlated
 
 
 def test_margins_are_those_of_the_study_or_of_the_claim():
-    margins = Margins(relative=3.0, accuracy=0.7)
-    found = verdicts(basis=Basis(margins=margins))
+    found = verdicts(config=study_config(margins={"relative": 3.0, "accuracy": 0.7}))
     shown = {name: (one.every_step.margin, one.every_step.unit) for name, one in found.items()}
     assert shown["larger_latent_lower_test_loss"] == (3.0, "%")
     assert shown["fine_tuning_beats_frozen"] == (0.7, "points")
@@ -122,7 +122,7 @@ def test_a_single_seed_takes_the_spread_that_is_known(monkeypatch):
     made = rows("latent_dim", "final_test_loss", FALLING, seeds=1)
     assert verdicts(latent_sweep=made)[name].seeds_needed is None
     monkeypatch.setattr(known_spreads, "KNOWN", {("mnist", name): Measured(20, 0.2, 0.4)})
-    found = verdicts(latent_sweep=made, basis=Basis(study="mnist"))[name]
+    found = verdicts(latent_sweep=made, config=study_config(name="mnist", as_shipped=True))[name]
     assert found.seeds_needed == 4
     assert found.every_step.seeds_needed > 4
 
@@ -131,42 +131,24 @@ def test_each_claim_says_whose_it_is():
     assert {name for name, one in verdicts().items() if one.source == "ours"} == OURS
 
 
-def test_a_size_without_a_model_gets_an_empty_row():
-    made = rows("latent_dim", "final_test_loss", (0.9, 0.6), seeds=2)
-    found = add_empty_rows(made, "latent_dim", [2, 3, 4])
-    assert found.latent_dim.tolist() == [2, 2, 3, 3, 4]
-    comparisons = verdicts(latent_sweep=found)[
-        "larger_latent_lower_test_loss"
-    ].every_step.comparisons
-    assert [(one.label, one.n) for one in comparisons] == [
-        ("d = 2 to d = 3", 2),
-        ("d = 3 to d = 4", 0),
-    ]
-    assert add_empty_rows(made, "latent_dim", [2, 3]) is made
-    assert add_empty_rows(made[:0], "latent_dim", [2, 3]).empty  # nothing was measured at all
-
-
 def study_tables(**more):
     models = rows("latent_dim", "final_test_loss", FALLING).assign(
         architecture="depth 2", depth=2, objective="mse"
     )
     classifiers = classified(0.7, 0.8).assign(architecture="depth 2", latent_dim=3)
-    config = {
-        "latent_dims": [2, 3, 4, 5],
-        "depths": [1, 2],
-        "depth_latent_dim": 2,
-        "margins": {"relative": 1.0, "accuracy": 0.5},
-        "name": "made",
-        "training": {"latent_activation": "relu"},
-        "interpolation": {"latent_dims": [2]},
-        "transfer": {
+    config = study_config(
+        latent_dims=[2, 3, 4, 5],
+        depths=[1, 2],
+        margins={"relative": 1.0, "accuracy": 0.5},
+        interpolation={"latent_dims": [2]},
+        transfer={
             "scenarios": ["head_only", "fine_tune"],
             "label_budgets": ["all"],
             "depth": 2,
             "latent_dim": 3,
             "latent_dims": [3, 4],
         },
-    }
+    )
     return Tables(models, classifiers, DataFrame(), DataFrame(), models[:0], config | more, 0)
 
 

@@ -1,5 +1,5 @@
 from tasks.verdicts import known_spreads
-from tasks.verdicts.claim_kinds import Basis
+from tasks.verdicts.judge import Basis
 from tasks.verdicts.known_spreads import KnownSpread, Measured, known_spread
 from tasks.verdicts.seeds_needed import spread_bound
 
