@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
+from models.measures.glossary import measured_by
 from models.specs import Value, largest_budget
+from tasks.analysis.realism_gate import MEASURES as REALISM_MEASURES
 from tasks.verdicts.comparisons import (
     Comparison,
     Unit,
@@ -70,6 +72,11 @@ class Claim:
     margin: Margin = "relative"
     source: Source = "written study"
 
+    @property
+    def section(self) -> str:
+        """The section of the study that measures the quantity."""
+        return "transfer"
+
     def verdict(
         self,
         basis: Basis,
@@ -95,6 +102,7 @@ class Claim:
                 "claim": self.claim,
                 "source": self.source,
                 "quantity": self.quantity,
+                "section": self.section,
                 "trend": None if trend is None else reading([trend], spread.trend),
                 "every_step": reading(comparisons, spread.step),
                 **more,
@@ -119,6 +127,11 @@ class TrendClaim(Claim):
     exact: bool = False
     gated_by: str = ""
     if_zero: str = ""
+
+    @property
+    def section(self) -> str:
+        """The section of the study that measures the quantity."""
+        return section_of(self.along, self.column)
 
     @property
     def measure(self) -> str:
@@ -153,6 +166,17 @@ class TrendClaim(Claim):
 
     def _counted(self, one: Comparison) -> Comparison:
         return one.model_copy(update={"exact": True}) if self.exact and one.n else one
+
+
+def section_of(along: str, column: str) -> str:
+    """The section of a study that measures this column of its tables along this axis."""
+    if along == "depth":
+        return "depth_sweep"
+    if column.startswith(tuple(REALISM_MEASURES)):
+        return "interpolation"
+    if column in {one.name for one in measured_by("correlate")}:
+        return "decorrelation"
+    return "transfer" if column == "test_accuracy" else "latent_sweep"
 
 
 class FailedTrainings(NamedTuple):
@@ -211,6 +235,11 @@ class FineTuningClaim(Claim):
 @dataclass(frozen=True, kw_only=True)
 class FewerParametersClaim(Claim):
     """A claim that depth 3 has fewer parameters than depth 2, and a lower test loss."""
+
+    @property
+    def section(self) -> str:
+        """The section of the study that measures the quantity."""
+        return "depth_sweep"
 
     def judge(self, depth_sweep: "DataFrame", basis: Basis) -> Verdict:
         """The verdict that follows from one row per model with its depth and ``seed``."""

@@ -40,7 +40,7 @@ def test_the_change_of_every_choice_is_shown(tmp_path, studies):
 def test_settings_that_differ_are_listed_except_the_runner(tmp_path, studies):
     text = write_comparison(tmp_path, *studies).read_text(encoding="utf-8")
     assert "seeds" in text
-    assert "[0, 1, 2]" in text
+    assert '<td class="word long">0, 1, 2</td>' in text
     assert "runner" not in text
     same = studies[0]
     text = write_comparison(tmp_path, same, same).read_text(encoding="utf-8")
