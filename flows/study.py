@@ -15,6 +15,7 @@ from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.execution.publish_report import publish_report
 from tasks.steps.report import report
+from tasks.verdicts.findings import sentences
 
 
 def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list[str]) -> State:
@@ -67,6 +68,8 @@ def _report(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, .
         verdicts, summary = entry.result["verdicts"], entry.result["summary"]
         for line in entry.result.get("warnings", []):  # earlier versions wrote none
             session.display.print_line(f"warning: {line}")
+        for sentence in sentences(entry.result.get("findings", [])):
+            session.display.print_line(f"finding: {sentence}")
         session.display.print_line(f"verdicts: {summary}")
         publish_report(config.name, entry, groups, session.tracker, session.computed)
     else:

@@ -45,7 +45,7 @@ def open_page(browser, page_file, monkeypatch):
     return opened
 
 
-@pytest.mark.parametrize("width", [390, 768, 1280])
+@pytest.mark.parametrize("width", [390, 768, 1280, 1920])
 def test_nothing_is_broken_and_nothing_sticks_out(open_page, width):
     page = open_page(viewport={"width": width, "height": 844})
     assert page.evaluate(BROKEN) == []
@@ -64,12 +64,37 @@ def test_text_is_legible_light_and_dark(open_page, scheme):
 def test_every_section_can_be_reached_from_the_top(open_page):
     page = open_page()
     targets = page.eval_on_selector_all("nav a", "links => links.map(link => link.hash.slice(1))")
-    assert len(targets) == 9
+    assert len(targets) == 11
     assert all(page.locator(f"#{target}").count() == 1 for target in targets)
 
 
 def test_the_page_prints(open_page):
     assert open_page().pdf().startswith(b"%PDF")
+
+
+def test_no_figure_is_wider_than_the_paper(open_page):
+    page = open_page(viewport={"width": 700, "height": 1000})  # A4 less its margins, in pixels
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
+    assert page.evaluate("Math.max(...[...document.images].map(one => one.width))") <= 700
+
+
+@pytest.mark.parametrize(("width", "sticky"), [(390, False), (1280, True), (1920, True)])
+def test_the_contents_stay_in_view_on_wide_screens(open_page, width, sticky):
+    page = open_page(viewport={"width": width, "height": 844})
+    page.locator("#provenance").scroll_into_view_if_needed()
+    top = page.evaluate("document.querySelector('nav').getBoundingClientRect().bottom")
+    assert (top > 0) is sticky
+
+
+def test_every_finding_leads_to_its_evidence(open_page):
+    page = open_page(viewport={"width": 1280, "height": 844})
+    links = page.locator(".findings a")
+    assert 3 <= links.count() <= 7
+    for index in range(links.count()):
+        links.nth(index).click()
+        place = "document.querySelector(location.hash).getBoundingClientRect().top"
+        assert -5 <= page.evaluate(place) < 844
 
 
 def test_the_page_is_small(page_file):

@@ -18,6 +18,7 @@ from tasks.execution.invocations import Invocation, invocations
 from tasks.own_code.registry import OWN_CODES
 from tasks.reporting.page import MEDIA_TYPES, PAGE, PageNote, fill_page
 from tasks.system.folders import report_path
+from tasks.verdicts.findings import sentences
 from tasks.verdicts.verdict_data import VERDICT_COLUMNS, verdict_rows
 
 if TYPE_CHECKING:
@@ -135,6 +136,11 @@ class Result:
     def summary(self) -> str:
         """How many claims are decided, in one line. Raises LookupError if it has no report."""
         return str(self._page.result["summary"])
+
+    @property
+    def findings(self) -> list[str]:
+        """What the study found, in at most seven sentences. Raises LookupError without a report."""
+        return sentences(self._page.result.get("findings", []))
 
     @cached_property
     def pictures(self) -> dict[str, Picture]:

@@ -29,8 +29,8 @@ class Measure(NamedTuple):
     Claims ask for it as ``quantity``. ``smallest_change`` is the margin of changes that matter.
     ``reachable`` is the same over pixels that all networks reach. ``gate`` is the measure of walks
     whose controls decide whether it says anything. Where ``if_zero`` is given, a value of zero
-    leaves nothing to compare, for that reason. One ``of_coordinates`` depends on the basis of the
-    latent space. An ``exact`` one is the same for every seed.
+    leaves nothing to compare, for that reason. Sentences call it ``in_words``. One
+    ``of_coordinates`` depends on the basis of the latent space. An ``exact`` one is the same for every seed.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Measure(NamedTuple):
     headline: str = ""
     optional: bool = False
     asked_as: str = ""
+    phrase: str = ""
     smallest_change: Margin | None = None
     reachable: str = ""
     gate: str = ""
@@ -55,6 +56,11 @@ class Measure(NamedTuple):
     def quantity(self) -> str:
         """Its name wherever one number of a trained model is asked for."""
         return self.asked_as or self.headline or self.name
+
+    @property
+    def in_words(self) -> str:
+        """Its name in sentences."""
+        return self.phrase or self.quantity.removeprefix("n_").replace("_", " ")
 
     @property
     def compared_in(self) -> Unit:
@@ -126,6 +132,7 @@ MEASURES = (
         MSE,
         "lower",
         EVALUATE,
+        phrase="train loss",
         reachable="reachable_train_loss",
     ),
     Measure(
@@ -196,6 +203,7 @@ MEASURES = (
         CORRELATE,
         in_view=True,
         optional=True,
+        phrase="mean |Pearson correlation| of live units",
         smallest_change=0.01,
         of_coordinates=True,
     ),
@@ -206,6 +214,7 @@ MEASURES = (
         "",
         CORRELATE,
         optional=True,
+        phrase="mean |Pearson correlation|",
         smallest_change=0.01,
         of_coordinates=True,
     ),
@@ -234,6 +243,7 @@ MEASURES = (
         SHARE,
         "higher",
         CORRELATE,
+        phrase="share of the dimensions used",
         of_coordinates=True,
     ),
 )
@@ -273,7 +283,8 @@ CLASSIFIER_MEASURES = (
 
 
 def _of_walks(name: str, meaning: str, unit: str, better: Better, **more: Any) -> Measure:
-    return Measure(name, meaning, unit, better, ("realism",), asked_as=f"walk_{name}", **more)
+    named: dict[str, Any] = {"asked_as": f"walk_{name}", "phrase": meaning}
+    return Measure(name, meaning, unit, better, ("realism",), **named, **more)
 
 
 # of decoded walks between latent vectors
@@ -288,7 +299,7 @@ WALK_MEASURES = (
     ),
     _of_walks(
         "sharpness_distance_beyond_ends",
-        "sharpness_distance minus that of the decoded ends",
+        "distance from the sharpness of real images, minus that of the decoded ends",
         "logarithm of gradient energy",
         "lower",
         smallest_change=0.05,
@@ -303,7 +314,9 @@ WALK_MEASURES = (
         gate="kid",
     ),
     _of_walks("precision", "decoded images among real ones", SHARE, "higher", gate="precision"),
-    _of_walks("recall", "real images among decoded ones", SHARE, "higher", gate="recall"),
+    _of_walks(
+        "recall", "share of real images among decoded ones (recall)", SHARE, "higher", gate="recall"
+    ),
     _of_walks(
         "confidence",
         "confidence of a classifier between the ends",
@@ -328,6 +341,7 @@ CONVERGENCE_MEASURES = (
         UPDATES,
         "lower",
         TRAIN,
+        phrase="updates until the loss that all depths reach",
         if_zero=AT_THE_START,
     ),
     Measure(
@@ -336,6 +350,7 @@ CONVERGENCE_MEASURES = (
         OPERATIONS,
         "lower",
         TRAIN,
+        phrase="operations until the loss that all depths reach",
         if_zero=AT_THE_START,
     ),
     Measure(
@@ -344,6 +359,7 @@ CONVERGENCE_MEASURES = (
         "",
         "lower",
         TRAIN,
+        phrase="area under the logarithm of the loss",
         smallest_change=0.02,
     ),
 )

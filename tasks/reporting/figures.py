@@ -14,7 +14,13 @@ from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.reach import ERRORS_FILE
 from tasks.cache.entry import Entry, loading
+from tasks.reporting.few_models import (
+    confusion_of_scenarios,
+    latent_maps_figure,
+    walks_figure,
+)
 from tasks.reporting.page import pictured_seed
+from tasks.reporting.words import value_name
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -45,6 +51,14 @@ def draw_figures(
         figure = pixel_error_figure(groups, tables.architecture_sweep, seed)
         if figure is not None:
             save(figure, folder / "pixel-errors.png")
+    labelled_pictures = {
+        "latent-maps": latent_maps_figure(groups, tables, seed),
+        "confusion": confusion_of_scenarios(groups, tables, seed),
+        "walks": walks_figure(groups),
+    }
+    for name, figure in labelled_pictures.items():
+        if figure is not None:
+            save(figure, folder / f"{name}.png")
     charts: dict[str, Callable[[Tables], Figure | None]] = {
         "rate": partial(rate_figure, mean_image_loss=mean_image_loss),
         "correlation": correlation_figure,
@@ -193,7 +207,7 @@ def accuracy_figure(tables: Tables) -> "Figure | None":
     rows = tables.scenarios
     rows = rows[rows.scenario != "as_reported"].assign(labels=_labelled_images(rows, tables))
     lines = {
-        str(scenario): points(chosen, "labels", "test_accuracy")
+        value_name(scenario, "scenario"): points(chosen, "labels", "test_accuracy")
         for scenario, chosen in rows.groupby("scenario", sort=False)
     }
     return lines_figure(lines, "labelled images", "test accuracy") if lines else None

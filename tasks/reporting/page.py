@@ -4,7 +4,7 @@ import base64
 import hashlib
 import html
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypedDict
 
@@ -14,8 +14,16 @@ from tasks.analysis.scenarios import explained_scenarios
 from tasks.analysis.tables import Groups, Row
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
-from tasks.cache.identity import identity_text
+from tasks.reporting.interval_plot import interval_plot
+from tasks.reporting.words import (
+    MARKS,
+    identity_words,
+    setting_name,
+    setting_text,
+    value_name,
+)
 from tasks.verdicts.verdict import seeds_text, with_unit
+from tasks.verdicts.wording import in_words, shown_reading
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -54,11 +62,19 @@ def template_environment() -> "Environment":
         "table_measures": table_measures,
         "seeds_text": seeds_text,
         "with_unit": with_unit,
+        "shown_reading": shown_reading,
+        "interval_plot": interval_plot,
+        "marks": MARKS,
     }
     found.filters |= {
         "data_uri": data_uri,
         "with_seed": entries_with_seed,
-        "identity_text": identity_text,
+        "few": few,
+        "identity_words": identity_words,
+        "in_words": in_words,
+        "setting_name": setting_name,
+        "setting_text": setting_text,
+        "value_name": value_name,
         "networks_text": networks_text,
         "settings_text": settings_text,
     }
@@ -142,6 +158,13 @@ def entries_with_seed(entries: Iterable[Entry], seed: int) -> list[Entry]:
     """The entries of one seed, sorted by depth, architecture and latent size if they have one."""
     chosen = [entry for entry in entries if entry.identity["seed"] == seed]
     return sorted(chosen, key=_place)
+
+
+def few(entries: Sequence[Entry]) -> list[Entry]:
+    """The first, the middle and the last, or all if there are no more."""
+    if len(entries) <= 3:
+        return list(entries)
+    return [entries[0], entries[len(entries) // 2], entries[-1]]
 
 
 def _place(entry: Entry) -> tuple[int, str, int]:

@@ -22,6 +22,9 @@ CLASS_COLOURS = (*COLOURS, "#332288", "#882255", "#999933", "#000000")
 DPI = 110
 GAP = 2  # pixels between the images of a row
 LONGEST_NAME = 16  # characters of a class
+# Inches and points of figures of a report: printed on A4, every text has at least 9 points.
+PAGE_WIDTH, LABEL_WIDTH = 7.0, 1.7
+TEXT_SIZE = 10.5
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -71,7 +74,24 @@ def _strip(images: "Tensor", columns: int) -> "Tensor":
 
 def reconstruction_figure(originals: "Tensor", rows: Mapping[str, "Tensor"]) -> Figure:
     """Originals (n, c, h, w) uint8 above reconstructions (n, c, h, w) in [0, 1]."""
-    return image_rows({"original": originals / 255, **rows})
+    return picture_rows({"original": originals / 255, **rows})
+
+
+def picture_rows(rows: Mapping[str, "Tensor"]) -> Figure:
+    """Images (n, 1 or 3, h, w) as ``image_rows``, with names that can be read on paper."""
+    columns = max(len(images) for images in rows.values())
+    cell = min(0.62, (PAGE_WIDTH - LABEL_WIDTH) / columns)
+    height, width = cell * len(rows), LABEL_WIDTH + cell * columns
+    figure = Figure(figsize=(width, height))
+    for index, (name, images) in enumerate(rows.items(), start=1):
+        place = (LABEL_WIDTH / width, 1 - index / len(rows))
+        axes = figure.add_axes((*place, 1 - place[0], 0.95 / len(rows)))
+        _draw_image(axes, _strip(images, columns))
+        axes.set_anchor("W")
+        axes.set_ylabel(
+            name, rotation=0, ha="right", va="center", fontsize=TEXT_SIZE, parse_math=False
+        )
+    return figure
 
 
 def correlation_heat_map(matrix: "Tensor") -> Figure:
@@ -88,22 +108,57 @@ def correlation_heat_map(matrix: "Tensor") -> Figure:
     return figure
 
 
+def _panels(number: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of the width of a page with this many panels, of a height in inches each."""
+    rows = -(-number // columns)
+    figure = Figure(figsize=(PAGE_WIDTH, height * rows), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in panels[number:]:
+        unused.set_visible(False)
+    for axes in panels:
+        axes.tick_params(labelsize=TEXT_SIZE)
+    return figure, panels[:number]
+
+
 def heat_maps(maps: Mapping[str, "Tensor"]) -> Figure:
     """Maps (height, width) of values of at least 0 side by side, on one scale, each with its name.
 
     The scale is that of square roots, so that small values can be seen beside large ones.
     """
-    figure = Figure(figsize=(2.4 * len(maps) + 0.6, 2.6), layout="constrained")
-    grid = figure.subplots(1, len(maps), squeeze=False)[0]
+    figure, panels = _panels(len(maps), 3, 2.4)
     largest = max(float(values.max()) for values in maps.values()) or 1.0
-    for axes, (name, values) in zip(grid, maps.items(), strict=True):
+    for axes, (name, values) in zip(panels, maps.items(), strict=True):
         shown = axes.imshow(
             values.numpy(), cmap="magma", norm=PowerNorm(0.5, 0, largest), interpolation="nearest"
         )
-        axes.set_title(name, fontsize=9)
+        axes.set_title(name, fontsize=TEXT_SIZE, parse_math=False)
         axes.set_xticks([0, values.shape[1] - 1])
         axes.set_yticks([0, values.shape[0] - 1])
-    figure.colorbar(shown, ax=list(grid), label="mean squared error")
+    figure.colorbar(shown, ax=panels, label="mean squared error")
+    return figure
+
+
+def latent_maps(
+    planes: Mapping[str, "Tensor"], labels: "Tensor | None", classes: Sequence[str]
+) -> Figure:
+    """Points (n, 2) of several models side by side, drawn as ``latent_map`` draws those of one."""
+    figure, panels = _panels(len(planes), 3, 2.8)
+    for axes, (title, plane) in zip(panels, planes.items(), strict=True):
+        x, y = plane[:, 0], plane[:, 1]
+        is_line = bool((y == y[0]).all())
+        axes.set_title(title, fontsize=TEXT_SIZE)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for index, label in enumerate([None] if labels is None else labels.unique().tolist()):
+            mine = slice(None) if labels is None or label is None else labels == label
+            height = y[mine] + index if is_line else y[mine]
+            colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
+            axes.scatter(x[mine], height, s=2, alpha=0.4, color=colour, linewidths=0)
+            if label is not None:
+                box = {"fc": "white", "ec": colour, "alpha": 0.85, "boxstyle": "round,pad=0.15"}
+                place = float(x[mine].median()), float(height.median())
+                name = axes.annotate(_short(classes[label]), place, bbox=box, parse_math=False)
+                name.set(ha="center", va="center", fontsize=TEXT_SIZE - 0.5)
     return figure
 
 
@@ -139,6 +194,31 @@ def confusion_figure(counts: "Tensor", classes: Sequence[str]) -> Figure:
         axes.set_yticks(places, names, fontsize=size, parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
+    return figure
+
+
+def confusion_matrices(counts: Mapping[str, "Tensor"], classes: Sequence[str]) -> Figure:
+    """Counts (classes, classes), true by predicted, side by side, as per cent of the true class.
+
+    With more than 12 classes the numbers, and with more than 20 the names are left out.
+    """
+    figure, panels = _panels(len(counts), 2, 3.7)
+    names, places = [_short(name) for name in classes], range(len(classes))
+    turned = 90 if any(len(name) > 2 for name in names) else 0
+    for axes, (title, table) in zip(panels, counts.items(), strict=True):
+        shares = table / table.sum(1, keepdim=True).clamp_min(1)
+        axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+        axes.set_title(title, fontsize=TEXT_SIZE)
+        for row, column in shares.ge(0.005).nonzero().tolist() if len(table) <= 12 else ():
+            share = float(shares[row, column])
+            colour = "white" if share > 0.5 else "black"
+            text = axes.text(column, row, f"{100 * share:.0f}", color=colour)
+            text.set(ha="center", va="center", fontsize=TEXT_SIZE - 1)
+        shown = places if len(names) <= 20 else []
+        axes.set_xticks(shown, names[: len(shown)], rotation=turned, parse_math=False)
+        axes.set_yticks(shown, names[: len(shown)], parse_math=False)
+        axes.set_xlabel("predicted class", fontsize=TEXT_SIZE)
+        axes.set_ylabel("true class", fontsize=TEXT_SIZE)
     return figure
 
 
@@ -241,8 +321,9 @@ def _new_chart() -> tuple[Figure, Axes]:
 
 
 def _with_labels(figure: Figure, axes: Axes, x_label: str, y_label: str) -> Figure:
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    axes.legend(fontsize=8)
+    axes.set_xlabel(x_label, fontsize=TEXT_SIZE)
+    axes.set_ylabel(y_label, fontsize=TEXT_SIZE)
+    axes.tick_params(labelsize=10)
+    axes.legend(fontsize=10)
     axes.grid(alpha=0.3, which="both")
     return figure

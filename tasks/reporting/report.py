@@ -26,9 +26,12 @@ from tasks.analysis.tables import (
 )
 from tasks.cache.canonical import JsonObject
 from tasks.cache.provenance import mixed_releases
+from tasks.reporting.contents import page_sections
 from tasks.reporting.page import PAGE, pictured_seed, render
 from tasks.verdicts.claims import judge_claims
+from tasks.verdicts.findings import make_findings
 from tasks.verdicts.verdict import counts, summary_line
+from tasks.verdicts.wording import anchors
 
 
 def write_report(
@@ -46,8 +49,8 @@ def write_report(
 
     ``groups`` holds the finished entries by the name of their step. The page lists ``failures``,
     and the reason for each section that the dataset does not allow, by name in ``left_out``.
-    ``command`` repeats the study. Returns the headline metrics, the verdicts, their summary,
-    sentences on pixels out of reach and on PCA, and warnings, as JSON data.
+    ``command`` repeats the study. Returns the headline metrics, the verdicts, their summary, the
+    findings, sentences on pixels out of reach and on PCA, and warnings, as JSON data.
     """
     from tasks.reporting.figures import draw_figures
 
@@ -65,10 +68,19 @@ def write_report(
     rows = summaries(tables)
     trained = [*groups.get("train", []), *groups.get("reported_encoder", [])]
     reached = reached_networks(groups.get("reach", []), trained)
-    findings = [
-        *reach_sentences(reached),
-        *linear_limit_sentences(rows["latent"]),
-    ]
+    linear_limit = linear_limit_sentences(rows["latent"])
+    edge = edge_warning(tables.models.to_dict("records"))
+    warnings = failed_warning(tables)
+    findings = make_findings(
+        verdicts,
+        rows,
+        config,
+        warnings=warnings,
+        linear_limit=linear_limit,
+        edge=edge,
+        command=command,
+        checks=[one["holds"] for e in groups.get("theory", []) for one in e.result["checks"]],
+    )
     page = render(
         "report.html.j2",
         config=config,
@@ -80,8 +92,10 @@ def write_report(
         groups=groups,
         tables=rows,
         controls=tables.interpolation_controls,
-        linear_limit=linear_limit_sentences(rows["latent"]),
-        edge_warning=edge_warning(tables.models.to_dict("records")),
+        contents=page_sections(config, groups, left_out),
+        findings=findings,
+        anchors=anchors(verdict.name for verdict in verdicts),
+        linear_limit=linear_limit,
         reached=reached,
         edge_losses=edge_losses(tables.architecture_sweep),
         ablation=summarize_ablation(tables.ablation),
@@ -107,8 +121,9 @@ def write_report(
         "metrics": metrics,
         "verdicts": found,
         "summary": summary,
-        "findings": findings,
-        "warnings": failed_warning(tables),
+        "findings": [one.model_dump(mode="json") for one in findings],
+        "facts": [*reach_sentences(reached), *linear_limit],
+        "warnings": warnings,
     }
 
 

@@ -80,18 +80,24 @@ def verdict_table(summary: str, verdicts: Sequence[JsonObject]) -> list[str]:
     return lines
 
 
+def finding_list(findings: Sequence[str]) -> list[str]:
+    """Findings as a list of markdown, with an empty line after it; empty without any."""
+    return [*(f"- {as_text(finding)}" for finding in findings), *([""] if findings else [])]
+
+
 def study_description(
     summary: str,
     verdicts: Sequence[JsonObject],
     findings: Sequence[str],
     models: Iterable[tuple[Entry, str | None]],
+    facts: Sequence[str] = (),
 ) -> str:
-    """The verdicts, other findings, and every model with its test loss and its reconstructions.
+    """The findings, the verdicts, other facts, and every model with its test loss and pictures.
 
     ``models`` pairs each entry with the id of its run, None if it has no run.
     """
-    lines = verdict_table(summary, verdicts)
-    lines += ["", *(f"- {as_text(finding)}" for finding in findings)]
+    lines = [*finding_list(findings), *verdict_table(summary, verdicts)]
+    lines += ["", *(f"- {as_text(fact)}" for fact in facts)]
     lines += ["", "| model | test MSE | originals above reconstructions |", "|---|---|---|"]
     for entry, run_id in models:
         loss = entry.result["metrics"]["final_test_loss"]

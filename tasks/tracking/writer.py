@@ -33,6 +33,7 @@ from tasks.tracking.entry_runs import EntryRuns, as_parameters, log_datasets
 from tasks.tracking.run_plan import RunPlan, describe_dataset
 from tasks.tracking.spool import Operation
 from tasks.tracking.views import experiment_tags
+from tasks.verdicts.findings import sentences
 from tasks.verdicts.verdict_data import readings_of
 
 if TYPE_CHECKING:
@@ -166,10 +167,14 @@ class Writer:
         runs = [self.runs.find(entry.key) for entry in models]
         ids = [run.info.run_id if run else None for run in runs]
         self._log_models(parent, models, ids)
-        summary, findings = page.result["summary"], page.result.get("findings", [])
+        summary, findings = page.result["summary"], sentences(page.result.get("findings", []))
         tags = verdict_tags(verdicts) | {"verdicts": summary}
         tags[DESCRIPTION_TAG] = study_description(
-            summary, verdicts, findings, zip(models, ids, strict=True)
+            summary,
+            verdicts,
+            findings,
+            zip(models, ids, strict=True),
+            page.result.get("facts", []),
         )
         self.client.log_batch(parent, tags=[RunTag(k, v) for k, v in tags.items()])
         datasets = filter(None, map(self.find_entry, groups.get("data", [])))

@@ -17,7 +17,14 @@ from tasks.verdicts.comparisons import (
     values_by_level,
 )
 from tasks.verdicts.known_spreads import KnownSpread, known_spread
-from tasks.verdicts.selection import OF_ENCODER, Selection, level_label, on_one_encoder, select
+from tasks.verdicts.selection import (
+    OF_ENCODER,
+    Selection,
+    level_label,
+    on_one_encoder,
+    section_of,
+    select,
+)
 from tasks.verdicts.verdict import Reading, Verdict
 
 if TYPE_CHECKING:
@@ -189,14 +196,13 @@ class _Judge:
         ]
 
     def _prefix(self, group: Level | None, measure: Measure) -> str:
-        parts, budget = [], self.selection.fixed.get("label_budget")
+        """What a comparison's label says before its levels: ``100 labels: ``, ``test loss, ``."""
+        prefix, budget = "", self.selection.fixed.get("label_budget")
         if self.claim.for_each is not None:
-            parts.append(level_label(self.claim.for_each, group))
+            prefix = f"{level_label(self.claim.for_each, group)}: "
         elif budget is not None and self.claim.along not in OF_ENCODER:
-            parts.append(level_label("label_budget", budget))
-        if len(self.selection.measures) > 1:
-            parts.append(measure.quantity.removeprefix("n_").replace("_", " "))
-        return "".join(f"{one}, " for one in parts)
+            prefix = f"{level_label('label_budget', budget)}: "
+        return f"{prefix}{measure.in_words}, " if len(self.selection.measures) > 1 else prefix
 
     @property
     def _not_measurable(self) -> str:
@@ -256,7 +262,8 @@ class _Judge:
                 "name": claim.name,
                 "claim": claim.sentence,
                 "source": claim.source,
-                "quantity": ", ".join(one.quantity for one in measures),
+                "quantity": ", ".join(one.in_words for one in measures),
+                "section": section_of(claim, self.selection),
                 "trend": None if trend is None else reading([trend], spread.trend),
                 "every_step": reading(comparisons, spread.step),
                 **more,

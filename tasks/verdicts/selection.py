@@ -158,6 +158,21 @@ def levels_of(table: Table, axis: Axis, config: Config, n_train: int) -> list[An
     return list(found.get(axis, ()))
 
 
+def section_of(claim: Claim, selection: Selection) -> str:
+    """The section of a study that measures what a claim compares."""
+    steps = {step for one in selection.measures for step in one.steps}
+    by_step = {"realism": "interpolation", "correlate": "decorrelation", "transfer": "transfer"}
+    for step, section in by_step.items():
+        if step in steps:
+            return section
+    by_axis = {
+        "depth": "depth_sweep",
+        "architecture": "depth_sweep",
+        "objective": "objective_sweep",
+    }
+    return by_axis.get(claim.along or claim.for_each or "", "latent_sweep")
+
+
 def on_one_encoder(claim: Claim, selection: Selection) -> bool:
     """Whether the compared classifiers of a seed share one encoder."""
     if selection.table != "transfer" or claim.along is None or claim.along in OF_ENCODER:

@@ -182,6 +182,7 @@ class Verdict(Value):
     Page's test of the trend, which decides nothing. ``reachable`` is the verdict on the same claim
     over those pixels that every architecture can draw. A claim that this study cannot decide has
     the reason in ``not_measurable``. ``note`` is what a reader must know beside the outcome.
+    ``section`` is the section of the study that measured it, empty if that is not known.
     """
 
     name: str
@@ -194,6 +195,7 @@ class Verdict(Value):
     reachable: "Verdict | None" = None
     not_measurable: str = ""
     note: str = ""
+    section: str = ""
 
     @computed_field  # type: ignore[prop-decorator]
     @property

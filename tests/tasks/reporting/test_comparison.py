@@ -40,7 +40,7 @@ def test_the_change_of_every_choice_is_shown(tmp_path, studies):
 def test_settings_that_differ_are_listed_except_the_runner(tmp_path, studies):
     text = write_comparison(tmp_path, *studies).read_text(encoding="utf-8")
     assert "seeds" in text
-    assert "[0, 1, 2]" in text
+    assert '<td class="word long">0, 1, 2</td>' in text
     assert "runner" not in text
     same = studies[0]
     text = write_comparison(tmp_path, same, same).read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ def test_settings_that_differ_are_listed_except_the_runner(tmp_path, studies):
 def test_each_verdict_stands_beside_the_other(tmp_path, studies):
     text = write_comparison(tmp_path, *studies).read_text(encoding="utf-8")
     row = text[text.index("Fine-tuning beats a frozen encoder.") :].partition("</tr>")[0]
-    assert "all labels, frozen to fine-tuned: +21&thinsp;points <small>[" in row
+    assert "all labels: frozen to fine-tuned: +21&thinsp;points <small>[" in row
     assert row.index("confirmed") < row.index("not measured")
     assert row.count("<td") == row.count("</td>") - 1  # that of the claim is before the row's start
 

@@ -12,6 +12,7 @@ def test_what_was_measured_is_drawn_and_nothing_else(tmp_path, groups):
     draw_figures(folder, groups, make_tables(groups, CONFIG), 0.25)
     assert {path.name for path in folder.iterdir()} == {
         "latent-curves.svg",
+        "latent-maps.png",
         "latent-reconstructions.png",
         "depth-curves.svg",
         "depth-reconstructions.png",
@@ -70,8 +71,8 @@ def lines_of(figure):
 
 def test_all_labels_are_as_many_as_training_images(groups):
     lines = lines_of(accuracy_figure(make_tables(groups, CONFIG)))
-    assert lines.keys() == {"head_only", "fine_tune"}
-    x, y = lines["fine_tune"]
+    assert lines.keys() == {"frozen encoder", "fine-tuned"}
+    x, y = lines["fine-tuned"]
     assert x == [4, N_TRAIN]
     assert y == pytest.approx([0.81, 0.91])
 

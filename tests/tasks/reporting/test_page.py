@@ -249,10 +249,10 @@ def test_our_pages_look_right_under_their_policy(tmp_path, groups, look):
         assert page.evaluate("getComputedStyle(document.body).maxWidth") == "1056px"
     page = look((tmp_path / PAGE).read_text(encoding="utf-8"))
     details = page.locator("details").first
-    details.locator("summary").click()
+    details.locator("summary").first.click()
     assert details.evaluate("element => element.open")
     page.locator("nav a").first.click()
-    assert page.url.endswith("#verdicts")
+    assert page.url.endswith("#findings")
 
 
 MARKUP = (

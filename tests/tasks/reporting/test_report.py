@@ -17,6 +17,7 @@ from tasks.reporting.report import (
     reference_losses,
     write_report,
 )
+from tasks.verdicts.wording import anchors
 from tests.tasks.reporting.conftest import CONFIG
 from tests.tasks.verdicts.made_rows import OURS
 
@@ -34,8 +35,8 @@ def test_the_page_shows_verdicts_numbers_and_pictures(tmp_path, groups):
     assert outcomes["deeper_fewer_parameters"] == "confirmed"
     assert outcomes["larger_latent_sharper_interpolation"] == "not measured"
     for name, outcome in outcomes.items():
-        row = page[page.index(f'<tr id="{name}">') :]
-        assert re.search(r'class="word outcome [^"]*">([^<]*)<', row)[1] == outcome
+        row = page[page.index(f'<tr id="{anchors([name])[name]}">') :]
+        assert re.search(r'class="word outcome [^"]*">.*?</span>([^<]*)<', row)[1] == outcome
     loss = 0.1 * (1 + 1.003) / 2
     assert found["metrics"]["test_loss/depth_2/latent_003"] == pytest.approx(loss)
     assert f"<b>{loss:.4f} <small>" in page
@@ -51,7 +52,7 @@ def test_the_page_shows_every_reading_with_the_interval_that_decides(tmp_path, g
     assert f"<b>{found['summary']}.</b>" in page
     assert found["summary"].startswith("2 seeds: ")
     made = next(one for one in found["verdicts"] if one["name"] == "fine_tuning_beats_frozen")
-    row = page[page.index('<tr id="fine_tuning_beats_frozen">') :].partition("</tr>")[0]
+    row = page[page.index('<tr id="claim-fine-tuning-beats-frozen">') :].partition("</tr>")[0]
     low, high = made["every_step"]["interval"]
     assert f"+21&thinsp;points <small>[{low:+.3g}, {high:+.3g}]</small>" in row
     assert "margin 0.5 points" in row
@@ -59,6 +60,35 @@ def test_the_page_shows_every_reading_with_the_interval_that_decides(tmp_path, g
     assert f"{tested} claims are tested" in page
     ours = sum(one["source"] == "ours" for one in found["verdicts"])
     assert page.count("(ours, not the written study") == ours == len(OURS)
+
+
+def test_every_finding_of_the_page_is_linked_to_what_shows_it(tmp_path, groups):
+    found, page = write(tmp_path / "report", groups)
+    assert 3 <= len(found["findings"]) <= 7
+    listed = page[page.index('<ul class="findings">') :].partition("</ul>")[0]
+    items = listed.split("<li>")[1:]
+    for item, finding in zip(items, found["findings"], strict=True):
+        assert finding["sentence"] in html.unescape(item)
+        assert f'href="#{finding["anchor"]}"' in item
+        assert page.count(f' id="{finding["anchor"]}"') == 1
+    assert page.index('<ul class="findings">') < page.index('<h2 id="verdicts">')
+
+
+def test_a_verdict_has_a_plot_and_unmeasured_claims_are_folded(tmp_path, groups):
+    found, page = write(tmp_path / "report", groups)
+    table = page[page.index('<table class="verdicts">') :].partition("</table>")[0]
+    shown = [v for v in found["verdicts"] if v["outcome"] not in ("not measured", "not measurable")]
+    assert table.count('<svg class="plot"') == len(shown) > 5
+    others = len(found["verdicts"]) - len(shown)
+    assert f"<summary>{others} claims are not measured or not measurable</summary>" in page
+
+
+def test_names_of_settings_are_words(tmp_path, groups):
+    _, page = write(tmp_path / "report", groups)
+    seen = page.partition("The whole configuration")[0]
+    text = as_text(re.sub(r"data:[^\"]*|<style>.*?</style>", "", seen, flags=re.S))
+    assert not re.findall(r"head_only|fine_tune|latent_dim|trained=|\w+=\w+,", text)
+    assert "frozen encoder" in text
 
 
 def test_the_page_counts_failed_trainings(tmp_path, groups):
@@ -86,7 +116,7 @@ def test_a_network_whose_pixels_are_not_known_has_no_numbers(tmp_path, groups):
     assert unknown[:4] == ["depth 1", "\u2013", "\u2013", "not known: no <gradient>"]
     assert known[:3] == ["depth 2", "159", "159"]
     sentence = "Which pixels depth 1 sees and can change is not known: no <gradient>."
-    assert sentence in found["findings"]
+    assert sentence in found["facts"]
 
 
 def test_every_model_of_a_row_is_linked_by_its_key(tmp_path, groups):
@@ -155,8 +185,10 @@ def test_the_page_says_that_nothing_passed(tmp_path, measured):
         del entry.result["images"]["real"]
     _, page = write(tmp_path / "report", measured)
     assert "How real interpolations are is not measurable here: no measure passes." in page
-    row = page[page.index('<tr id="larger_latent_more_realistic_kid">') :].partition("</tr>")[0]
-    assert "does not count" in row
+    start = '<tr id="claim-larger-latent-more-realistic-kid">'
+    row = page[page.index(start) :].partition("</tr>")[0]
+    assert "not measurable" in row
+    assert "does not count" in page[page.index('<h2 id="method">') :]
     assert not any(f">{outcome}<" in row for outcome in ("confirmed", "refuted", "undecided"))
     assert "real test images not above ends, reconstructed (too few images);" in page
 
@@ -236,9 +268,9 @@ def test_the_ablation_shows_outputs_side_by_side_and_what_reproduces(tmp_path, g
     page = ablation_page(tmp_path / "report", groups, [0, 1])
     rows = rows_of(page, "What made it fail")
     assert [row[:4] for row in rows] == [
-        ["aligned", "sgd", "0.001", "head"],
-        ["aligned", "sgd", "0.1", "head"],
-        ["shuffled", "sgd", "0.001", "head"],
+        ["aligned", "sgd", "0.001", "classifier only"],
+        ["aligned", "sgd", "0.1", "classifier only"],
+        ["shuffled", "sgd", "0.001", "classifier only"],
     ]
     assert [(row[6], row[9]) for row in rows] == [
         ("reproduced", "not reproduced"),

@@ -57,12 +57,12 @@ def test_a_study_lists_verdicts_and_models_with_and_without_a_run():
     one = {"claim": "Larger is better.", "outcome": "refuted", "every_step": literal, "reason": "!"}
     verdicts = [one | {"trend": {"outcome": "refuted"}}, one | {"trend": None}]
     models = [(made, "id"), (made, None)]
-    found = study_description("3 seeds: all of it", verdicts, ["Depth 1 is <blind>."], models)
+    found = study_description("3 seeds: all of it", verdicts, ["It <falls>."], models, ["Depth 1."])
     lines = found.splitlines()
-    assert lines[0] == "3 seeds: all of it."
+    assert lines[:3] == ["- It &#60;falls&#62;.", "", "3 seeds: all of it."]
     assert "| Larger is better. | **refuted** | undecided | &#33; |" in lines
     assert "| Larger is better. | **refuted** |  | &#33; |" in lines
-    assert "- Depth 1 is &#60;blind&#62;." in lines
+    assert "- Depth 1." in lines
     with_run, without = lines[-2:]
     assert with_run.startswith("| d=5 | 0.50000 | ![reconstructions](")
     assert without == "| d=5 | 0.50000 |  |"
@@ -83,10 +83,10 @@ def test_texts_of_results_are_no_markup():
             "reason": text,
         }
     ]
-    lines = study_description(text, verdicts, [text], []).splitlines()
-    assert lines[0] == f"{shown}."
-    assert lines[4] == f"| {shown} | **{shown}** | {shown} | {shown} |"
-    assert f"- {shown}" in lines
+    lines = study_description(text, verdicts, [text], [], [text]).splitlines()
+    assert lines[2] == f"{shown}."
+    assert lines[6] == f"| {shown} | **{shown}** | {shown} | {shown} |"
+    assert lines.count(f"- {shown}") == 2
     parameters = {"scenario": text, "trained": "head", "label_budget": "all"}
     found = classifier_description("id", parameters, {"test_accuracy": 1.0})
     assert shown.replace("_", " ") in found

@@ -130,7 +130,7 @@ def test_the_summary_is_on_the_parent_run_with_links_to_its_models(client, write
         "metrics": {"test_loss/x": 0.2},
         "verdicts": [VERDICT],
         "summary": "3 seeds",
-        "findings": ["Depth 1 is <blind>."],
+        "findings": [{"sentence": "Depth 1 is <blind>.", "kind": "measured", "anchor": "reach"}],
     }
     page = '<!-- invocation --><a href="run:0a">0</a>'
     publish("report", "0b", result, models_csv="depth\n2\n", index_html=page)
@@ -156,6 +156,7 @@ def test_the_summary_is_on_the_parent_run_with_links_to_its_models(client, write
     assert parent.data.tags["verdict.larger"] == "refuted"
     assert parent.data.tags["verdict.larger.every_step"] == "undecided"
     assert parent.data.tags["verdicts"] == "3 seeds"
+    assert parent.data.tags[DESCRIPTION_TAG].startswith("- Depth 1 is &#60;blind&#62;.\n\n3 seeds.")
     assert "| Larger is better. | **refuted** | undecided |" in parent.data.tags[DESCRIPTION_TAG]
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert files >= {PAGE, "models.csv", "models.json"}
