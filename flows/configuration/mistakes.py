@@ -24,6 +24,7 @@ EXAMPLES = {
     "interpolation.pairs": "like [[3, 5], [4, 9]]",
     "architectures": "like {small: {encoder: conv, decoder: conv}}",
     "objectives": "like {plain: {name: mse}}",
+    "measures": "like {smoothness: my_measures.py:smoothness}",
 }
 
 
@@ -38,7 +39,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     """The keys that are allowed where an unknown key was found."""
     kind: Any = StudyConfig
     for part in location:
-        if get_origin(kind) is dict:  # of architectures or objectives by name
+        if get_origin(kind) is dict:  # of architectures, objectives or measures by name
             kind = get_args(kind)[1]
         else:
             kind = kind.model_fields[str(part)].annotation

@@ -37,7 +37,35 @@ class Measure(NamedTuple):
         return self.unit in {UNITS, "epochs"}
 
 
+def _probes(prefix: str, features: str, headline: bool = False) -> tuple[Measure, Measure]:
+    """The accuracies of both probes of some features, which need labels."""
+    linear, knn = f"{prefix}linear_probe_accuracy", f"{prefix}knn_accuracy"
+    return (
+        Measure(
+            linear,
+            f"test images whose class a linear probe finds from {features}",
+            "share",
+            "higher",
+            PROBE,
+            in_view=headline,
+            headline=linear if headline else "",
+            optional=True,
+        ),
+        Measure(
+            knn,
+            f"test images whose class the nearest training images have, by {features}",
+            "share",
+            "higher",
+            PROBE,
+            in_view=headline,
+            headline=knn if headline else "",
+            optional=True,
+        ),
+    )
+
+
 MSE = "MSE per pixel"
+PROBE = ("probe",)
 TRAIN, EVALUATE, CORRELATE, TRANSFER = ("train",), ("evaluate",), ("correlate",), ("transfer",)
 # of autoencoders; columns are in this order
 MEASURES = (
@@ -172,10 +200,52 @@ MEASURES = (
         "dimensions that the latent vectors of the test images fill",
         "dimensions",
         "higher",
-        CORRELATE,
+        (*CORRELATE, *PROBE),
         in_view=True,
     ),
     Measure("effective_rank_share", "effective_rank / d", "share", "higher", CORRELATE),
+    *_probes("", "the frozen latents", headline=True),
+    *_probes("untrained_", "the latents of the same encoder with its initial weights"),
+    *_probes("shuffled_", "the frozen latents, fitted to shuffled labels: chance"),
+    *_probes("pca_", "as many principal components of the pixels"),
+    *_probes("pixel_", "the pixels"),
+    Measure(
+        "intrinsic_dimension",
+        "of the surface on which the latent vectors of test images lie, by TwoNN",
+        "dimensions",
+        "",
+        PROBE,
+        headline="intrinsic_dimension",
+        optional=True,
+    ),
+    Measure(
+        "psnr",
+        "peak signal-to-noise ratio, mean over test images",
+        "dB",
+        "higher",
+        PROBE,
+        in_view=True,
+        headline="psnr",
+        optional=True,
+    ),
+    Measure(
+        "ssim",
+        "structural similarity, mean over test images; 1 is equal",
+        "",
+        "higher",
+        PROBE,
+        in_view=True,
+        headline="ssim",
+        optional=True,
+    ),
+    Measure(
+        "largest_ablation",
+        "the most that the test loss rises when a single unit is set to its mean",
+        MSE,
+        "",
+        PROBE,
+        headline="largest_ablation",
+    ),
 )
 # of classifiers
 CLASSIFIER_MEASURES = (
