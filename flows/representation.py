@@ -78,7 +78,6 @@ def submit_representation(
         {"dataset": config.dataset.name},
         dataset=dataset,
         latents=list(latents.values()),
-        models=[one.identity for one in measured],
     )
     mapped = [latents[AutoencoderTask(variant, first)] for variant in config.mapped_models]
     graph.submit(

@@ -249,7 +249,6 @@ class ProbeResult(TypedDict):
 class SimilarityResult(TypedDict):
     """Linear CKA of all pairs of models, a row for each and one for pixels."""
 
-    models: list[dict[str, Integer | str]]
     images: Count
     cka: list[list[Number | None]]
     floor: Number | None

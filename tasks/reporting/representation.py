@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
@@ -12,7 +12,7 @@ from tasks.analysis.tables import DEFAULT_OBJECTIVE, Groups, Tables
 from tasks.artifacts.latent_maps import LatentMaps, load_maps
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
-from tasks.cache.identity import architecture_label, in_metric_name
+from tasks.cache.identity import Identity, architecture_label, in_metric_name
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -65,11 +65,12 @@ def representation_values(folder: Path, groups: Groups, tables: Tables) -> JsonO
 
     found: JsonObject = {"similarity": [], "maps": None, "metrics": {}, "controls": None}
     for entry in groups.get("similarity", [])[:1]:
-        found["similarity"] = similarities(entry)
+        models = compared_models(entry, groups["encode"])
+        found["similarity"] = similarities(entry, models)
         found["images"], found["floor"] = entry.result["images"], entry.result["floor"]
         found["metrics"] = dict(_metrics(found["similarity"]))
-        save(_heat_map(entry), folder / f"{SIMILARITY}.svg")
-        _pair_table(entry).to_csv(folder / f"{SIMILARITY}.csv", index=False)
+        save(_heat_map(entry, models), folder / f"{SIMILARITY}.svg")
+        _pair_table(entry, models).to_csv(folder / f"{SIMILARITY}.csv", index=False)
     for entry in groups.get("latent_map", [])[:1]:
         found["maps"] = latent_maps(folder, entry, groups["data"][0].result["classes"])
     for entry in groups.get("probe_controls", [])[:1]:
@@ -80,14 +81,25 @@ def representation_values(folder: Path, groups: Groups, tables: Tables) -> JsonO
     return found
 
 
-def similarities(entry: Entry) -> list[Similarity]:
+def compared_models(entry: Entry, encoded: Sequence[Entry]) -> list[Identity]:
+    """What distinguishes the models of an entry of step ``similarity``, in its order.
+
+    Equal latents have one fingerprint; then it does not matter which of their models is which.
+    """
+    waiting: dict[str, list[Entry]] = {}
+    for one in encoded:
+        waiting.setdefault(one.fingerprint, []).append(one)
+    return [waiting[fingerprint].pop(0).identity for fingerprint in entry.inputs["latents"]]
+
+
+def similarities(entry: Entry, models: Sequence[Identity]) -> list[Similarity]:
     """A row for each network and size of an entry of step ``similarity``."""
     matrix, found = entry.result["cka"], []
-    for model, places in _places(entry).items():
+    for model, places in _places(models).items():
         own = [matrix[i][j] for i in places for j in places if i < j]
         own = [value for value in own if value is not None]
         pixels = [matrix[i][-1] for i in places if matrix[i][-1] is not None]
-        first = entry.result["models"][places[0]]
+        first = models[places[0]]
         found.append(
             Similarity(
                 model,
@@ -102,22 +114,22 @@ def similarities(entry: Entry) -> list[Similarity]:
     return found
 
 
-def _places(entry: Entry) -> dict[str, list[int]]:
+def _places(models: Sequence[Identity]) -> dict[str, list[int]]:
     """The rows of each network and size, whose seeds are in one order."""
     found: dict[str, list[int]] = {}
-    for place, identity in enumerate(entry.result["models"]):
+    for place, identity in enumerate(models):
         found.setdefault(model_label(identity), []).append(place)
     return found
 
 
-def model_label(identity: JsonObject) -> str:
+def model_label(identity: Identity) -> str:
     """A model in words, without its seed: ``depth 2, d = 20``."""
     named = [architecture_label(identity), f"d = {identity['latent_dim']}"]
     objective = identity.get("objective", DEFAULT_OBJECTIVE)
     return ", ".join(named if objective == DEFAULT_OBJECTIVE else [*named, objective])
 
 
-def _metric_place(identity: JsonObject) -> str:
+def _metric_place(identity: Identity) -> str:
     place = f"{in_metric_name(architecture_label(identity))}/latent_{identity['latent_dim']:03d}"
     objective = identity.get("objective", DEFAULT_OBJECTIVE)
     return place if objective == DEFAULT_OBJECTIVE else f"{place}/{objective}"
@@ -131,12 +143,12 @@ def _metrics(rows: list[Similarity]) -> Iterator[tuple[str, float]]:
             yield f"cka_with_pixels/{row.metric}", row.with_pixels.mean
 
 
-def _pairs(entry: Entry) -> Iterator[tuple[str, str, list[float]]]:
+def _pairs(entry: Entry, models: Sequence[Identity]) -> Iterator[tuple[str, str, list[float]]]:
     """Each pair of networks and sizes, with the values of models of one seed, or of two seeds.
 
     A network and size is compared with itself by different seeds.
     """
-    matrix, places = entry.result["cka"], _places(entry)
+    matrix, places = entry.result["cka"], _places(models)
     for a, first in places.items():
         for b, second in places.items():
             if a == b:
@@ -148,26 +160,26 @@ def _pairs(entry: Entry) -> Iterator[tuple[str, str, list[float]]]:
         yield a, "pixels", [value for value in values if value is not None]
 
 
-def _heat_map(entry: Entry) -> "Figure":
+def _heat_map(entry: Entry, models: Sequence[Identity]) -> "Figure":
     import torch
 
     from tasks.reporting.plots import similarity_map
 
-    rows = [*_places(entry)]
+    rows = [*_places(models)]
     columns = [*rows, "pixels"]
     means = torch.full((len(rows), len(columns)), torch.nan)
-    for a, b, values in _pairs(entry):
+    for a, b, values in _pairs(entry, models):
         if values:
             means[rows.index(a), columns.index(b)] = fmean(values)
     return similarity_map(means, rows, columns)
 
 
-def _pair_table(entry: Entry) -> "DataFrame":
+def _pair_table(entry: Entry, models: Sequence[Identity]) -> "DataFrame":
     """Every pair once, its mean, and over seeds its interval where the values are independent."""
     from pandas import DataFrame
 
     rows, seen = [], set()
-    for a, b, values in _pairs(entry):
+    for a, b, values in _pairs(entry, models):
         if values and (b, a) not in seen:
             seen.add((a, b))
             over = estimate(values)

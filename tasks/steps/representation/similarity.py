@@ -12,13 +12,11 @@ COMPARED = 2_000  # test images, at most
 SEED = 0  # of the order in which images are shuffled
 
 
-def compare_latents(
-    folder: Path, dataset: Entry, latents: list[Entry], models: list[dict[str, object]]
-) -> Result:
+def compare_latents(folder: Path, dataset: Entry, latents: list[Entry]) -> Result:
     """Linear CKA of each pair of autoencoders, on the same test images; the last row is pixels.
 
-    ``models`` says which each of the ``latents`` is of. An undefined value is None, as that of
-    constant latents. ``floor`` is the mean after the images of each were shuffled.
+    An undefined value is None, as that of constant latents. ``floor`` is the mean after the images
+    of each were shuffled.
     """
     import torch
 
@@ -31,7 +29,6 @@ def compare_latents(
     matrix = cka_matrix([*features, pixels])
     floor = shuffled_cka(features, torch.Generator().manual_seed(SEED))
     return {
-        "models": models,
         "images": len(pixels),
         "cka": [[_defined(value) for value in row] for row in matrix.tolist()],
         "floor": _defined(floor),

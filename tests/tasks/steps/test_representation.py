@@ -120,13 +120,7 @@ def whole_section(computed, dataset, model):
     )
     assert drawn.path("traversal.png").is_file()
     computed("latent_map", map_latents, dataset=dataset, latents=[latents], images=10, seed=0)
-    same = computed(
-        "similarity",
-        compare_latents,
-        dataset=dataset,
-        latents=[latents, latents],
-        models=[{"seed": 0}, {"seed": 1}],
-    )
+    same = computed("similarity", compare_latents, dataset=dataset, latents=[latents, latents])
     return found.result["metrics"], same.result
 
 
@@ -247,7 +241,7 @@ def test_latents_of_other_images_are_not_compared(computed):
     model = model_entry(computed.publish)
     latents = [computed("encode", encode_images, dataset=d, model=model) for d in (first, second)]
     with pytest.raises(AssertionError, match="of one dataset"):
-        compare_latents(None, first, latents, [{}, {}])
+        compare_latents(None, first, latents)
 
 
 def test_maps_have_the_chosen_images_with_small_pictures(computed):
