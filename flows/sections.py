@@ -1,14 +1,14 @@
 """The diagram: which tasks a study has, and what each needs.
 
 data -> train -> evaluate, correlate, transfer, interpolate, realism -> report; beside them pca and
-theory.
+theory. What representation.py submits measures the latents.
 ``study run`` and ``study plan`` submit the same tasks: one to a graph that Prefect runs, the other
 to a graph that only looks them up in the store.
 """
 
 from collections.abc import Mapping, Sequence
 
-from flows.configuration.check_networks import check_networks
+from flows.configuration.check_networks import check_measures, check_networks
 from flows.configuration.grid import (
     AutoencoderTask,
     ClassifierTask,
@@ -21,6 +21,7 @@ from flows.configuration.memory_cost import check_memory
 from flows.configuration.study_config import Section, StudyConfig
 from flows.configuration.training_cost import more_seeds_note, training_cost, transfer_cost
 from flows.graph import Graph, GraphWithVersions, Node
+from flows.representation import submit_representation
 from models.specs import ConfigError, too_large_budgets
 from tasks.analysis.scenarios import SCENARIOS
 from tasks.datasets.contents import Inventory, source_fingerprint, take_inventory
@@ -62,6 +63,8 @@ def check_dataset(config: StudyConfig, sections: tuple[Section, ...]) -> list[st
     means = f"means all {found.n_train:,} training images"
     too_large = too_large_budgets(budgets, found.n_train)
     odd = check_networks(config, found.image_shape)
+    if "representation" in sections:
+        check_measures(config, found.image_shape, len(found.classes))
     more_seeds = more_seeds_note(config, sections, found.n_train)
     return [
         *found.notes,
@@ -132,6 +135,9 @@ def submit_experiments(
             graph.submit(
                 correlate, training.identity, dataset=dataset, model=model, evaluated=evaluated
             )
+
+    if "representation" in sections:
+        submit_representation(graph, config, found, dataset, models)
 
     for one in wanted:
         if SCENARIOS[one.spec.scenario].packaged and one.spec.seed == config.seeds[0]:

@@ -138,6 +138,7 @@ depth_sweep = section_flow("depth_sweep")
 objective_sweep = section_flow("objective_sweep")
 interpolation = section_flow("interpolation")
 decorrelation = section_flow("decorrelation")
+representation = section_flow("representation")
 transfer_learning = section_flow("transfer")
 theory_exercises = section_flow("theory")
 
@@ -147,6 +148,7 @@ SECTION_FLOWS = {
     "objective_sweep": objective_sweep,
     "interpolation": interpolation,
     "decorrelation": decorrelation,
+    "representation": representation,
     "transfer": transfer_learning,
     "theory": theory_exercises,
 }

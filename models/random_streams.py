@@ -18,3 +18,8 @@ def random_stream(seed: int, name: str) -> torch.Generator:
     a seed means the same order of images for every architecture.
     """
     return torch.Generator().manual_seed(stream_seed(seed, name))
+
+
+def probe_places(n: int, most: int) -> torch.Tensor:
+    """Places (m,) of at most ``most`` of n images, in random order: the same for every model."""
+    return torch.randperm(n, generator=random_stream(0, "probe images"))[:most]

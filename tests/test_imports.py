@@ -41,6 +41,7 @@ ORDER = [
     "flows.servers",
     "flows.lifecycle",
     "flows.graph",
+    "flows.representation",
     "flows.sections",
     "flows.past_runs",
     "flows.planned",

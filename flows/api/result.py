@@ -209,6 +209,7 @@ class Result:
         except ConfigError:
             found = [one.own_code for one in (self.config.architectures or {}).values()]
             found += [one.own_code for one in (self.config.objectives or {}).values()]
+            found += [one.own_code for one in (self.config.measures or {}).values()]
             files = sorted({reference for parts in found for reference in parts.values()})
             raise ConfigError(
                 f"the code of {', '.join(files)} is not that with which the model was trained; "

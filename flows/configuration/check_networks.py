@@ -1,8 +1,8 @@
-"""Tries the networks of a study on a few images before anything is trained."""
+"""Tries the networks and measures of a study on a few images before anything is trained."""
 
 import multiprocessing
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -14,6 +14,7 @@ from tasks.cache.canonical import digest
 from tasks.execution.worker_processes import without_main_module
 from tasks.own_code.registry import OWN_CODES, Texts, install_texts, texts_of
 
+TRIED = 8  # images that measures are tried with
 _lock = threading.Lock()
 _checked: dict[str, list[str]] = {}  # notes of this process, by digest of study and shape
 
@@ -37,18 +38,64 @@ def check_networks(config: StudyConfig, image_shape: ImageShape) -> list[str]:
         return _checked[key]
 
 
+def check_measures(config: StudyConfig, image_shape: ImageShape, n_classes: int) -> None:
+    """Call the study's own measures with a few random images, in a process of its own.
+
+    Raises ConfigError, in one line, for one that fails or returns no number.
+    """
+    if config.measures is None:
+        return
+    with _lock:
+        key = digest(["measures", config, image_shape, n_classes])
+        if key in _checked:
+            return
+        named = {name: one.code for name, one in config.measures.items()}
+        texts, size = texts_of(own_codes(config)), config.depth_latent_dim
+        try:
+            _checked[key] = _run(_call_all, named, tuple(image_shape), size, n_classes, texts)
+        except BrokenProcessPool:
+            raise ConfigError(
+                f"the process that tried the measures died; it ran out of memory, or their code "
+                f"ends it ({', '.join(named)})"
+            ) from None
+
+
+def _call_all(
+    named: dict[str, str], shape: tuple[int, ...], latent_dim: int, n_classes: int, texts: Texts
+) -> list[str]:
+    import torch
+
+    from tasks.own_code.measure import call_measure
+
+    install_texts(texts)
+    stream = torch.Generator().manual_seed(0)
+    images, rebuilt = (torch.rand(TRIED, *shape, generator=stream) for _ in range(2))
+    latents = torch.randn(TRIED, latent_dim, generator=stream)
+    labels = torch.arange(TRIED) % n_classes if n_classes else None
+    for name, code in named.items():
+        try:
+            call_measure(code, images, rebuilt, latents, labels, seed=0)
+        except ConfigError as error:
+            raise ConfigError(f"measures.{name}: {error}") from None
+    return []
+
+
 def _in_child(config: StudyConfig, image_shape: ImageShape) -> list[str]:
+    try:
+        return _run(_check_all, config, image_shape, texts_of(own_codes(config)))
+    except BrokenProcessPool:
+        named = ", ".join([*(config.architectures or {}), *(config.objectives or {})])
+        raise ConfigError(
+            f"the process that tried the networks died; it ran out of memory, or their code "
+            f"ends it ({named})"
+        ) from None
+
+
+def _run(check: Callable[..., list[str]], *arguments: object) -> list[str]:
+    """What a check returns in a child process."""
     context = multiprocessing.get_context("spawn")
     with without_main_module(), ProcessPoolExecutor(1, mp_context=context) as child:
-        texts = texts_of(own_codes(config))
-        try:
-            return child.submit(_check_all, config, image_shape, texts).result()
-        except BrokenProcessPool:
-            named = ", ".join([*(config.architectures or {}), *(config.objectives or {})])
-            raise ConfigError(
-                f"the process that tried the networks died; it ran out of memory, or their code "
-                f"ends it ({named})"
-            ) from None
+        return child.submit(check, *arguments).result()
 
 
 def _check_all(config: StudyConfig, image_shape: ImageShape, texts: Texts) -> list[str]:

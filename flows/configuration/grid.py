@@ -87,6 +87,8 @@ def autoencoders(
         specs += config.objective_sweep
     if "interpolation" in sections:
         specs += config.interpolation_models
+    if "representation" in sections:
+        specs += config.representation_models
     wanted = [AutoencoderTask(spec, seed) for seed in config.seeds for spec in specs]
     if "latent_sweep" in sections and _has_printed_losses(config):
         compared = [*compared, *config.latent_sweep]

@@ -21,6 +21,11 @@ from tasks.system.yaml_files import parse_yaml, read_yaml
 
 SHIPPED = Path(__file__).parent / "studies"
 STUDY_FILES = {".yaml", ".yml"}
+CODE_KEYS = {  # groups by name, and their keys that may name a user's code
+    "architectures": ("encoder", "decoder"),
+    "objectives": ("name",),
+    "measures": ("name",),
+}
 # settings that are groups of settings; architectures and objectives are mappings of names instead
 GROUPS = {
     name
@@ -180,7 +185,12 @@ def _make_absolute(content: dict[str, object], folder: Path) -> None:
     dataset = content.get("dataset")
     if isinstance(dataset, dict) and isinstance(dataset.get("path"), str):
         dataset["path"] = str((folder / Path(dataset["path"]).expanduser()).resolve())
-    for key, parts in (("architectures", ("encoder", "decoder")), ("objectives", ("name",))):
+    measures = content.get("measures")
+    if isinstance(measures, dict):
+        content["measures"] = {
+            name: {"name": one} if isinstance(one, str) else one for name, one in measures.items()
+        }
+    for key, parts in CODE_KEYS.items():
         named = content.get(key)
         for one in named.values() if isinstance(named, dict) else ():
             for part in parts:

@@ -25,6 +25,7 @@ EXAMPLES = {
     "architectures": "like {small: {encoder: conv, decoder: conv}}",
     "objectives": "like {plain: {name: mse}}",
     "claims": "like [{quantity: test_loss, along: latent_dim, ...}], or written-study",
+    "measures": "like {smoothness: my_measures.py:smoothness}",
 }
 
 
@@ -39,7 +40,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     """The keys that are allowed where an unknown key was found."""
     kind: Any = StudyConfig
     for part in location:
-        if get_origin(kind) is dict:  # of architectures or objectives by name
+        if get_origin(kind) is dict:  # of architectures, objectives or measures by name
             kind = get_args(kind)[1]
         elif get_origin(kind) is tuple:  # of claims
             kind = get_args(kind)[0]

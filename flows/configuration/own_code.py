@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from flows.configuration.networks_config import ArchitectureConfig, ObjectiveConfig
+from flows.configuration.representation_config import MeasureConfig
 from flows.configuration.study_config import StudyConfig
 from models.specs import ConfigError
 from tasks.own_code.digest import check_recorded, code_sha256, whole_sha256
@@ -15,6 +16,7 @@ from tasks.own_code.registry import OWN_CODES
 # digests of the code that served and deployed runs may run, with commas between; an environment
 # variable, because whoever starts a run by the form of a page writes the parameters
 ALLOWED = "STUDY_OWN_CODE"
+Named = ArchitectureConfig | ObjectiveConfig | MeasureConfig
 
 
 def allowed_digests() -> set[str]:
@@ -24,7 +26,11 @@ def allowed_digests() -> set[str]:
 
 def forget_digests(config: StudyConfig) -> StudyConfig:
     """The study without the digests of its own code, so that its files are read again."""
-    groups = {"architectures": config.architectures, "objectives": config.objectives}
+    groups = {
+        "architectures": config.architectures,
+        "objectives": config.objectives,
+        "measures": config.measures,
+    }
     without = {
         key: {name: one.model_copy(update={"code": None}) for name, one in named.items()}
         for key, named in groups.items()
@@ -50,9 +56,12 @@ def read_own_code(config: StudyConfig, allowed: Collection[str] | None = None) -
         name: one.model_copy(update={"code": _read(f"objectives.{name}", one, allowed).get("name")})
         for name, one in (config.objectives or {}).items()
     }
-    return config.model_copy(
-        update={"architectures": architectures or None, "objectives": objectives or None}
-    )
+    measures = {
+        name: one.model_copy(update={"code": _read(f"measures.{name}", one, allowed)["name"]})
+        for name, one in (config.measures or {}).items()
+    }
+    found = {"architectures": architectures, "objectives": objectives, "measures": measures}
+    return config.model_copy(update={key: named or None for key, named in found.items()})
 
 
 def own_codes(config: StudyConfig) -> dict[str, OwnCode]:
@@ -78,19 +87,18 @@ def _digests(config: StudyConfig) -> Iterator[str]:
         yield from _noted(one).values()
 
 
-def _named(config: StudyConfig) -> list[ArchitectureConfig | ObjectiveConfig]:
-    return [*(config.architectures or {}).values(), *(config.objectives or {}).values()]
+def _named(config: StudyConfig) -> list[Named]:
+    groups = (config.architectures, config.objectives, config.measures)
+    return [one for named in groups for one in (named or {}).values()]
 
 
-def _noted(one: ArchitectureConfig | ObjectiveConfig) -> dict[str, str]:
+def _noted(one: Named) -> dict[str, str]:
     """The digests of code that are noted, by part."""
     return {"name": one.code} if isinstance(one.code, str) else one.code or {}
 
 
-def _read(
-    key: str, one: ArchitectureConfig | ObjectiveConfig, allowed: Collection[str] | None
-) -> dict[str, str]:
-    """The digests of the code that an architecture or an objective names, by part."""
+def _read(key: str, one: Named, allowed: Collection[str] | None) -> dict[str, str]:
+    """The digests of the code that an architecture, objective or measure names, by part."""
     noted = _noted(one)
     return {
         part: _digest_of(f"{key}.{part}", reference, noted.get(part), allowed)

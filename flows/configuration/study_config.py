@@ -13,6 +13,11 @@ from flows.configuration.networks_config import (
     Variant,
     latent_outputs,
 )
+from flows.configuration.representation_config import (
+    MeasureConfig,
+    RepresentationConfig,
+    check_measure_name,
+)
 from flows.configuration.runner_config import RunnerConfig
 from flows.configuration.transfer_config import TransferConfig
 from models.specs import (
@@ -44,6 +49,7 @@ Section = Literal[
     "objective_sweep",
     "interpolation",
     "decorrelation",
+    "representation",
     "transfer",
     "theory",
 ]
@@ -129,6 +135,15 @@ class StudyConfig(Value):
     interpolation: InterpolationConfig = Field(
         InterpolationConfig(), description="Lines between latent vectors, decoded to images."
     )
+    representation: RepresentationConfig = Field(
+        RepresentationConfig(), description="Probes, maps and other measures of latents."
+    )
+    measures: dict[ShortName, MeasureConfig] | None = Field(
+        None,
+        min_length=1,
+        description="Measures of your own of every autoencoder of the section representation, by "
+        "name, like {smoothness: my_measures.py:smoothness}.",
+    )
     transfer: TransferConfig = Field(
         TransferConfig(), description="Classifiers that use the encoder of an autoencoder."
     )
@@ -194,6 +209,8 @@ class StudyConfig(Value):
                     f"objectives.{name}: {one.name} has the name of another objective; choose one "
                     f"like my-{name}"
                 )
+        for name in self.measures or {}:
+            check_measure_name(name)
         names = list(self.architectures or {})
         if (self.transfer.depth is None) != bool(names):
             raise ValueError(
@@ -325,6 +342,18 @@ class StudyConfig(Value):
         """The study's architecture, or depth 2, with every objective at one latent size."""
         size, depth = self.depth_latent_dim, published_results.SWEEP_DEPTH
         return [self._variant(size, depth, name) for name in self.objectives or {}]
+
+    @property
+    def representation_models(self) -> list[Variant]:
+        """The autoencoders whose latents are measured: those of all three sweeps, each once."""
+        swept = [*self.latent_sweep, *self.architecture_sweep, *self.objective_sweep]
+        return list(dict.fromkeys(swept))
+
+    @property
+    def mapped_models(self) -> list[Variant]:
+        """Those of them whose latents are drawn on maps: at most two latent sizes of the sweep."""
+        swept = self.latent_sweep or self.representation_models[:1]
+        return list(dict.fromkeys([swept[(len(swept) - 1) // 2], swept[-1]])) if swept else []
 
     @property
     def all_architectures(self) -> tuple[Architecture, ...]:

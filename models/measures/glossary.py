@@ -30,7 +30,8 @@ class Measure(NamedTuple):
     ``reachable`` is the same over pixels that all networks reach. ``gate`` is the measure of walks
     whose controls decide whether it says anything. Where ``if_zero`` is given, a value of zero
     leaves nothing to compare, for that reason. Sentences call it ``in_words``. One
-    ``of_coordinates`` depends on the basis of the latent space. An ``exact`` one is the same for every seed.
+    ``of_coordinates`` depends on the basis of the latent space. An ``exact`` one is the same for
+    every seed.
     """
 
     name: str
@@ -87,7 +88,39 @@ MSE, NATS, DIMENSIONS = "MSE per pixel", "nats", "dimensions"
 PARAMETERS, UPDATES, OPERATIONS = "parameters", "updates", "floating-point operations"
 DISTANCE = "root mean square per pixel"
 RELATIVE = {MSE, NATS, DIMENSIONS, PARAMETERS, UPDATES, OPERATIONS, DISTANCE}
+PROBE = ("probe",)
 TRAIN, EVALUATE, CORRELATE, TRANSFER = ("train",), ("evaluate",), ("correlate",), ("transfer",)
+
+
+def _probes(prefix: str, features: str, headline: bool = False) -> tuple[Measure, Measure]:
+    """The accuracies of both probes of some features, which need labels."""
+    linear, knn = f"{prefix}linear_probe_accuracy", f"{prefix}knn_accuracy"
+    return (
+        Measure(
+            linear,
+            f"test images whose class a linear probe finds from {features}",
+            SHARE,
+            "higher",
+            PROBE,
+            in_view=headline,
+            headline=linear if headline else "",
+            optional=True,
+            smallest_change="accuracy",
+        ),
+        Measure(
+            knn,
+            f"test images whose class the nearest training images have, by {features}",
+            SHARE,
+            "higher",
+            PROBE,
+            in_view=headline,
+            headline=knn if headline else "",
+            optional=True,
+            smallest_change="accuracy",
+        ),
+    )
+
+
 # of autoencoders; columns are in this order
 MEASURES = (
     Measure(
@@ -233,7 +266,7 @@ MEASURES = (
         "dimensions that the latent vectors of the test images fill",
         DIMENSIONS,
         "higher",
-        CORRELATE,
+        (*CORRELATE, *PROBE),
         in_view=True,
         of_coordinates=True,
     ),
@@ -245,6 +278,50 @@ MEASURES = (
         CORRELATE,
         phrase="share of the dimensions used",
         of_coordinates=True,
+    ),
+    *_probes("", "the frozen latents", headline=True),
+    *_probes("untrained_", "the latents of the same encoder with its initial weights"),
+    *_probes("shuffled_", "the frozen latents, fitted to shuffled labels: chance"),
+    *_probes("pca_", "as many principal components of the pixels"),
+    *_probes("pixel_", "the pixels"),
+    Measure(
+        "intrinsic_dimension",
+        "of the surface on which the latent vectors of test images lie, by TwoNN",
+        DIMENSIONS,
+        "",
+        PROBE,
+        headline="intrinsic_dimension",
+        optional=True,
+    ),
+    Measure(
+        "psnr",
+        "peak signal-to-noise ratio, mean over test images",
+        "dB",
+        "higher",
+        PROBE,
+        in_view=True,
+        headline="psnr",
+        smallest_change=0.1,
+        optional=True,
+    ),
+    Measure(
+        "ssim",
+        "structural similarity, mean over test images; 1 is equal",
+        "",
+        "higher",
+        PROBE,
+        in_view=True,
+        headline="ssim",
+        smallest_change=0.005,
+        optional=True,
+    ),
+    Measure(
+        "largest_ablation",
+        "the most that the test loss rises when a single unit is set to its mean",
+        MSE,
+        "",
+        PROBE,
+        headline="largest_ablation",
     ),
 )
 # of autoencoders, known before they are trained

@@ -1,5 +1,6 @@
 """Measures of latent vectors."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -7,6 +8,8 @@ from torch import Generator, Tensor
 
 ACTIVE_VARIANCE = 0.01
 SMALLEST_SHARE, FEWEST_IMAGES = 1e-3, 3  # of images on which a live unit fires
+FEWEST_POINTS, POINTS_AT_ONCE = 10, 500  # of TwoNN
+KEPT_RATIOS = 0.9  # of TwoNN; the largest are far from its line
 
 
 def images_fired_on(latents: Tensor) -> Tensor:
@@ -104,3 +107,29 @@ def effective_rank(latents: Tensor) -> float:
     if not values.any():
         return 0.0
     return float(torch.distributions.Categorical(values).entropy().exp())
+
+
+def intrinsic_dimension(latents: Tensor) -> float | None:
+    """The dimension of the surface that latents (n, d) lie on, by TwoNN (Facco et al. 2017).
+
+    The ratio of the distances to the second and to the first neighbour has the distribution
+    F(r) = 1 - r^-dimension where the density is even. The dimension is the slope of the line
+    through the origin that fits -log(1 - F) by log r best, without the largest tenth of the ratios.
+    Equal vectors count once. None for fewer than 10 different vectors, and where no ratio is
+    above 1, as on a regular grid.
+    """
+    points = latents.double().unique(dim=0)
+    n = len(points)
+    if n < FEWEST_POINTS:
+        return None
+    exact = "donot_use_mm_for_euclid_dist"
+    nearest = [
+        torch.cdist(part, points, compute_mode=exact).topk(3, largest=False).values[:, 1:]
+        for part in points.split(POINTS_AT_ONCE)
+    ]
+    first, second = torch.cat(nearest).T
+    ratios = (second / first).log().sort().values
+    kept = int(KEPT_RATIOS * n)
+    x, y = ratios[:kept], -(1 - torch.arange(1, kept + 1) / n).log()
+    slope = float((x * y).sum() / x.square().sum())
+    return slope if math.isfinite(slope) else None

@@ -1,6 +1,6 @@
 """Principal components: the linear limit of an autoencoder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -68,6 +68,17 @@ def fit_randomized_pca(train: Tensor, test: Tensor, components: int, generator: 
     variances, vectors = torch.linalg.eigh(scatter / n)
     found = (basis @ vectors.flip(1)[:, :components].float()).T
     return _measure(variances.flip(0)[:components], found, mean, n, test)
+
+
+def project(train: Tensor, images: Sequence[Tensor], components: int) -> list[Tensor]:
+    """Sets of images (m, pixels) uint8 in the first principal components of training images.
+
+    Returns (m, components) each, fewer columns where there are fewer pixels or training images.
+    The components are those of the randomized method.
+    """
+    found = fit_randomized_pca(train, train[:1], components, Generator().manual_seed(SEED))
+    axes = found.components.T
+    return [torch.cat([x @ axes for x in _centered(one, found.mean, axes.dtype)]) for one in images]
 
 
 def _measure(variances: Tensor, components: Tensor, mean: Tensor, n: int, test: Tensor) -> PCA:

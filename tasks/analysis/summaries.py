@@ -24,6 +24,7 @@ CORRELATION_COLUMNS = [
     "constant_units",
     *(one.name for one in measured_by("correlate")),
 ]
+REPRESENTATION_COLUMNS = [one.name for one in measured_by("probe")]
 CLASSIFIER_COLUMNS = [*LOSSES, "test_accuracy"]
 INTERPOLATION_COLUMNS = [
     f"{images}{measure}{part}"
@@ -66,6 +67,11 @@ def means_over_seeds(rows: "DataFrame", by: Sequence[str], columns: Sequence[str
     return found
 
 
+def own_measures(tables: Tables) -> list[str]:
+    """The names of the study's own measures."""
+    return list(tables.config.get("measures") or {})
+
+
 def headline_metrics(tables: Tables) -> dict[str, float]:
     """The metrics that MLflow compares invocations by: means over seeds and each seed's values.
 
@@ -73,9 +79,10 @@ def headline_metrics(tables: Tables) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     models, scenarios = tables.models, tables.scenarios
+    of_models = MODEL_METRICS | {name: name for name in own_measures(tables)}
     for choice, rows in models.groupby(["architecture", "latent_dim", "objective"], sort=False):
         place = _place_of(*map(str, choice))
-        for name, column in MODEL_METRICS.items():
+        for name, column in of_models.items():
             measured = rows.dropna(subset=[column]) if column in rows else rows[:0]
             if len(measured):
                 found |= _metrics_over_seeds(f"{name}/{place}", measured, column)
@@ -117,6 +124,9 @@ def summaries(tables: Tables) -> dict[str, list[Row]]:
         "convergence": means_over_seeds(tables.convergence, ["depth"], CONVERGENCE_COLUMNS[2:]),
         "interpolation": means_over_seeds(tables.interpolation, size, INTERPOLATION_COLUMNS),
         "correlation": means_over_seeds(tables.latent_sweep, size, CORRELATION_COLUMNS),
+        "representation": means_over_seeds(
+            tables.representation, shape, [*REPRESENTATION_COLUMNS, *own_measures(tables)]
+        ),
         "transfer": means_over_seeds(tables.scenarios, scenario, CLASSIFIER_COLUMNS),
         "frozen": means_over_seeds(tables.frozen, size, CLASSIFIER_COLUMNS),
     }

@@ -137,6 +137,13 @@ class Tables(NamedTuple):
         return in_order(rows, "objective", names)
 
     @property
+    def representation(self) -> "DataFrame":
+        """The autoencoders whose latents were measured by the section ``representation``."""
+        if "largest_ablation" not in self.models:
+            return self.models[:0]
+        return self.models[self.models.largest_ablation.notna()]
+
+    @property
     def scenarios(self) -> "DataFrame":
         """The classifiers on the study's encoder, in the order of scenarios and label budgets."""
         found, chosen = self.transfer, self.config["transfer"]
@@ -290,7 +297,7 @@ def mean_image_loss(groups: Groups) -> float | None:
 def model_rows(groups: Groups, group: str = "train") -> list[Row]:
     """One row per autoencoder of a group: its measurements and the published losses."""
     extra: dict[str, Row] = {}
-    for task in steps_of_models():
+    for task in [*steps_of_models(), "own_measure"]:
         for entry in groups.get(task, []):
             extra.setdefault(entry.inputs["model"], {}).update(entry.result["metrics"])
     rows = []

@@ -1,6 +1,7 @@
 """Walks: images (steps, channels, height, width) in [0, 1] along a line between two images.
 
-``decoded`` is a straight line in latent space, ``pixels`` the one between the images themselves.
+``decoded`` is a straight line in latent space and ``spherical`` an arc in it, ``pixels`` is the
+straight line between the images themselves.
 """
 
 from pathlib import Path

@@ -220,6 +220,63 @@ class GridResult(TypedDict):
 
 
 @exactly
+class EncodeResult(TypedDict):
+    """The latents of an autoencoder are in a file."""
+
+    latent_dim: Count
+    n_train: Count
+    n_test: Count
+
+
+@exactly
+class ProbeControlsResult(TypedDict):
+    """Accuracies of probes of pixels or components, and the share of the largest class."""
+
+    linear_probe_accuracy: Number
+    knn_accuracy: Number
+    largest_class: Number
+
+
+@exactly
+class ProbeResult(TypedDict):
+    """What latents hold; ``ablation`` has a rise of the loss for each unit."""
+
+    ablation: list[Number]
+    metrics: Annotated[JsonObject, AfterValidator(_describes(_measures("probe")))]
+
+
+@exactly
+class SimilarityResult(TypedDict):
+    """Linear CKA of all pairs of models, a row for each and one for pixels."""
+
+    images: Count
+    cka: list[list[Number | None]]
+    floor: Number | None
+
+
+@exactly
+class TraverseResult(TypedDict):
+    """The units in a picture, those first whose ablation costs most."""
+
+    units: list[Count]
+
+
+@exactly
+class LatentMapResult(TypedDict):
+    """The maps are in a file: of how many images, and of which latent sizes."""
+
+    latent_dims: list[Count]
+    images: Count
+
+
+@exactly
+class OwnMeasureResult(TypedDict):
+    """The value of a user's own measure by its name, None if it is not finite."""
+
+    metrics: Annotated[dict[str, Number | None], Field(min_length=1, max_length=1)]
+
+
+@exactly
 class TransferResult(TypedDict):
     """A classifier on an encoder; ``confusion`` counts test images, a row for each true class."""
 
@@ -274,6 +331,13 @@ RESULTS: dict[str, Any] = {
     "interpolate": InterpolateResult,
     "interpolation_grid": GridResult,
     "realism": RealismResult,
+    "encode": EncodeResult,
+    "probe_controls": ProbeControlsResult,
+    "probe": ProbeResult,
+    "similarity": SimilarityResult,
+    "traverse": TraverseResult,
+    "latent_map": LatentMapResult,
+    "own_measure": OwnMeasureResult,
     "transfer": TransferResult,
     "theory": TheoryResult,
 }

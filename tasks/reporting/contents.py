@@ -32,6 +32,7 @@ def page_sections(
         ),
         ("interpolation" in wanted, "interpolation", "Interpolation"),
         ("decorrelation" in wanted, "decorrelation", "Decorrelation"),
+        ("representation" in wanted, "representation", "Representation"),
         ("transfer" in wanted, "transfer", "Transfer"),
         (bool(groups.get("reach")), "reach", "Pixels out of reach"),
         ("theory" in wanted, "theory", "Theory"),

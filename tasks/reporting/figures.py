@@ -154,7 +154,7 @@ def points(rows: "DataFrame", x: str, y: str) -> "list[Point]":
     return [Point(at, value.mean, value.margin) for at, value in sorted(measured)]
 
 
-def _lines(rows: "DataFrame", x: str, columns: dict[str, str]) -> "dict[str, list[Point]]":
+def named_lines(rows: "DataFrame", x: str, columns: dict[str, str]) -> "dict[str, list[Point]]":
     """A line for each named column that was measured."""
     found = {name: points(rows, x, column) for name, column in columns.items()}
     return {name: measured for name, measured in found.items() if measured}
@@ -173,7 +173,7 @@ def rate_figure(tables: Tables, mean_image_loss: float | None) -> "Figure | None
         "reported, test": "reported_test_loss",
     }
     rows = tables.latent_sweep
-    lines = _lines(rows, "latent_dim", columns)
+    lines = named_lines(rows, "latent_dim", columns)
     if not lines:
         return None
     limit = float("inf") if mean_image_loss is None else mean_image_loss
@@ -196,7 +196,7 @@ def correlation_figure(tables: Tables) -> "Figure | None":
         "live pairs": "mean_abs_correlation_live",
         "NaN as 0, as reported": "mean_abs_correlation_nan_as_zero",
     }
-    lines = _lines(tables.latent_sweep, "latent_dim", columns)
+    lines = named_lines(tables.latent_sweep, "latent_dim", columns)
     return lines_figure(lines, "latent size", "mean |Pearson|") if lines else None
 
 

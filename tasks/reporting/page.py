@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
 
 PAGE = "index.html"
-MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg"}
 RUN_LINK = re.compile(r' href="run:([0-9a-f]+)"')
 NOTE_PLACE = "<!-- invocation -->"
-SCRIPTS: tuple[str, ...] = ()  # all scripts of our pages, which their policy allows by hash
+MAP_SCRIPT = (Path(__file__).parent / "templates" / "map.js").read_text(encoding="utf-8")
+# all scripts of our pages, which their policy allows by hash
+SCRIPTS: tuple[str, ...] = (MAP_SCRIPT,)
 CHARSET = '<meta charset="utf-8">'
 PAGE_START = f'<!doctype html>\n<html lang="en">\n<head>\n{CHARSET}\n'
 HEAD_TAGS = (
@@ -147,7 +149,7 @@ def _guarded(text: str) -> str:
 
 
 def data_uri(path: Path) -> str:
-    """A PNG or SVG file as a data URI, empty if there is no such file."""
+    """A PNG, SVG or JPEG file as a data URI, empty if there is no such file."""
     if not path.is_file():
         return ""
     content = base64.b64encode(path.read_bytes()).decode()

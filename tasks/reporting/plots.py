@@ -1,5 +1,6 @@
 """All figures, from arrays and points; the one importer of matplotlib. It uses no pyplot state."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -53,12 +54,14 @@ def image_rows(rows: Mapping[str, "Tensor"], title: str | None = None) -> Figure
     A row is drawn as one picture: an axis for each image would take most of the time.
     """
     columns = max(len(images) for images in rows.values())
-    figure = Figure(figsize=(1.9 + 0.62 * columns, 0.66 * len(rows) + (0.35 if title else 0.1)))
+    longest = max(map(len, rows))  # characters, each about 0.09 inches wide
+    width, height = 0.3 + 0.09 * longest + 0.66 * columns, 0.66 * len(rows)
+    figure = Figure(figsize=(width, height + (0.35 if title else 0.1)))
     figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
     grid = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
     for axes, (name, images) in zip(grid, rows.items(), strict=True):
         _draw_image(axes, _strip(images, columns))
-        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8, parse_math=False)
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, parse_math=False)
     if title:
         figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
@@ -118,6 +121,30 @@ def _panels(number: int, columns: int, height: float) -> tuple[Figure, list[Axes
     for axes in panels:
         axes.tick_params(labelsize=TEXT_SIZE)
     return figure, panels[:number]
+
+
+def similarity_map(values: "Tensor", rows: Sequence[str], columns: Sequence[str]) -> Figure:
+    """Similarities (n, m) from 0 to 1, written into the cells; NaN is grey.
+
+    With more than 16 columns they are not written, and names are smaller.
+    """
+    few = len(columns) <= 16
+    side, size = (0.62, 9) if few else (0.3, 7)
+    figure = Figure(
+        figsize=(2.4 + side * len(columns), 1.9 + 0.8 * side * len(rows)), layout="constrained"
+    )
+    axes = figure.subplots()
+    axes.set_facecolor("#bbbbbb")
+    shown = axes.imshow(values.numpy(), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    figure.colorbar(shown, label="linear CKA")
+    for row, column in [(i, j) for i in range(len(rows)) for j in range(len(columns)) if few]:
+        value = float(values[row, column])
+        text = "" if math.isnan(value) else f"{value:.2f}"
+        colour = "black" if value > 0.5 else "white"
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
+    axes.set_xticks(range(len(columns)), columns, fontsize=size, rotation=90, parse_math=False)
+    axes.set_yticks(range(len(rows)), rows, fontsize=size, parse_math=False)
+    return figure
 
 
 def heat_maps(maps: Mapping[str, "Tensor"]) -> Figure:

@@ -28,6 +28,7 @@ from tasks.cache.canonical import JsonObject
 from tasks.cache.provenance import mixed_releases
 from tasks.reporting.contents import page_sections
 from tasks.reporting.page import PAGE, pictured_seed, render
+from tasks.reporting.representation import representation_values
 from tasks.verdicts.claims import judge_claims
 from tasks.verdicts.findings import make_findings
 from tasks.verdicts.verdict import counts, summary_line
@@ -45,7 +46,8 @@ def write_report(
     """Write tables as CSV, figures, verdicts as JSON, and the page that shows all of them.
 
     ``models.csv`` has one row per autoencoder, ``transfer.csv`` one per classifier,
-    ``interpolation.csv`` one per autoencoder whose latent walks were measured.
+    ``interpolation.csv`` one per autoencoder whose latent walks were measured; ``similarity.csv``
+    one per pair of networks whose latents were compared.
 
     ``groups`` holds the finished entries by the name of their step. The page lists ``failures``,
     and the reason for each section that the dataset does not allow, by name in ``left_out``.
@@ -81,6 +83,7 @@ def write_report(
         command=command,
         checks=[one["holds"] for e in groups.get("theory", []) for one in e.result["checks"]],
     )
+    represented = representation_values(folder, groups, tables)
     page = render(
         "report.html.j2",
         config=config,
@@ -96,6 +99,7 @@ def write_report(
         findings=findings,
         anchors=anchors(verdict.name for verdict in verdicts),
         linear_limit=linear_limit,
+        representation=represented,
         reached=reached,
         edge_losses=edge_losses(tables.architecture_sweep),
         ablation=summarize_ablation(tables.ablation),
@@ -116,7 +120,7 @@ def write_report(
     (folder / PAGE).write_text(page, encoding="utf-8")
     found = [verdict.model_dump(mode="json") for verdict in verdicts]
     (folder / "verdicts.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    metrics = headline_metrics(tables) | reach_metrics(reached)
+    metrics = headline_metrics(tables) | reach_metrics(reached) | represented["metrics"]
     return {
         "metrics": metrics,
         "verdicts": found,

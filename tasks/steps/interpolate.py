@@ -1,4 +1,4 @@
-"""Step ``interpolate``: shows a straight line through latent space."""
+"""Step ``interpolate``: shows a straight and a spherical line through latent space."""
 
 import re
 from collections.abc import Sequence
@@ -17,28 +17,31 @@ LONGEST_NAME = 40  # characters of a class in a file's name
 def interpolate_pair(
     folder: Path, dataset: Entry, model: Entry, pair: tuple[int, int], steps: int
 ) -> Result:
-    """Decode the line between the latent vectors of the first test images of two labels.
+    """Decode the lines between the latent vectors of the first test images of two labels.
 
-    The same line between the pixels of the images is drawn beside it. Step ``realism`` measures how
-    real such images are.
+    One is straight, one spherical. The straight line between the pixels of the images is drawn
+    beside them. Step ``realism`` measures how real the images of straight lines are.
     """
     import torch
 
     from models.inference import apply
+    from models.measures.decoded_latents import spherical_line
     from tasks.reporting.plots import image_rows, save
 
     images = load_dataset(dataset)
     ends = torch.stack([images_to_walk(images, label)[0] for label in pair])
     autoencoder = load_autoencoder(model)
     latents, pixels = apply(autoencoder.encoder, ends), ends.float() / 255
-    points = straight_line(latents[0], latents[1], steps)
     walks = {
-        "decoded": apply(autoencoder.decoder, points),
+        "decoded": apply(autoencoder.decoder, straight_line(latents[0], latents[1], steps)),
+        "spherical": apply(autoencoder.decoder, spherical_line(latents[0], latents[1], steps)),
         "pixels": straight_line(pixels[0], pixels[1], steps),
     }
     save_walks(folder, walks)
+    size = f"d = {model.result['spec']['latent_dim']}"
     rows = {
-        f"latent, d = {model.result['spec']['latent_dim']}": walks["decoded"],
+        f"straight, {size}": walks["decoded"],
+        f"spherical, {size}": walks["spherical"],
         "pixels": walks["pixels"],
     }
     start, end = names = [dataset.result["classes"][label] for label in pair]

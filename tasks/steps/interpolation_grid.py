@@ -8,7 +8,10 @@ from tasks.cache.step import Result, Step
 
 
 def draw_grid(folder: Path, walks: list[Entry]) -> Result:
-    """Draw all walks: for each pair of labels, one row per latent size and one row in pixels."""
+    """Draw all walks: for each pair of labels, two rows per latent size and one row in pixels.
+
+    The first of the two is straight, the second spherical.
+    """
     from tasks.reporting.plots import image_rows, save
 
     rows = {}
@@ -18,6 +21,7 @@ def draw_grid(folder: Path, walks: list[Entry]) -> Result:
             shown = entry.result["parameters"]
             title = f"{shown['from']} to {shown['to']}"
             rows[f"{title}, d = {shown['latent_dim']}"] = tensors["decoded"]
+            rows[f"{title}, d = {shown['latent_dim']}, spherical"] = tensors["spherical"]
         rows[f"{title}, pixels"] = tensors["pixels"]
     save(image_rows(rows), folder / "interpolations.png")
     return {}

@@ -10,8 +10,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from models.specs import ConfigError
+from tasks.artifacts.exported_latents import find_latents, write_latents
 from tasks.system.addresses import without_credentials
 from tasks.tracking.client import (
+    ENTRY_TAG,
     KIND_TAG,
     TrackingError,
     check_address,
@@ -31,11 +33,12 @@ MAIN_FILES = {
 }
 
 
-def export_run(wanted: str, folder: Path) -> list[Path]:
+def export_run(wanted: str, folder: Path, latents: bool = False) -> list[Path]:
     """Write a run, found by its id or name, into a folder. Returns the paths of the files.
 
     ``run.json`` holds parameters and tags, ``metrics.csv`` and ``metrics.parquet`` one row per
-    value and step, ``figures/`` the pictures; weights, specs and tables keep their names.
+    value and step, ``figures/`` the pictures; weights, specs and tables keep their names. With
+    ``latents`` those of an autoencoder are written too, from the store of this machine.
     Raises LookupError if there is no such run, ConfigError for a folder that cannot be written,
     TrackingError if MLflow cannot be read or has lost the files of the run.
     """
@@ -46,6 +49,8 @@ def export_run(wanted: str, folder: Path) -> list[Path]:
         with tracking_errors("cannot be read"), client_to_read() as client:
             run = find_run(client, wanted)
             check_address(known_addresses(client), f"the run {wanted!r}", run.info.artifact_uri)
+            if latents:
+                write_latents(find_latents(_model_of(run)), gathered)
             _write_values(client, run, gathered)
             files = client.list_artifacts(run.info.run_id)
             _require_main_file(run, {file.path for file in files})
@@ -59,6 +64,17 @@ def export_run(wanted: str, folder: Path) -> list[Path]:
             return [_move(path, folder / path.relative_to(gathered)) for path in _files(gathered)]
         except OSError as error:
             raise ConfigError(f"--to {str(folder)!r}: {error.strerror}; name a folder") from None
+
+
+def _model_of(run: Run) -> str:
+    """The fingerprint of the autoencoder that a run shows. Raises ConfigError for another run."""
+    fingerprint: str | None = run.data.tags.get(f"{ENTRY_TAG}.train")
+    if fingerprint is None:
+        raise ConfigError(
+            f"--latents: the run {run.info.run_name!r} is of no trained autoencoder; name one of "
+            "the view Autoencoders in MLflow"
+        )
+    return fingerprint
 
 
 def _require_main_file(run: Run, names: set[str]) -> None:

@@ -161,7 +161,12 @@ def levels_of(table: Table, axis: Axis, config: Config, n_train: int) -> list[An
 def section_of(claim: Claim, selection: Selection) -> str:
     """The section of a study that measures what a claim compares."""
     steps = {step for one in selection.measures for step in one.steps}
-    by_step = {"realism": "interpolation", "correlate": "decorrelation", "transfer": "transfer"}
+    by_step = {
+        "realism": "interpolation",
+        "correlate": "decorrelation",
+        "transfer": "transfer",
+        "probe": "representation",
+    }
     for step, section in by_step.items():
         if step in steps:
             return section

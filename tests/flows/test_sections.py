@@ -79,12 +79,15 @@ def test_only_as_reported_trains_no_other_encoder():
     assert trainings == ["train[depth=3, latent_dim=20, seed=0, recipe=as_reported]"]
 
 
-@pytest.mark.parametrize("name", ["latent_sweep", "depth_sweep", "interpolation", "decorrelation"])
+@pytest.mark.parametrize(
+    "name", ["latent_sweep", "depth_sweep", "interpolation", "decorrelation", "representation"]
+)
 def test_a_section_trains_only_what_it_needs(name):
     inputs = submitted(sections=(name,))
     trained = sum(task.startswith("train[") for task in inputs)
     # latent sizes and depths are trained with two recipes
     expected = {"latent_sweep": 12, "depth_sweep": 6, "interpolation": 2, "decorrelation": 6}
+    expected["representation"] = 6 + 2  # two depths are not in the latent sweep
     assert trained == expected[name]
     assert any(task.startswith("correlate[") for task in inputs) is (name == "decorrelation")
 
@@ -144,6 +147,7 @@ def test_sections_that_need_labels_are_left_out_without_them(tmp_path):
     assert set(left_out(config, SECTIONS)) == {"interpolation", "transfer"}
     kinds = {name.partition("[")[0] for name in submitted(*own)}
     without_labels = {"data", "train", "pca", "reach", "package", "evaluate", "correlate"}
+    without_labels |= {"encode", "probe", "traverse", "similarity", "latent_map"}
     assert kinds == without_labels | {"theory"}
 
 

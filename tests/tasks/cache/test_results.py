@@ -14,8 +14,8 @@ from tasks.cache.step import Step
 
 def test_every_step_whose_entries_are_shared_has_its_results_described():
     modules = [
-        importlib.import_module(f"tasks.steps.{one.name}")
-        for one in pkgutil.iter_modules(steps.__path__)
+        importlib.import_module(one.name)
+        for one in pkgutil.walk_packages(steps.__path__, "tasks.steps.")
     ]
     found = [
         value for module in modules for value in vars(module).values() if isinstance(value, Step)

@@ -6,6 +6,7 @@ from jinja2 import UndefinedError
 
 from tasks.reporting.comparison import ComparedStudy, write_comparison
 from tasks.reporting.page import (
+    MAP_SCRIPT,
     NOTE_PLACE,
     PAGE,
     PAGE_START,
@@ -21,12 +22,13 @@ from tasks.reporting.report import write_report
 from tests.servers import recorded_requests
 from tests.tasks.reporting.conftest import CONFIG, Publisher
 
-START = """<!doctype html>
+OURS = f"'sha256-{base64.b64encode(hashlib.sha256(MAP_SCRIPT.encode()).digest()).decode()}'"
+START = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
-style-src 'none'; script-src 'none'; base-uri 'none'; form-action 'none'">
+style-src 'none'; script-src {OURS}; base-uri 'none'; form-action 'none'">
 """
 TEXT = '<a href="run:0a1b">0</a><a href="run:ff">1</a><!-- invocation --><a href="run:no">2</a>'
 
