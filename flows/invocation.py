@@ -7,17 +7,20 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.configuration.runner_config import RunnerConfig
+from flows.configuration.titles import dated
 from flows.lifecycle.automations import watch_this_run
 from flows.lifecycle.due_runs import cancel_due_runs
 from flows.lifecycle.interrupts import stopped_by_signals
 from flows.lifecycle.recovery import close_crashed_invocations, close_forgotten_runs
 from flows.lifecycle.run_page import Log, run_log
+from flows.lifecycle.shown_progress import shown_progress
 from flows.lifecycle.task_runners import open_runners
 from flows.prefect_graph import PrefectGraph
 from tasks.cache.canonical import JsonObject
@@ -26,6 +29,7 @@ from tasks.execution.invocations import InvocationLog
 from tasks.execution.session import open_session
 from tasks.own_code.own_code import OwnCode
 from tasks.system.disk_errors import DiskError, disk_errors
+from tasks.system.invocation_names import begun
 from tasks.tracking.tracker import Tracker
 
 Work = Callable[[PrefectGraph], Sequence[str]]  # submits tasks, waits; returns what failed and why
@@ -38,7 +42,8 @@ class Asked:
     ``config`` and ``sections`` go into the record of the run, ``parameters`` to its parent run in
     MLflow. ``force`` names tasks to compute although they are in the store. ``own_codes`` is the
     user's code that tasks may run, by digest. ``last`` is the step that is submitted when all
-    others have ended, if there is one. Without ``uses_torch`` workers start faster.
+    others have ended, if there is one. Without ``uses_torch`` workers start faster. ``title`` is
+    what people call the run, by default its name.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Asked:
     own_codes: Mapping[str, OwnCode] = field(default_factory=dict)
     last: Step | None = None
     uses_torch: bool = True
+    title: str = ""
 
 
 @contextmanager
@@ -76,7 +82,10 @@ def run_invocation(asked: Asked, work: Work, log_line: Log) -> State:
     forced = set(asked.force) if flow_run.run_count == 1 else set()
     with _parent_run(log, asked) as tracker:
         gc.freeze()  # no collection searches what was imported
-        with _open_graph(asked, log, tracker, forced, log_line) as graph:
+        with (
+            _open_graph(asked, log, tracker, forced, log_line) as graph,
+            shown_progress(asked.name, graph.session.display.per_cent),
+        ):
             failures = work(graph)
         return _close(graph, log, tracker, failures)
 
@@ -88,7 +97,8 @@ def _parent_run(log: InvocationLog, asked: Asked) -> Iterator[Tracker]:
     try:
         tracker = Tracker(asked.name, log.id)
         with disk_errors():
-            tracker.start_study(asked.parameters)
+            title = dated(asked.title or asked.name, begun(Path(log.id)) / 1_000_000)
+            tracker.start_study(asked.parameters, title)
             yield tracker
     except DiskError as error:
         with suppress(OSError):

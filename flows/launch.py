@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flows.configuration.runner_config import RunnerConfig
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
+from flows.configuration.titles import dated, run_title
 from flows.lifecycle.interrupts import restore_signals, stop_on_signals
 from flows.lifecycle.prefect_environment import prepare_environment, report_prefect_errors
 from flows.lifecycle.task_runners import check_cluster
@@ -177,13 +178,14 @@ def _start_embedded_server() -> EmbeddedPrefect | None:
 def _choose_flow(
     config: StudyConfig, sections: tuple[Section, ...], force: list[str]
 ) -> "Callable[[], State]":
-    """A call that runs the flow of these sections; the flow run has the name of the study."""
+    """A call that runs the flow of these sections; its name says what differs, and when."""
     from flows.study import SECTION_FLOWS, study  # imports Prefect, which takes seconds
 
+    name = dated(run_title(config, sections), time.time())
     if len(sections) == 1:
-        one_section = SECTION_FLOWS[sections[0]].with_options(flow_run_name=config.name)
+        one_section = SECTION_FLOWS[sections[0]].with_options(flow_run_name=name)
         return lambda: one_section(config, force, return_state=True)
-    several = study.with_options(flow_run_name=config.name)
+    several = study.with_options(flow_run_name=name)
     return lambda: several(config, list(sections), force, return_state=True)
 
 

@@ -6,6 +6,7 @@ Nothing here knows of autoencoders. ``examples/minimal_dag.py`` is a whole pipel
 import importlib
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.configuration.load import shipped_studies
 from flows.configuration.runner_config import RunnerConfig
+from flows.configuration.titles import dated
 from flows.graph import CheckedGraph, Graph, NoGraph
 from flows.launch import run_flow
 from flows.lifecycle.command_line import run_command
@@ -121,7 +123,8 @@ class Pipeline:
                 return run_invocation(asked, work, log_line)
 
         pipeline.__doc__ = self.submit.__doc__
-        flow = Flow(pipeline, name=self.name, persist_result=False, flow_run_name=self.name)
+        name = dated(self.name, time.time())
+        flow = Flow(pipeline, name=self.name, persist_result=False, flow_run_name=name)
         return lambda: flow(dict(self.parameters), return_state=True)
 
     def main(self) -> None:

@@ -6,8 +6,9 @@ from prefect.runtime import deployment
 
 from flows.configuration.own_code import allowed_digests, own_codes, read_own_code
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
+from flows.configuration.titles import run_title
 from flows.invocation import Asked, open_run, run_invocation
-from flows.lifecycle.run_page import end_skipped_tasks, show_results
+from flows.lifecycle.run_page import end_skipped_tasks, name_scheduled_run, show_results
 from flows.prefect_graph import PrefectGraph, reason
 from flows.sections import check_dataset, study_parameters, submit_report, submit_sections
 from tasks.analysis.blind_edge import warning_of_entries
@@ -25,6 +26,8 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
     """
     with open_run() as log_line:
         config = read_own_code(config, allowed_digests() if deployment.id else None)
+        title = run_title(config, sections)
+        name_scheduled_run(title)
 
         def work(graph: PrefectGraph) -> list[str]:
             _submit(graph, config, sections)
@@ -39,6 +42,7 @@ def run_sections(config: StudyConfig, sections: tuple[Section, ...], force: list
             force,
             own_codes(config),
             last=report,
+            title=title,
         )
         return run_invocation(asked, work, log_line)
 
@@ -63,18 +67,20 @@ def _report(graph: PrefectGraph, config: StudyConfig, sections: tuple[Section, .
     page = submit_report(graph, config, sections, groups, failures)
     graph.wait_until_recorded()
     verdicts, summary = [], ""
+    findings: list[str] = []
     if page.state.is_completed():
         session, entry = graph.session, page.result().entry
         verdicts, summary = entry.result["verdicts"], entry.result["summary"]
         for line in entry.result.get("warnings", []):  # earlier versions wrote none
             session.display.print_line(f"warning: {line}")
-        for sentence in sentences(entry.result.get("findings", [])):
+        findings = sentences(entry.result.get("findings", []))
+        for sentence in findings:
             session.display.print_line(f"finding: {sentence}")
         session.display.print_line(f"verdicts: {summary}")
         publish_report(config.name, entry, groups, session.tracker, session.computed)
     else:
         failures.append(f"report[{config.name}]: {reason(page.state)}")
-    _show_on_prefects_page(graph, config.name, failures, summary, verdicts, groups)
+    _show_on_prefects_page(graph, config.name, failures, summary, verdicts, groups, findings)
     return failures
 
 
@@ -94,11 +100,12 @@ def _show_on_prefects_page(
     summary: str,
     verdicts: list[JsonObject],
     groups: dict[str, list[Entry]],
+    findings: list[str],
 ) -> None:
     end_skipped_tasks(graph.skipped)
     models = groups.get("train", []) + groups.get("reported_encoder", [])
     addresses = graph.session.tracker.addresses({entry.key for entry in models})
-    show_results(study, failures, summary, verdicts, models, addresses)
+    show_results(study, failures, summary, verdicts, models, addresses, findings)
 
 
 @flow(name="study", persist_result=False)

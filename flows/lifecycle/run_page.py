@@ -2,26 +2,29 @@
 
 import logging
 import re
+import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from uuid import UUID
 
 from httpx import HTTPStatusError
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import FailedRun, ObjectNotFound
 from prefect.logging import get_run_logger
+from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled
 
+from flows.configuration.titles import dated
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.reporting.page import PAGE
 from tasks.system.polling import wait_until
 from tasks.system.user_warnings import one_line
-from tasks.tracking.descriptions import as_text, verdict_table
+from tasks.tracking.descriptions import as_text, finding_list, verdict_table
 
 Log = Callable[[int, str], None]  # a level of the module logging, and a line
 
@@ -65,6 +68,13 @@ def only_warns() -> Iterator[None]:
         warnings.warn(f"Prefect's page does not show all of this run: {why}", stacklevel=2)
 
 
+def name_scheduled_run(title: str) -> None:
+    """Give a run that Prefect scheduled, and named by chance, the title that others have."""
+    if deployment.id:
+        with only_warns(), get_client(sync_client=True) as client:
+            client.update_flow_run(UUID(flow_run.id), name=dated(title, time.time()))
+
+
 def end_skipped_tasks(skipped: Mapping[UUID, tuple[str, str]]) -> None:
     """Give an end and a name to task runs that did not run: name and reason by id.
 
@@ -95,17 +105,30 @@ def show_results(
     verdicts: list[JsonObject],
     models: list[Entry],
     addresses: Mapping[str, str],
+    findings: Sequence[str] = (),
 ) -> None:
-    """Create the artifact of a run: what failed, the verdicts, the models, links to MLflow.
+    """Create the artifacts of a run: its results as text, and a link to the report in MLflow.
 
     ``addresses`` are those of MLflow runs by key, that of the parent run under ``""``.
     """
     with only_warns():
         create_markdown_artifact(
-            results_markdown(study, failures, summary, verdicts, models, addresses),
-            key=f"{re.sub('[^a-z0-9]+', '-', study.lower()).strip('-')}-results",
+            results_markdown(study, failures, summary, verdicts, models, addresses, findings),
+            key=artifact_key(study, "results"),
             description=f"Results of the study {as_text(study)}",
         )
+        if "" in addresses:
+            create_link_artifact(
+                f"{addresses['']}/artifacts/{PAGE}",
+                link_text=f"Report of {study}",
+                key=artifact_key(study, "report"),
+                description=f"The report page of the study {as_text(study)} in MLflow",
+            )
+
+
+def artifact_key(study: str, what: str) -> str:
+    """A key that Prefect takes: small letters, digits and dashes."""
+    return f"{re.sub('[^a-z0-9]+', '-', study.lower()).strip('-')}-{what}"
 
 
 def results_markdown(
@@ -115,6 +138,7 @@ def results_markdown(
     verdicts: list[JsonObject],
     models: list[Entry],
     addresses: Mapping[str, str],
+    findings: Sequence[str] = (),
 ) -> str:
     """The text of the artifact; ``summary`` is that of the verdicts."""
     lines = [f"# Study {as_text(study)}", ""]
@@ -123,6 +147,8 @@ def results_markdown(
     parent = addresses.get("")
     if parent:
         lines += [f"[Report]({parent}/artifacts/{PAGE}) and [run]({parent}) in MLflow", ""]
+    if findings:
+        lines += ["## Findings", "", *finding_list(findings)]
     if verdicts:
         lines += ["## Verdicts", "", *verdict_table(summary, verdicts), ""]
     if models:

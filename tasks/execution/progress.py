@@ -89,6 +89,10 @@ class Display:
         self.total = total
         self._progress.update(self._overall, total=total)
 
+    def per_cent(self) -> float:
+        """How many of the tasks have ended, in per cent."""
+        return 100 * min(1.0, sum(self.counts.values()) / max(1, self.total))
+
     def begin(self, name: str) -> None:
         """A task starts computing."""
         if name in self._lines:  # it is retried

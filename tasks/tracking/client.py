@@ -264,10 +264,15 @@ def _all_pages(search: Callable[..., PagedList[Item]]) -> Iterator[Item]:
 def find_run(client: MlflowClient, wanted: str) -> Run:
     """The newest run with this name, task name, id or start of an id (at least 6 characters).
 
+    The run of a study is also found by its name in ``study status``, with or without its study.
+
     Raises LookupError if there is none.
     """
     for run in search_everywhere(client, ""):
+        short = run.data.tags.get(INVOCATION_TAG, "")[: len("YYYYmmdd-HHMMSS")]
         names = {run.info.run_name, run.data.tags.get(TASK_TAG)}
+        if short:
+            names |= {short, f"{run.data.tags.get(STUDY_TAG)} {short}"}
         if wanted in names or (len(wanted) >= 6 and run.info.run_id.startswith(wanted)):
             return run
     raise LookupError(f"no run has the id or the name {wanted!r}")

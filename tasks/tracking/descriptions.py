@@ -80,6 +80,15 @@ def verdict_table(summary: str, verdicts: Sequence[JsonObject]) -> list[str]:
     return lines
 
 
+def experiment_text(parameters: JsonObject) -> str:
+    """What a study trains, in one sentence for MLflow's list of experiments."""
+    dataset = as_text((parameters.get("dataset") or {}).get("name", "images"))
+    seeds = len(parameters.get("seeds") or [])
+    sizes = ", ".join(map(str, parameters.get("latent_dims") or []))
+    text = f"Autoencoders on {dataset}, {seeds} seed{'' if seeds == 1 else 's'}"
+    return f"{text}, latent sizes {sizes}." if sizes else f"{text}."
+
+
 def finding_list(findings: Sequence[str]) -> list[str]:
     """Findings as a list of markdown, with an empty line after it; empty without any."""
     return [*(f"- {as_text(finding)}" for finding in findings), *([""] if findings else [])]

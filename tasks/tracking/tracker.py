@@ -67,10 +67,10 @@ class Tracker:
         """The id of this invocation's parent run in MLflow, if it is known."""
         return self._writer.parent_id if self._writer is not None else None
 
-    def start_study(self, parameters: JsonObject) -> None:
-        """Open the parent run of this invocation."""
+    def start_study(self, parameters: JsonObject, title: str = "") -> None:
+        """Open the parent run of this invocation; ``title`` is its name."""
         named = parameters | {"name": self.study}  # by which a later process finds the experiment
-        self._put("start_study", parameters=named, source=_source_tags())
+        self._put("start_study", parameters=named, source=_source_tags(), title=title)
 
     def begin(self, plan: RunPlan) -> None:
         """Open the run of a computation that starts, below this invocation's parent run."""

@@ -178,10 +178,11 @@ def view_address(experiment_id: str, name: str, charts: bool = False) -> str:
     return f"{page}&viewStateShareKey={name}{mode}"
 
 
-def experiment_tags(experiment_id: str, epochs: int) -> dict[str, str]:
+def experiment_tags(experiment_id: str, epochs: int, about: str = "") -> dict[str, str]:
     """The tags of a study's experiment: its views, and a description that links to them.
 
-    Pictures by epoch start at ``epochs``, the last.
+    Pictures by epoch start at ``epochs``, the last. The description starts with the text ``about``,
+    because MLflow's list of experiments shows the start of it, and no links.
     """
     links = [
         f"[{view.title}]({view_address(experiment_id, name)}) "
@@ -189,4 +190,5 @@ def experiment_tags(experiment_id: str, epochs: int) -> dict[str, str]:
         for name, view in VIEWS.items()
     ]
     views = {VIEW_TAG_PREFIX + name: view.tag(epochs) for name, view in VIEWS.items()}
-    return {"mlflow.note.content": f"**Views:** {', '.join(links)}"} | views
+    text = f"{about} **Views:** {', '.join(links)}".strip()
+    return {"mlflow.note.content": text} | views

@@ -28,7 +28,7 @@ from tasks.tracking.client import (
     tracking_errors,
 )
 from tasks.tracking.config import artifact_root, mlflow_config, page_address, tracking_uri
-from tasks.tracking.descriptions import study_description
+from tasks.tracking.descriptions import experiment_text, study_description
 from tasks.tracking.entry_runs import EntryRuns, as_parameters, log_datasets
 from tasks.tracking.run_plan import RunPlan, describe_dataset
 from tasks.tracking.spool import Operation
@@ -39,6 +39,7 @@ from tasks.verdicts.verdict_data import readings_of
 if TYPE_CHECKING:
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+VERDICTS_TAG = "verdicts"  # how many claims are decided, in one line
 FindEntry = Callable[[list[str]], Entry | None]
 
 
@@ -121,21 +122,27 @@ class Writer:
             check_address(self._addresses, "the run of this invocation", parent.info.artifact_uri)
         return parent.info.run_id if parent else None
 
-    def start_study(self, parameters: JsonObject, source: dict[str, str], at: int) -> None:
+    def start_study(
+        self, parameters: JsonObject, source: dict[str, str], at: int, title: str = ""
+    ) -> None:
         """Open the parent run of this invocation.
 
-        ``source`` holds tags of every new run. ``at`` is the time in milliseconds, here and below.
+        ``source`` holds tags of every new run, ``title`` is the name of the parent run. ``at`` is
+        the time in milliseconds, here and below.
         """
         training = parameters.get("training")  # a pipeline that is no study has other views
-        tags = experiment_tags(self.experiment_id, training["epochs"]) if training else {}
+        about = experiment_text(parameters) if training else ""
+        tags = experiment_tags(self.experiment_id, training["epochs"], about) if training else {}
         for name, value in tags.items():
             if self._tags.get(name) != value:
                 self.client.set_experiment_tag(self.experiment_id, name, value)
         self.runs.source_tags = source
         parent = self.parent_id
         if parent is None:
-            tags = {KIND_TAG: "study", STUDY_TAG: self.study, INVOCATION_TAG: self.invocation}
-            name = f"{self.study} {self.invocation[: len('YYYYmmdd-HHMMSS')]}"  # as study status
+            # MLflow's page shows tags in this order: first what a person reads
+            tags = {VERDICTS_TAG: "none yet"} if training else {}
+            tags |= {STUDY_TAG: self.study, KIND_TAG: "study", INVOCATION_TAG: self.invocation}
+            name = title or f"{self.study} {self.invocation[: len('YYYYmmdd-HHMMSS')]}"
             run = self.client.create_run(self.experiment_id, at, tags=tags | source, run_name=name)
             parent = self.runs.parent_id = run.info.run_id
         self.client.log_batch(parent, params=as_parameters(parameters))
@@ -168,7 +175,7 @@ class Writer:
         ids = [run.info.run_id if run else None for run in runs]
         self._log_models(parent, models, ids)
         summary, findings = page.result["summary"], sentences(page.result.get("findings", []))
-        tags = verdict_tags(verdicts) | {"verdicts": summary}
+        tags = {VERDICTS_TAG: summary} | verdict_tags(verdicts)
         tags[DESCRIPTION_TAG] = study_description(
             summary,
             verdicts,
@@ -219,14 +226,14 @@ def start_system_monitor(run_id: str) -> "SystemMetricsMonitor":
 
 
 def verdict_tags(verdicts: Iterable[JsonObject]) -> dict[str, str]:
-    """The outcome of every claim as ``verdict.<claim>``, and of its readings.
+    """The outcome of every claim as ``verdict.<claim>``, and after these that of its readings.
 
     Those are ``verdict.<claim>.trend`` and ``verdict.<claim>.every_step``, with ``.reachable``
     before the reading for reachable pixels. Those of a claim that is not measurable do not count.
     """
-    found = {}
+    verdicts = list(verdicts)
+    found = {f"verdict.{verdict['name']}": str(verdict["outcome"]) for verdict in verdicts}
     for verdict in verdicts:
-        found[f"verdict.{verdict['name']}"] = str(verdict["outcome"])
         if verdict["outcome"] == "not measurable":
             continue
         for place, reading in readings_of(verdict):

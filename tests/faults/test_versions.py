@@ -48,7 +48,9 @@ def test_the_newer_run_is_taken_in_every_timezone_and_after_the_clock_was_set_ba
     shown = finished.run("status", TZ="Asia/Tokyo", COLUMNS="200").stdout_text.splitlines()
     names = [one.short_id for one in invocations()]
     assert [line.split()[1] for line in shown[1:6]] == names
-    assert {run.info.run_name for run in study_runs("smoke")} == {f"smoke {n}" for n in names}
+    tags = [run.data.tags["study.invocation"] for run in study_runs("smoke")]
+    assert {tag[: len(names[0])] for tag in tags} == set(names)
+    assert all(run.info.run_name.endswith(" UTC") for run in study_runs("smoke"))
     finished.run("gc", "--keep", "1", "--yes")
     assert {path.parts[-3] for path in files_in_store(finished)} >= {"theory"}
     assert not list((finished.home / "store" / "transfer").iterdir())

@@ -1,6 +1,7 @@
 """How an invocation begins and ends, without tasks."""
 
 import errno
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -36,9 +37,10 @@ def run_until(error, log):
 def test_the_parent_run_has_the_settings_and_stays_open(log, tracker):
     with _parent_run(log, ASKED) as opened:
         assert opened is tracker
-    ((method, parameters),) = tracker.calls
+    ((method, parameters, title),) = tracker.calls
     assert method == "start_study"
     assert parameters == PARAMETERS
+    assert re.fullmatch(r"smoke, \d+ \w{3} \d\d:\d\d UTC", title)
     assert next(invocations()).state == "RUNNING"
 
 

@@ -116,6 +116,42 @@ def test_many_models_are_cut(monkeypatch):
     assert "| and 2 more | | |" in results_markdown("x", [], "", [], [ENTRY] * 3, {})
 
 
+def test_findings_come_before_verdicts():
+    text = results_markdown("x", [], "3 seeds", VERDICTS, [], {}, ["It <falls>."])
+    assert "## Findings\n\n- It &#60;falls&#62;.\n\n## Verdicts" in text
+
+
+def test_the_report_is_linked_where_mlflow_has_it(monkeypatch):
+    made = []
+    monkeypatch.setattr(run_page, "create_markdown_artifact", lambda text, key, description: None)
+    monkeypatch.setattr(
+        run_page, "create_link_artifact", lambda link, **named: made.append((link, named["key"]))
+    )
+    show_results("My Study", [], "", [], [], {})
+    assert made == []
+    show_results("My Study", [], "", [], [], {"": "http://m/1"})
+    assert made == [("http://m/1/artifacts/index.html", "my-study-report")]
+
+
+def test_only_a_run_that_prefect_scheduled_is_named_again(monkeypatch):
+    named, identifier = [], uuid4()
+
+    @contextmanager
+    def get_client(sync_client):
+        yield SimpleNamespace(update_flow_run=lambda run, name: named.append((run, name)))
+
+    monkeypatch.setattr(run_page, "get_client", get_client)
+    monkeypatch.setattr(run_page, "deployment", SimpleNamespace(id=None))
+    run_page.name_scheduled_run("digits, 5 seeds")
+    assert named == []
+    monkeypatch.setattr(run_page, "deployment", SimpleNamespace(id="x"))
+    monkeypatch.setattr(run_page, "flow_run", SimpleNamespace(id=str(identifier)))
+    run_page.name_scheduled_run("digits, 5 seeds")
+    ((run, name),) = named
+    assert run == identifier
+    assert name.startswith("digits, 5 seeds, ")
+
+
 def test_the_artifact_has_a_key_that_prefect_takes_and_an_error_is_a_warning(monkeypatch):
     keys = []
 

@@ -8,14 +8,26 @@ import pytest
 from tasks.cache import store
 from tasks.cache.entry import Entry, files_in
 from tasks.reporting.page import PAGE
-from tasks.tracking.client import DESCRIPTION_TAG, INVOCATION_TAG, KIND_TAG, search_everywhere
+from tasks.tracking.client import (
+    DESCRIPTION_TAG,
+    INVOCATION_TAG,
+    KIND_TAG,
+    find_run,
+    search_everywhere,
+)
 from tasks.tracking.descriptions import verdict_table
 from tasks.tracking.run_plan import RunPlan
 from tasks.tracking.views import epochs_of_view
 from tasks.tracking.writer import Writer, verdict_metrics, verdict_tags
 
 PARAMETERS = {"name": "made", "training": {"epochs": 3}}
-START = {"do": "start_study", "at": 1000, "parameters": PARAMETERS, "source": {"mlflow.user": "me"}}
+START = {
+    "do": "start_study",
+    "at": 1000,
+    "parameters": PARAMETERS,
+    "source": {"mlflow.user": "me"},
+    "title": "made, 5 seeds, 30 Nov 14:05 UTC",
+}
 PLAN = RunPlan("model", "0a", "train[x]", {"depth": 2, "latent_dim": 3}, None, {"latent_dim": 3})
 VERDICT = {
     "name": "larger",
@@ -92,11 +104,45 @@ def test_a_repeated_start_opens_one_parent_run(client, writer):
     again.apply(START)
     parent = parent_of(client)
     assert again.parent_id == writer.parent_id == parent.info.run_id
-    assert parent.info.run_name == "made invocation"
+    assert parent.info.run_name == "made, 5 seeds, 30 Nov 14:05 UTC"
     assert parent.data.tags["mlflow.user"] == "me"
     assert parent.data.params == {"name": "made", "training": '{"epochs": 3}'}
     tags = client.get_experiment(parent.info.experiment_id).tags
     assert "mlflow.sharedViewState.models" in tags
+
+
+def test_a_run_without_a_title_has_the_name_of_its_invocation(client, writer):
+    earlier = {name: value for name, value in START.items() if name != "title"}
+    writer.apply(earlier)  # as versions before 0.2 left it in a spool
+    assert parent_of(client).info.run_name == "made invocation"
+
+
+def test_the_run_of_a_study_is_found_by_its_name_in_status(client):
+    title = {"title": "made, 5 seeds"}
+    invocation = "20261130-140500-000000Z-made-0a0b"
+    Writer("made", invocation, lambda reference: None).apply(START | title)
+    (run,) = search_everywhere(client, f"tags.`{INVOCATION_TAG}` = '{invocation}'")
+    for name in ("made, 5 seeds", "20261130-140500", "made 20261130-140500"):
+        assert find_run(client, name).info.run_id == run.info.run_id
+
+
+def test_what_a_person_reads_comes_before_what_a_program_needs(client, writer):
+    writer.apply(START)
+    own = [tag for tag in parent_of(client).data.tags if not tag.startswith("mlflow.")]
+    assert own == ["verdicts", "study.name", "study.kind", "study.invocation"]
+    tags = list(verdict_tags([VERDICT, VERDICT | {"name": "other"}]))
+    assert tags[:3] == ["verdict.larger", "verdict.other", "verdict.larger.trend"]
+
+
+def test_the_description_of_an_experiment_begins_with_words(client, writer):
+    parameters = PARAMETERS | {
+        "seeds": [0, 1],
+        "latent_dims": [5, 10],
+        "dataset": {"name": "mnist"},
+    }
+    writer.apply(START | {"parameters": parameters})
+    text = client.get_experiment(writer.experiment_id).tags[DESCRIPTION_TAG]
+    assert text.startswith("Autoencoders on mnist, 2 seeds, latent sizes 5, 10. **Views:** [")
 
 
 def test_a_malformed_view_of_the_experiment_is_repaired_by_the_next_run(client, writer):
