@@ -25,10 +25,12 @@ class ScenarioKind(NamedTuple):
 
 
 SCENARIOS: dict[Scenario, ScenarioKind] = {
-    "head_only": ScenarioKind("frozen", "trains the classifier on the frozen encoder", ("head",)),
+    "head_only": ScenarioKind(
+        "frozen encoder", "trains the classifier on the frozen encoder", ("head",)
+    ),
     "fine_tune": ScenarioKind("fine-tuned", "trains both", ("head_and_encoder",)),
     "from_scratch": ScenarioKind(
-        "from scratch", "trains both from new weights", ("head_and_encoder",), encoder="new"
+        "from new weights", "trains both from new weights", ("head_and_encoder",), encoder="new"
     ),
     "as_reported": ScenarioKind(
         "as reported",

@@ -3,16 +3,14 @@
 import json
 from collections.abc import Mapping
 
+from tasks.analysis.scenarios import SCENARIOS
 from tasks.cache.identity import Identity
 
-SCENARIOS = {
-    "head_only": "frozen encoder",
-    "fine_tune": "fine-tuned",
-    "from_scratch": "from new weights",
-    "as_reported": "as reported",
-}
 TRAINED = {"head": "classifier only", "head_and_encoder": "classifier and encoder"}
-VALUES: Mapping[str, Mapping[str, str]] = {"scenario": SCENARIOS, "trained": TRAINED}
+VALUES: Mapping[str, Mapping[str, str]] = {
+    "scenario": {name: kind.label for name, kind in SCENARIOS.items()},
+    "trained": TRAINED,
+}
 WITH_NAME = {
     "latent_dim": "latent size {}",
     "depth": "depth {}",

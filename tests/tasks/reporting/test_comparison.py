@@ -50,7 +50,7 @@ def test_settings_that_differ_are_listed_except_the_runner(tmp_path, studies):
 def test_each_verdict_stands_beside_the_other(tmp_path, studies):
     text = write_comparison(tmp_path, *studies).read_text(encoding="utf-8")
     row = text[text.index("Fine-tuning beats a frozen encoder.") :].partition("</tr>")[0]
-    assert "all labels: frozen to fine-tuned: +21&thinsp;points <small>[" in row
+    assert "all labels: frozen encoder to fine-tuned: +21&thinsp;points <small>[" in row
     assert row.index("confirmed") < row.index("not measured")
     assert row.count("<td") == row.count("</td>") - 1  # that of the claim is before the row's start
 

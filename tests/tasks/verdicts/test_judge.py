@@ -193,7 +193,7 @@ def test_fine_tuning_must_win_with_all_labels_and_for_one_claim_with_every_budge
     largest = found["fine_tuning_beats_frozen"]
     every = found["fine_tuning_beats_frozen_with_every_budget"]
     assert (largest.outcome, every.outcome) == (with_all, with_every)
-    labels = [f"{budget} labels: frozen to fine-tuned" for budget in ("all", 100)]
+    labels = [f"{budget} labels: frozen encoder to fine-tuned" for budget in ("all", 100)]
     assert [one.label for one in steps_of(largest)] == labels[:1]
     assert [one.label for one in steps_of(every)] == labels
     gains = [100 * (after - before) for before, after in (of_all, of_100)]
