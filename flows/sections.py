@@ -8,7 +8,8 @@ to a graph that only looks them up in the store.
 
 from collections.abc import Mapping, Sequence
 
-from flows.configuration.check_networks import check_measures, check_networks
+from flows.configuration.checks.memory import check_memory
+from flows.configuration.checks.networks import check_measures, check_networks
 from flows.configuration.grid import (
     AutoencoderTask,
     ClassifierTask,
@@ -17,7 +18,6 @@ from flows.configuration.grid import (
     judges,
 )
 from flows.configuration.load import command_of, is_as_shipped
-from flows.configuration.memory_cost import check_memory
 from flows.configuration.study_config import Section, StudyConfig
 from flows.configuration.training_cost import more_seeds_note, training_cost, transfer_cost
 from flows.graph import Graph, GraphWithVersions, Node

@@ -14,7 +14,7 @@ import typer
 from PIL import Image
 
 from flows.commands.main import app
-from flows.configuration.check_networks import check_networks
+from flows.configuration.checks.networks import check_networks
 from flows.configuration.load import chosen_sections, load_config, shipped_studies
 from models.specs import WRITTEN_SHAPE, ConfigError
 from tasks.datasets.contents import source_fingerprint

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.configuration.check_networks import check_networks
+from flows.configuration.checks.networks import check_networks
 from flows.configuration.load import load_config
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from flows.configuration.check_claims import check_claims
+from flows.configuration.checks.claims import check_claims
 from flows.configuration.mistakes import all_mistakes, explain_mistakes
 from flows.configuration.own_code import read_own_code
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flows.configuration.check_networks import check_networks
+from flows.configuration.checks.networks import check_networks
 from flows.configuration.grid import autoencoders, classifiers
 from flows.configuration.load import load_config
 from flows.configuration.networks_config import SHIPPED_OBJECTIVES

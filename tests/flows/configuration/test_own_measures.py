@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flows.configuration.check_networks import check_measures
+from flows.configuration.checks.networks import check_measures
 from flows.configuration.load import load_config
 from flows.configuration.own_code import (
     forget_digests,

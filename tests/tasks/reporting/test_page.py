@@ -266,7 +266,7 @@ MARKUP = (
 def test_markup_in_names_shows_as_text(tmp_path, groups, look):
     config = CONFIG | {"name": MARKUP, "dataset": {"name": "folder", "path": MARKUP}}
     changed = groups["data"][0].model_copy(
-        update={"result": groups["data"][0].result | {"name": MARKUP, "classes": [MARKUP]}}
+        update={"result": groups["data"][0].result | {"name": MARKUP, "classes": [MARKUP, "other"]}}
     )
     provenance = dict.fromkeys(("processor", "system", "commit", "python"), MARKUP)
     theory = Publisher()("theory", {}, {"checks": [], "counterexamples": []})

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.configuration import memory_cost
-from flows.configuration.memory_cost import check_memory, estimate_memory
+from flows.configuration.checks import memory
+from flows.configuration.checks.memory import check_memory, estimate_memory
 from flows.configuration.runner_config import RunnerConfig
 from models.specs import ConfigError
 from tasks.datasets.config import DatasetConfig
@@ -27,7 +27,7 @@ def test_more_images_pixels_and_workers_need_more():
 
 
 def test_what_cannot_fit_is_refused_in_one_line(monkeypatch):
-    monkeypatch.setattr(memory_cost, "memory_bytes", lambda: 24_000_000_000)
+    monkeypatch.setattr(memory, "memory_bytes", lambda: 24_000_000_000)
     with pytest.raises(ConfigError) as caught:
         check_memory(LARGE, TWO)
     message = str(caught.value)
