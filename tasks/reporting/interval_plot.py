@@ -10,7 +10,7 @@ from tasks.verdicts.verdict import Reading
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-WIDTH, HEIGHT, EDGE = 220, 30, 8
+WIDTH, HEIGHT, EDGE = 220, 33, 8
 MIDDLE, BASE = 11, 20  # of the interval, and of the axis below it
 NICE = (1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0)
 

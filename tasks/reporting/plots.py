@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, NamedTuple
 from warnings import catch_warnings, filterwarnings
 
@@ -26,6 +27,7 @@ LONGEST_NAME = 16  # characters of a class
 # Inches and points of figures of a report: printed on A4, every text has at least 9 points.
 PAGE_WIDTH, LABEL_WIDTH = 7.0, 1.7
 TEXT_SIZE = 10.5
+LABEL_LENGTH = 20  # characters of a line
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -91,9 +93,8 @@ def picture_rows(rows: Mapping[str, "Tensor"]) -> Figure:
         axes = figure.add_axes((*place, 1 - place[0], 0.95 / len(rows)))
         _draw_image(axes, _strip(images, columns))
         axes.set_anchor("W")
-        axes.set_ylabel(
-            name, rotation=0, ha="right", va="center", fontsize=TEXT_SIZE, parse_math=False
-        )
+        axes.set_ylabel(fill(name, LABEL_LENGTH), rotation=0, ha="right", va="center")
+        axes.yaxis.label.set(fontsize=TEXT_SIZE, parse_math=False)
     return figure
 
 

@@ -58,7 +58,7 @@ class View(NamedTuple):
             "modelVersionFilter": "All Runs",
             "selectedColumns": self.columns,
             "columnOrder": ["attributes.`Run Name`", "runDateAndNestInfo", *self.columns],
-            "columnWidths": {"attributes.`Run Name`": 280, "runDateAndNestInfo": 120},
+            "columnWidths": {"attributes.`Run Name`": 340, "runDateAndNestInfo": 120},
             "runsHiddenMode": "SHOW_ALL",
             "hideEmptyCharts": True,
             "isAccordionReordered": True,

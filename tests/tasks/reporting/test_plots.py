@@ -1,17 +1,22 @@
 import pytest
 import torch
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from tasks.reporting.plots import (
     COLOURS,
     GAP,
     Point,
     confusion_figure,
+    confusion_matrices,
     correlation_heat_map,
     curves_figure,
+    heat_maps,
     image_rows,
     latent_map,
+    latent_maps,
     lines_figure,
+    picture_rows,
     reconstruction_figure,
     save,
 )
@@ -124,6 +129,62 @@ def test_a_short_row_of_images_leaves_its_end_empty():
     assert (short[:, :28] == 0).all()
     assert (short[:, 28:] == 1).all()
     assert figure.get_suptitle() == "pair"
+
+
+def test_every_text_of_a_figure_can_be_read_on_paper():
+    images = torch.zeros(20, 1, 8, 8)
+    plane, labels = torch.rand(30, 2), torch.arange(30).remainder(10)
+    classes = [f"class {n}" for n in range(10)]
+    figures = [
+        a_chart(),
+        heat_maps({f"network {n}": torch.rand(8, 8) for n in range(7)}),
+        latent_maps({"latent size 5": plane, "latent size 40": plane}, labels, classes),
+        confusion_matrices({"frozen": torch.eye(10)}, classes),
+        picture_rows({"original": images, "latent size 40": images}),
+    ]
+    paper = 7.4  # inches between the margins of A4
+    for figure in figures:
+        figure.draw_without_rendering()
+        assert figure.get_figwidth() <= paper
+        texts = [one for one in figure.findobj(Text) if one.get_text() and one.get_visible()]
+        assert len(texts) > 1
+        assert min(one.get_fontsize() for one in texts) >= 9
+
+
+def test_names_beside_rows_of_pictures_are_inside_the_figure():
+    figure = picture_rows(
+        {
+            "original": torch.zeros(3, 1, 8, 8),
+            "shirt to ankle boot, size 100": torch.zeros(3, 1, 8, 8),
+        }
+    )
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        assert axes.yaxis.label.get_window_extent().x0 >= 0
+
+
+def test_maps_of_several_models_show_each_class_at_its_median():
+    plane = torch.tensor([[0.0, 0.0], [0.2, 1.0], [0.4, 9.0], [5.0, 5.0]])
+    figure = latent_maps({"a": plane, "b": plane}, torch.tensor([1, 1, 1, 0]), ["cat", "$dog"])
+    for axes, title in zip(figure.axes, "ab", strict=False):
+        assert axes.get_title() == title
+        places = {text.get_text(): text.xy for text in axes.texts}
+        assert places == {"cat": (5.0, 5.0), "$dog": (pytest.approx(0.2), 1.0)}
+    assert not latent_maps({"a": plane}, None, []).axes[0].texts
+    line = torch.tensor([[0.0, 2.0], [1.0, 2.0]])
+    (first, *_) = latent_maps({"a": line}, torch.tensor([0, 1]), ["cat", "dog"]).axes
+    assert [points.get_offsets()[:, 1].tolist() for points in first.collections] == [[2], [3]]
+
+
+def test_confusions_are_per_cent_of_the_true_class():
+    counts = torch.tensor([[3, 1, 0], [0, 0, 0], [0, 0, 5]])
+    (axes, other) = confusion_matrices({"a": counts}, ["x", "y", "z"]).axes
+    assert [text.get_text() for text in axes.texts] == ["75", "25", "100"]
+    assert not other.get_visible()
+    many = [f"class {n}" for n in range(30)]
+    (axes, _) = confusion_matrices({"a": torch.eye(30)}, many).axes
+    assert not axes.texts
+    assert not axes.get_xticklabels()
 
 
 def test_dead_coordinates_have_no_colour_of_the_scale():
