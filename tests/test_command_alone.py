@@ -57,11 +57,12 @@ def own_images(study, tmp_path):
 
 
 UNLABELLED = {"data", "train", "pca", "reach", "package", "evaluate", "correlate", "report"}
+UNLABELLED |= {"encode", "probe", "traverse", "similarity", "latent_map"}
 
 
 @pytest.mark.slow
 def test_images_in_folders_run_all_that_labels_allow(own_images):
-    labelled = {"transfer", "interpolate", "interpolation_grid", "realism"}
+    labelled = {"transfer", "interpolate", "interpolation_grid", "realism", "probe_controls"}
     assert own_images(["crosses", "noughts"]) - {"theory"} == UNLABELLED | labelled
     page = html.unescape(report_path("own").read_text())
     assert "left out" not in page

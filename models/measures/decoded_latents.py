@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from models.inference import apply
 
-ROWS = 4_000  # latent vectors that are decoded at once
+ROWS, VALUES = 4_000, 2**25  # latent vectors that are decoded at once, values of their images
 PARALLEL = 1e-6  # sine of an angle below which vectors span no plane
 ENDS = 0.01  # the quantiles of a traversal are from 0.01 to 0.99
 
@@ -24,7 +24,7 @@ def ablation_losses(decoder: nn.Module, latents: Tensor, images: Tensor) -> Tens
         return found
     loss = (apply(decoder, latents) - real).square().mean(dtype=torch.double)
     means = latents.mean(0)
-    for units in varying.split(max(1, ROWS // n)):
+    for units in varying.split(max(1, min(ROWS, VALUES // real[0].numel()) // n)):
         changed = latents.repeat(len(units), 1, 1)
         changed[torch.arange(len(units)), :, units] = means[units, None]
         decoded = apply(decoder, changed.flatten(0, 1)).reshape(len(units), *real.shape)

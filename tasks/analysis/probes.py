@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from numpy import ndarray
     from torch import Tensor
 
-MOST_ITERATIONS = 300  # of the linear probe
+MOST_ITERATIONS = 200  # of the linear probe
 TOLERANCE = 1e-3  # gradient of its mean loss, where it ends
 PERPLEXITY = 30.0  # of t-SNE, with enough images
 MAP_ITERATIONS = 750

@@ -31,7 +31,7 @@ def save_maps(folder: Path, found: LatentMaps) -> None:
     """Write maps to a file in the folder of an entry, with pictures made small."""
     from safetensors.torch import save_file
 
-    tensors = {"places": found.places, "pictures": _small(found.pictures).contiguous()}
+    tensors = {"places": found.places, "pictures": small_pictures(found.pictures).contiguous()}
     if found.labels is not None:
         tensors["labels"] = found.labels
     maps = {name: points.contiguous() for name, points in found.maps.items()}
@@ -51,7 +51,7 @@ def load_maps(entry: Entry) -> LatentMaps:
         return LatentMaps(tensors, places, pictures, tensors.pop("labels", None))
 
 
-def _small(images: "Tensor") -> "Tensor":
+def small_pictures(images: "Tensor") -> "Tensor":
     """Images (n, c, h, w) uint8 with sides of at most 32 pixels, of the same proportions."""
     import torch
     from torch.nn.functional import interpolate

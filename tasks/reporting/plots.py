@@ -28,6 +28,7 @@ LONGEST_NAME = 16  # characters of a class
 PAGE_WIDTH, LABEL_WIDTH = 7.0, 1.7
 TEXT_SIZE = 10.5
 LABEL_LENGTH = 20  # characters of a line
+LONGEST_ROW_NAME = 48  # characters beside a row of images
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -56,14 +57,19 @@ def image_rows(rows: Mapping[str, "Tensor"], title: str | None = None) -> Figure
     A row is drawn as one picture: an axis for each image would take most of the time.
     """
     columns = max(len(images) for images in rows.values())
-    longest = max(map(len, rows))  # characters, each about 0.09 inches wide
-    width, height = 0.3 + 0.09 * longest + 0.66 * columns, 0.66 * len(rows)
-    figure = Figure(figsize=(width, height + (0.35 if title else 0.1)))
-    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
-    grid = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
-    for axes, (name, images) in zip(grid, rows.items(), strict=True):
-        _draw_image(axes, _strip(images, columns))
-        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, parse_math=False)
+    strips = {name: _strip(images, columns) for name, images in rows.items()}
+    longest = min(max(map(len, rows)), LONGEST_ROW_NAME)
+    beside, above = 0.1 + 0.09 * longest, 0.35 if title else 0.02  # inches
+    _, high, wide = next(iter(strips.values())).shape
+    width, step = beside + 0.66 * columns, 0.66 * columns * high / wide + 0.04
+    height = above + step * len(rows)
+    figure = Figure(figsize=(width, height))
+    for row, (name, strip) in enumerate(strips.items()):
+        bottom = 1 - (above + step * (row + 1)) / height
+        axes = figure.add_axes((beside / width, bottom, 1 - beside / width, (step - 0.04) / height))
+        _draw_image(axes, strip)
+        shown = _short(name, LONGEST_ROW_NAME)
+        axes.set_ylabel(shown, rotation=0, ha="right", va="center", fontsize=10, parse_math=False)
     if title:
         figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
@@ -190,9 +196,9 @@ def latent_maps(
     return figure
 
 
-def _short(name: str) -> str:
-    """The name of a class as a figure shows it."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
+def _short(name: str, longest: int = LONGEST_NAME) -> str:
+    """A name as a figure shows it, with so many characters at most."""
+    return name if len(name) <= longest else f"{name[: longest - 3]}..."
 
 
 def confusion_figure(counts: "Tensor", classes: Sequence[str]) -> Figure:

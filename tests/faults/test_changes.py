@@ -14,10 +14,11 @@ from tests.faults.conftest import DONE, executed, kill_group
 from tests.servers import asked, fetched
 
 TRAINING = "train[depth=2, latent_dim=2, seed=0]"
-STEPS = ("evaluate", "correlate", "package")
+STEPS = ("evaluate", "correlate", "package", "encode", "probe", "traverse")
 FROZEN = "scenario=head_only, trained=head, label_budget=64, seed=0, depth=2, latent_dim=2"
 DEPENDANTS = {f"{step}[depth=2, latent_dim=2, seed=0]" for step in STEPS}
 DEPENDANTS |= {f"{step}[{FROZEN}]" for step in ("transfer", "package")}
+DEPENDANTS |= {"similarity[digits]", "latent_map[seed=0]"}
 
 
 def to_run(planned):

@@ -31,7 +31,7 @@ def test_without_a_store_everything_would_run_in_the_order_of_the_diagram(config
     model = by_name["evaluate[depth=1, latent_dim=5, seed=0]"]
     assert "upstream train[depth=1, latent_dim=5, seed=0] will run" in model.reasons
     assert plan[-1].name == "report[smoke]"
-    assert (found.seconds, found.without_estimate) == (0, 50)
+    assert (found.seconds, found.without_estimate) == (0, SMOKE_TASKS)
 
 
 def test_planning_needs_neither_prefect_nor_mlflow_nor_torch():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tasks.analysis.probes import Probed, knn_accuracy, linear_probe_accuracy
 from tasks.artifacts.dataset import load_dataset
+from tasks.artifacts.latent_maps import small_pictures
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, Step
 
@@ -13,8 +14,9 @@ def probe_untrained_features(
 ) -> Result:
     """Accuracies of both probes on pixels, or on so many principal components of the pixels.
 
-    The components are those of all training images. Probes are fitted to the same training images
-    as those of latents. ``largest_class`` is the share of the test images in the largest class.
+    Pixels are those of images whose sides are made 32 pixels at most. The components are those of
+    all training images as they are. Probes are fitted to the same training images as those of
+    latents. ``largest_class`` is the share of the test images in the largest class.
     """
     from models.measures.pca import project
     from models.random_streams import probe_places
@@ -22,11 +24,12 @@ def probe_untrained_features(
     images = load_dataset(dataset)
     labels = images.labels()
     chosen = probe_places(len(images.train_images), probe_images)
-    train, test = images.train_images[chosen].flatten(1), images.test_images.flatten(1)
+    sets = [images.train_images[chosen], images.test_images]
     if components is None:
-        features = [train.float() / 255, test.float() / 255]
+        features = [small_pictures(one).flatten(1).float() / 255 for one in sets]
     else:
-        features = project(images.train_images.flatten(1), [train, test], components)
+        flat = [one.flatten(1) for one in sets]
+        features = project(images.train_images.flatten(1), flat, components)
     of = Probed(features[0], labels[0][chosen], features[1], labels[1])
     return {
         "linear_probe_accuracy": linear_probe_accuracy(of),

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 from tasks.artifacts.dataset import load_dataset
+from tasks.artifacts.latent_maps import small_pictures
 from tasks.artifacts.latents import load_latents
 from tasks.cache.entry import Entry
 from tasks.cache.step import Result, Step
@@ -15,7 +16,8 @@ SEED = 0  # of the order in which images are shuffled
 def compare_latents(folder: Path, dataset: Entry, latents: list[Entry]) -> Result:
     """Linear CKA of each pair of autoencoders, on the same test images; the last row is pixels.
 
-    An undefined value is None, as that of constant latents. ``floor`` is the mean after the images
+    Pixels are those of images whose sides are made 32 pixels at most. An undefined value is None,
+    as that of constant latents. ``floor`` is the mean after the images
     of each were shuffled.
     """
     import torch
@@ -25,7 +27,7 @@ def compare_latents(folder: Path, dataset: Entry, latents: list[Entry]) -> Resul
     same = {entry.inputs["dataset"] for entry in latents} == {dataset.fingerprint}
     assert same, "all latents are of the images of one dataset"
     features = [load_latents(entry).test[:COMPARED] for entry in latents]
-    pixels = load_dataset(dataset).test_images[:COMPARED].flatten(1).float()
+    pixels = small_pictures(load_dataset(dataset).test_images[:COMPARED]).flatten(1).float()
     matrix = cka_matrix([*features, pixels])
     floor = shuffled_cka(features, torch.Generator().manual_seed(SEED))
     return {

@@ -23,7 +23,7 @@ def draw_traversal(folder: Path, model: Entry, latents: Entry, probed: Entry, st
     losses = probed.result["ablation"]
     units = sorted(range(len(losses)), key=lambda unit: -losses[unit])[:MOST_UNITS]
     rows = {
-        f"unit {unit}: +{losses[unit]:.4f}": traversal(decoder, found.test, unit, steps)
+        f"unit {unit}: {losses[unit]:+.4f}": traversal(decoder, found.test, unit, steps)
         for unit in units
     }
     save(image_rows(rows), folder / PICTURE)

@@ -11,6 +11,7 @@ from tasks.reporting.page import (
     PAGE,
     PAGE_START,
     RUN_LINK,
+    SCRIPTS,
     data_uri,
     entries_with_seed,
     fill_page,
@@ -300,6 +301,8 @@ def test_markup_in_names_shows_as_text(tmp_path, groups, look):
     )
     for file, least in ((tmp_path / PAGE, 11), (compared, 1)):
         text = file.read_text(encoding="utf-8")
+        for script in SCRIPTS:  # our own
+            text = text.replace(f'<script type="module">{script}</script>', "")
         assert "<img src=x" not in text
         assert "<script" not in text
         page = look(text)
