@@ -117,7 +117,7 @@ def show_results(
             key=artifact_key(study, "results"),
             description=f"Results of the study {as_text(study)}",
         )
-        if "" in addresses:
+        if summary and "" in addresses:  # there is a report
             create_link_artifact(
                 f"{addresses['']}/artifacts/{PAGE}",
                 link_text=f"Report of {study}",

@@ -20,6 +20,7 @@ from tasks.verdicts.wording import anchors, change_sentence, seeds_in_words, sho
 
 FEWEST, MOST = 3, 7
 ENOUGH_SEEDS = 5
+SWEEPS = ("latent_sweep", "depth_sweep", "objective_sweep")
 MAIN_QUANTITIES = ("test loss", "test accuracy")
 
 
@@ -42,17 +43,16 @@ def make_findings(
     """
     known = anchors(verdict.name for verdict in verdicts)
     n_seeds = len(config["seeds"])
-    alarms = [
-        Finding(kind="warning", sentence=as_sentence(one), anchor="latent_sweep")
-        for one in warnings
-    ]
+    sweep = next((one for one in SWEEPS if one in config["sections"]), "verdicts")
+    alarms = [Finding(kind="warning", sentence=as_sentence(one), anchor=sweep) for one in warnings]
     best = best_levels(rows, config)
     tested = [one for one in verdicts if one.outcome in (*DECIDED, "undecided")]
     if n_seeds == 1 and (best or tested):
         alarms.append(_one_seed(config))
     decided, spare = _of_sections(verdicts, known, best)
     theory = theory_findings(checks)
-    facts = [*(theory if not all(checks) else []), *measured_facts(linear_limit, edge)]
+    of_sizes = linear_limit if "latent_sweep" in config["sections"] else ()
+    facts = [*(theory if not all(checks) else []), *measured_facts(of_sizes, edge)]
     spare += theory if all(checks) else []
     last = _nearest_to_decision(verdicts, known)
     if tested or best:

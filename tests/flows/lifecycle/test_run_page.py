@@ -127,9 +127,10 @@ def test_the_report_is_linked_where_mlflow_has_it(monkeypatch):
     monkeypatch.setattr(
         run_page, "create_link_artifact", lambda link, **named: made.append((link, named["key"]))
     )
-    show_results("My Study", [], "", [], [], {})
+    show_results("My Study", [], "3 seeds", [], [], {})
+    show_results("My Study", ["report failed"], "", [], [], {"": "http://m/1"})
     assert made == []
-    show_results("My Study", [], "", [], [], {"": "http://m/1"})
+    show_results("My Study", [], "3 seeds", [], [], {"": "http://m/1"})
     assert made == [("http://m/1/artifacts/index.html", "my-study-report")]
 
 

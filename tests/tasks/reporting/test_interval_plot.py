@@ -27,7 +27,8 @@ def test_the_interval_lies_where_its_numbers_are():
     (point,) = places(plot, r'class="point" cx="([\d.]+)"')
     ((low, high),) = re.findall(r'class="interval" d="M([\d.]+) 11H([\d.]+)M', plot)
     assert zero == WIDTH / 2
-    scale = (point - zero) / MEASURED.change
+    scale = (WIDTH / 2 - EDGE) / 5  # pixels a point; the ticks at the ends are -5 and 5
+    assert point - zero == pytest.approx(scale * MEASURED.change, abs=0.2)
     assert float(low) - zero == pytest.approx(scale * made.interval[0], abs=0.2)
     assert float(high) - zero == pytest.approx(scale * made.interval[1], abs=0.2)
     (width,) = places(plot, r'class="band" [^>]*width="([\d.]+)"')

@@ -150,6 +150,13 @@ def test_failed_trainings_come_first_and_the_edge_and_pca_after_the_claims():
     assert made[3].sentence == "On all pixels it is below PCA's at latent size 5."
 
 
+def test_nothing_is_linked_to_a_section_that_the_study_lacks():
+    config = CONFIG | {"sections": ["depth_sweep"]}
+    given = {"warnings": ["3 failed"], "linear_limit": ["On all pixels."], "config": config}
+    made = found(claim("deep", "depth_sweep", compared(LEVELS, 5, 1)), **given)
+    assert [one.anchor for one in made] == ["depth_sweep", "claim-deep", "claim-deep"]
+
+
 def test_there_are_at_most_seven_and_the_last_says_what_to_do():
     sections = ["latent_sweep", "depth_sweep", "interpolation", "decorrelation", "a", "b", "c"]
     many = [claim(f"claim {one}", one, compared(LEVELS, 5, 1)) for one in sections]
