@@ -154,6 +154,7 @@ def settings_page() -> str:
         for group, inner in (
             ("architectures.NAME", "ArchitectureConfig"),
             ("objectives.NAME", "ObjectiveConfig"),
+            ("measures.NAME", "MeasureConfig"),
             ("claims.NUMBER", "Claim"),
         )
         for key in reference.schema["$defs"][inner]["required"]

@@ -133,10 +133,10 @@ def _panels(number: int, columns: int, height: float) -> tuple[Figure, list[Axes
 def similarity_map(values: "Tensor", rows: Sequence[str], columns: Sequence[str]) -> Figure:
     """Similarities (n, m) from 0 to 1, written into the cells; NaN is grey.
 
-    With more than 16 columns they are not written, and names are smaller.
+    With more than 16 columns they are not written.
     """
-    few = len(columns) <= 16
-    side, size = (0.62, 9) if few else (0.3, 7)
+    few, size = len(columns) <= 16, 9
+    side = 0.62 if few else 0.3
     figure = Figure(
         figsize=(2.4 + side * len(columns), 1.9 + 0.8 * side * len(rows)), layout="constrained"
     )

@@ -190,7 +190,10 @@ def _pair_table(entry: Entry, models: Sequence[Identity]) -> "DataFrame":
 
 
 def _probe_figure(tables: Tables) -> "Figure | None":
-    """Accuracy of the linear probe by latent size, beside its controls."""
+    """Accuracy of the linear probe by latent size, beside its controls.
+
+    An interval of few seeds may reach beyond 0 and 1, where it is cut off.
+    """
     from tasks.reporting.figures import named_lines
     from tasks.reporting.plots import lines_figure
 
@@ -202,7 +205,11 @@ def _probe_figure(tables: Tables) -> "Figure | None":
         "shuffled labels": "shuffled_linear_probe_accuracy",
     }
     lines = named_lines(tables.latent_sweep, "latent_dim", columns)
-    return lines_figure(lines, "latent size", "accuracy of the linear probe") if lines else None
+    if not lines:
+        return None
+    figure = lines_figure(lines, "latent size", "accuracy of the linear probe")
+    figure.axes[0].set_ylim(0, 1.02)
+    return figure
 
 
 def latent_maps(folder: Path, entry: Entry, classes: list[str]) -> JsonObject:
