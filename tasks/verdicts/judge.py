@@ -262,7 +262,7 @@ class _Judge:
                 "name": claim.name,
                 "claim": claim.sentence,
                 "source": claim.source,
-                "quantity": ", ".join(one.in_words for one in measures),
+                "quantity": " and ".join(one.in_words for one in measures),
                 "section": section_of(claim, self.selection),
                 "trend": None if trend is None else reading([trend], spread.trend),
                 "every_step": reading(comparisons, spread.step),

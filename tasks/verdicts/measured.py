@@ -48,7 +48,7 @@ class Best(NamedTuple):
 
 
 def best_levels(rows: Mapping[str, list[Row]], config: Config) -> list[Finding]:
-    """Which latent size, network, objective and classifier is best, where there are several."""
+    """Which latent size, network, objective and classifier is best, and what probes find."""
     loss = ("final_test_loss", "test loss", -1)
     accuracy: tuple[str, str, int, Unit] = ("test_accuracy", "test accuracy", 1, "%")
     transfer = [
@@ -63,10 +63,36 @@ def best_levels(rows: Mapping[str, list[Row]], config: Config) -> list[Finding]:
         Best("transfer", transfer, "classifiers", "level", *accuracy),
     ]
     sections = config["sections"]
-    return [
+    levels = [
         finding
         for one in found
         if one.section in sections and (finding := _best_level(one)) is not None
+    ]
+    return [*levels, *_probed(rows.get("representation", []))]
+
+
+def _probed(rows: Sequence[Row]) -> list[Finding]:
+    """What the best linear probe of frozen latents finds, and what its controls do."""
+    measured = [row for row in rows if row.get("linear_probe_accuracy")]
+    if not measured:
+        return []
+    best = max(measured, key=lambda row: float(row["linear_probe_accuracy"].mean))
+    trained: Estimate = best["linear_probe_accuracy"]
+    others = {"untrained_": "the untrained encoder", "pixel_": "the pixels"}
+    controls = [
+        f"{value_text(one, '%')} from {name}"
+        for prefix, name in others.items()
+        if (one := best.get(f"{prefix}linear_probe_accuracy"))
+    ]
+    network = f"{best['architecture']}, latent size {best['latent_dim']}"
+    text = f"A linear probe finds the class of {value_text(trained, '%')} of the test images"
+    return [
+        Finding(
+            kind="measured",
+            sentence=f"{text} from the latents of {network}; {', '.join(controls)}.",
+            anchor="representation",
+            sure=f"means over {seeds_in_words(trained.n)}, not a test",
+        )
     ]
 
 

@@ -188,6 +188,22 @@ def test_a_classifier_is_named_in_words():
     )
 
 
+def test_a_probe_is_shown_with_its_controls():
+    def probed(size, accuracy, untrained):
+        values = {"": accuracy, "untrained_": untrained, "pixel_": 0.97}
+        return {"architecture": "depth 2", "latent_dim": size} | {
+            f"{name}linear_probe_accuracy": Estimate(one, one - 0.01, one + 0.01, 5)
+            for name, one in values.items()
+        }
+
+    made = {"representation": [probed(5, 0.7, 0.5), probed(20, 0.9, 0.8)]}
+    (finding,) = [one for one in found(rows=made) if one.anchor == "representation"]
+    assert finding.sentence == (
+        "A linear probe finds the class of 90 ± 1 % of the test images from the latents of "
+        "depth 2, latent size 20; 80 ± 1 % from the untrained encoder, 97 ± 1 % from the pixels."
+    )
+
+
 def test_claims_of_unknown_sections_are_told_apart_by_their_quantities():
     first, second = (
         claim(name, "", compared(LEVELS, 5, 1), quantity=quantity)
