@@ -26,7 +26,7 @@ def test_theory_alone_needs_no_data(study):
     assert result.returncode == 0, result.stderr
     page = html.unescape(report_path("mnist").read_text())
     assert "taylor remainder order" in page
-    assert page.count(">holds</td>") == 25
+    assert page.count("holds</span></td>") == 25
     assert ">fails</td>" not in page
 
 

@@ -121,7 +121,10 @@ def test_every_page_of_the_repository_is_in_the_site(site):
 
 
 def settings(schema, part=None, prefix=""):
-    """The keys of a model, nested ones with dots, names that a user chooses as NAME."""
+    """The keys of a model, nested ones with dots, with NAME for names that a user chooses.
+
+    Items of a list are NUMBER.
+    """
     part = schema if part is None else part
     for key, one in part["properties"].items():
         yield f"{prefix}{key}"
@@ -129,7 +132,8 @@ def settings(schema, part=None, prefix=""):
             inner = schema["$defs"][text]
             named = "Properties" in json.dumps(one)
             if "properties" in inner:
-                yield from settings(schema, inner, f"{prefix}{key}.{'NAME.' if named else ''}")
+                place = "NAME." if named else "NUMBER." if "items" in one else ""
+                yield from settings(schema, inner, f"{prefix}{key}.{place}")
 
 
 @pytest.mark.slow
