@@ -4,12 +4,13 @@ A study file lists claims; docs/claims.md explains them. ``written-study`` stand
 written study and a few more, which are in ``written-study.yaml``.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from models.messages import shown
 from models.specs import Value
@@ -83,6 +84,12 @@ def _level(given: object) -> object:
     return given
 
 
+def _key_of_mlflow(name: str) -> str:
+    if not re.fullmatch(r"\w[\w .:-]*", name):
+        raise ValueError("should have letters, digits, spaces, '.', '_', '-' and ':' only")
+    return name
+
+
 def _several(given: object) -> object:
     return (given,) if isinstance(given, str) else given
 
@@ -90,8 +97,10 @@ def _several(given: object) -> object:
 class Claim(Value):
     """A statement about measured quantities that a study confirms, refutes or leaves open."""
 
-    name: str = Field(
-        min_length=1, max_length=80, description="Names it on the page; each claim has its own."
+    name: Annotated[str, AfterValidator(_key_of_mlflow)] = Field(
+        min_length=1,
+        max_length=80,
+        description="Names it on the page and in MLflow; each claim has its own.",
     )
     claim: str = Field(
         "",

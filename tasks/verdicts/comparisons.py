@@ -50,9 +50,17 @@ class Comparison(Value):
     the unit "%", of shares for "points". A single seed has none of the three. ``rising`` and
     ``falling`` count the seeds whose change is above and below zero. An ``exact`` count is the same
     for every seed and needs no interval.
+
+    ``label`` names it in tables. ``levels`` are the first and the last level in words; or the only
+    one, which is compared with the number ``bound``. ``quantity`` is what is compared where a claim
+    has several quantities, ``condition`` what the levels have in common.
     """
 
     label: str
+    levels: tuple[str, ...] = ()
+    bound: float | None = None
+    quantity: str = ""
+    condition: str = ""
     unit: Unit = ""
     n: int
     mean: float = 0.0
@@ -271,10 +279,12 @@ def compare_neighbours(
     """
     values = table.to_numpy(dtype=float)
     names = [label.format(level) for level in table.columns]
-    return tuple(
-        contrast(f"{before} to {after}", values[:, [place, place + 1]], (-1, 1), unit, paired)
-        for place, (before, after) in enumerate(pairwise(names))
-    )
+    found = []
+    for place, (before, after) in enumerate(pairwise(names)):
+        pair = values[:, [place, place + 1]]
+        one = contrast(f"{before} to {after}", pair, (-1, 1), unit, paired)
+        found.append(one.model_copy(update={"levels": (before, after)}))
+    return tuple(found)
 
 
 def compare_trend(table: "DataFrame", label: str, unit: Unit) -> Comparison:
@@ -287,8 +297,9 @@ def compare_trend(table: "DataFrame", label: str, unit: Unit) -> Comparison:
     middle = (len(levels) - 1) / 2
     squares = sum((rank - middle) ** 2 for rank in range(len(levels)))
     coefficients = [(rank - middle) / squares for rank in range(len(levels))]
-    name = f"per step, {label.format(levels[0])} to {label.format(levels[-1])}"
-    return contrast(name, table, coefficients, unit)
+    ends = label.format(levels[0]), label.format(levels[-1])
+    found = contrast(f"per step, {' to '.join(ends)}", table, coefficients, unit)
+    return found.model_copy(update={"levels": ends})
 
 
 def page_p_value(table: "DataFrame", sign: int) -> float | None:

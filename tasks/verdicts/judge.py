@@ -28,7 +28,7 @@ from tasks.verdicts.selection import (
 from tasks.verdicts.verdict import Reading, Verdict
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 FAILED_GATE = "it does not order the controls on this dataset"
 NO_GATE = "its controls were not measured"
@@ -84,13 +84,29 @@ class FailedTrainings(NamedTuple):
 class _Part(NamedTuple):
     """One quantity of one group: a row per seed and a column per level, None if not measured."""
 
-    prefix: str
+    condition: str
+    quantity: str
     measure: Measure
     values: "DataFrame | None"
 
     @property
+    def prefix(self) -> str:
+        """What a label says before the levels: ``100 labels: ``, ``test loss, ``."""
+        condition = f"{self.condition}: " if self.condition else ""
+        return f"{condition}{self.quantity}, " if self.quantity else condition
+
+    @property
     def has_zero(self) -> bool:
         return self.values is not None and bool((self.values == 0).to_numpy().any())
+
+
+def _against(bound: float, label: str, values: "Series", unit: Unit) -> Comparison:
+    """The values of one level, a number per seed, beside a number that has no spread."""
+    from pandas import DataFrame
+
+    table = DataFrame({"bound": bound, "level": values})
+    found = contrast(f"{label} against {bound:g}", table, (-1, 1), unit, paired=True)
+    return found.model_copy(update={"levels": (label,), "bound": bound})
 
 
 def _unmeasured(labels: Sequence[str]) -> "DataFrame":
@@ -114,7 +130,12 @@ class _Judge:
         if self._lacks_levels:
             return self._verdict(())
         parts = [
-            _Part(self._prefix(group, measure), measure, self._values(group, column))
+            _Part(
+                self._condition(group),
+                measure.in_words if len(self.selection.measures) > 1 else "",
+                measure,
+                self._values(group, column),
+            )
             for group in self.selection.groups
             for measure, column in zip(self.selection.measures, columns, strict=True)
         ]
@@ -175,34 +196,27 @@ class _Judge:
         if bound is None:
             found = list(compare_neighbours(values, "{}", unit, paired or None))
         else:
-            found = [
-                contrast(
-                    f"{label} against {bound.value:g}",
-                    values[[label]].assign(bound=bound.value)[["bound", label]],
-                    (-1, 1),
-                    unit,
-                    paired=True,  # a bound has no spread
-                )
-                for label in values.columns
-            ]
+            found = [_against(bound.value, label, values[label], unit) for label in values.columns]
+        same = {"quantity": part.quantity, "condition": part.condition}
         return [
             one.model_copy(
                 update={
                     "label": f"{part.prefix}{one.label}",
                     "exact": part.measure.exact and one.n > 0,
+                    **same,
                 }
             )
             for one in found
         ]
 
-    def _prefix(self, group: Level | None, measure: Measure) -> str:
-        """What a comparison's label says before its levels: ``100 labels: ``, ``test loss, ``."""
-        prefix, budget = "", self.selection.fixed.get("label_budget")
+    def _condition(self, group: Level | None) -> str:
+        """What the compared models have in common besides what the claim's table is about."""
+        budget = self.selection.fixed.get("label_budget")
         if self.claim.for_each is not None:
-            prefix = f"{level_label(self.claim.for_each, group)}: "
-        elif budget is not None and self.claim.along not in OF_ENCODER:
-            prefix = f"{level_label('label_budget', budget)}: "
-        return f"{prefix}{measure.in_words}, " if len(self.selection.measures) > 1 else prefix
+            return level_label(self.claim.for_each, group)
+        if budget is not None and self.claim.along not in OF_ENCODER:
+            return level_label("label_budget", budget)
+        return ""
 
     @property
     def _not_measurable(self) -> str:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from models.measures.glossary import Unit
 from tasks.analysis.intervals import Estimate
@@ -11,7 +11,6 @@ from tasks.verdicts.verdict import Reading, Verdict, with_unit
 
 NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 IN_WORDS = {"d = ": "latent size ", " MSE": " loss"}  # short names of tables, in a sentence
-AGAINST = " against "  # between a level and a bound, in a label
 MOST_DIGITS = 6
 
 
@@ -74,7 +73,7 @@ def change_sentence(verdict: Verdict) -> str:
     reading = shown_reading(verdict)
     one = reading.decisive
     assert one is not None, "a claim that was measured has a comparison"
-    if AGAINST in one.label:
+    if one.bound is not None:
         return _bound_sentence(verdict, reading, one)
     quantity, subject = _subject(verdict, reading, one)
     if reading.outcome == "equivalent":
@@ -99,14 +98,13 @@ def change_sentence(verdict: Verdict) -> str:
 
 
 def _bound_sentence(verdict: Verdict, reading: Reading, one: Comparison) -> str:
-    """How far a quantity is from the bound of the claim: a label is "LEVEL against BOUND"."""
-    level, _, bound = one.label.rpartition(AGAINST)
-    level = level.rpartition(", ")[2]
+    """How far a quantity is from the bound of the claim."""
+    (level,) = one.levels
     at = "" if level == "all" else f" at {in_words(level)}"
     mean, interval = rounded(one.change, reading.interval)
     size = _size(f"{'+' if one.change > 0 else ''}{mean}", one, interval)
-    quantity = in_words(verdict.quantity)
-    return f"The {quantity}{at} differs from {bound} by {size}, {_seeds(one)}."
+    quantity = one.quantity or verdict.quantity
+    return f"The {in_words(quantity)}{at} differs from {one.bound:g} by {size}, {_seeds(one)}."
 
 
 def shown_reading(verdict: Verdict) -> Reading:
@@ -118,19 +116,16 @@ def shown_reading(verdict: Verdict) -> Reading:
 
 
 def _subject(verdict: Verdict, reading: Reading, one: Comparison) -> tuple[str, str]:
-    """The quantity, and what changes it: a label is "A to B", perhaps after a condition."""
-    condition, _, label = one.label.rpartition(": ")
-    what, _, levels = label.rpartition(", ")
-    quantity = verdict.quantity if reading is verdict.trend or not what else what
-    subject = f"{'Each step' if reading is verdict.trend else 'Going'} from {_levels(levels)}"
-    if condition:
-        subject = f"With {in_words(condition)}, {subject[0].lower()}{subject[1:]}"
-    return in_words(quantity.partition(",")[0]), subject
+    """The quantity, and what changes it."""
+    subject = f"{'Each step' if reading is verdict.trend else 'Going'} from {_between(one.levels)}"
+    if one.condition:
+        subject = f"With {in_words(one.condition)}, {subject[0].lower()}{subject[1:]}"
+    return in_words(one.quantity or verdict.quantity), subject
 
 
-def _levels(text: str) -> str:
-    """The levels of a label in words; what both begin with is said once."""
-    before, _, after = in_words(text).partition(" to ")
+def _between(levels: Sequence[str]) -> str:
+    """Two levels in words; what both begin with is said once."""
+    before, after = map(in_words, levels)
     start, _, _ = before.rpartition(" ")
     return f"{before} to {after.removeprefix(f'{start} ') if start else after}"
 

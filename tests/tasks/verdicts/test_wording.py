@@ -18,7 +18,9 @@ def compared(label, change, half, unit="points", n=5, **more):
     scale = 100 if unit == "points" else 1
     error = half / scale / 2.776  # Student's t with four degrees of freedom
     spread = {"spread": 2 * error, "standard_error": error, "degrees": 4} if n > 1 else {}
-    return Comparison(label=label, unit=unit, n=n, mean=change / scale, **(spread | more))
+    levels = tuple(label.removeprefix("per step, ").split(" to "))
+    found = {"label": label, "levels": levels, "mean": change / scale, **spread}
+    return Comparison(unit=unit, n=n, **(found | more))
 
 
 def judged(steps, trend=None, sign=1, unit="points", margin=0.5, quantity="test accuracy"):
@@ -49,7 +51,7 @@ STEPS = [compared("d = 5 to d = 20", 8, 2), compared("d = 20 to d = 40", 4, 2)]
             "five seeds.",
         ),
         (
-            judged([compared("all labels: frozen to fine-tuned", -1, 0.2)]),
+            judged([compared("frozen to fine-tuned", -1, 0.2, condition="all labels")]),
             "refuted",
             "With all labels, going from frozen to fine-tuned lowers the test accuracy by "
             "1.0 points [0.8, 1.2], five seeds.",
@@ -84,7 +86,7 @@ STEPS = [compared("d = 5 to d = 20", 8, 2), compared("d = 20 to d = 40", 4, 2)]
         ),
         (
             judged(
-                [compared("test loss, depth 2 to depth 3", -3, 1, "")],
+                [compared("depth 2 to depth 3", -3, 1, "", quantity="test loss")],
                 sign=-1,
                 unit="",
                 quantity="parameters, test MSE",
@@ -97,6 +99,21 @@ STEPS = [compared("d = 5 to d = 20", 8, 2), compared("d = 20 to d = 40", 4, 2)]
 def test_a_sentence_has_the_numbers_that_decide_and_no_more(verdict, outcome, sentence):
     assert verdict.outcome == outcome
     assert change_sentence(verdict) == sentence
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [
+        (
+            "d = 20",
+            "The test accuracy at latent size 20 differs from 0.9 by -3 points [-4, -2], five",
+        ),
+        ("all", "The test accuracy differs from 0.9 by -3 points [-4, -2], five seeds."),
+    ],
+)
+def test_a_bound_is_named(level, said):
+    one = compared("", -3, 1, levels=(level,), bound=0.9)
+    assert change_sentence(judged([one], sign=-1)).startswith(said)
 
 
 def test_an_interval_of_another_confidence_is_named():

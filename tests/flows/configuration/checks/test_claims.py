@@ -115,6 +115,8 @@ def test_a_claim_that_can_be_judged_is_accepted(claim):
         ({"margin": 0}, "claims.0.margin: 0 is not allowed"),
         ({"qantity": "test_loss"}, "claims.0.qantity: unknown key; did you mean 'quantity'?"),
         ({"name": ""}, "claims.0.name: '' is not allowed"),
+        ({"name": "loss < 1"}, "claims.0.name: 'loss < 1' is not allowed: should have letters"),
+        ({"name": "../x"}, "claims.0.name: '../x' is not allowed: should have letters"),
     ],
 )
 def test_a_claim_that_cannot_be_judged_is_refused_in_one_line(change, said):
