@@ -164,14 +164,24 @@ def recorded_config(config: dict[str, object], run: str, study: str) -> StudyCon
         ) from None
 
 
+def changed_settings(config: StudyConfig) -> dict[str, object]:
+    """The settings, without the runner, that differ from those of the shipped study of this name.
+
+    By dotted key; none of a study that is not shipped.
+    """
+    if config.name not in shipped_studies():
+        return {}
+    shipped = load_config(config.name).model_dump(mode="json", exclude={"runner"})
+    asked = config.model_dump(mode="json", exclude={"runner"})
+    return {key: value for key, _, value in differences(shipped, asked)}
+
+
 def command_of(config: StudyConfig, sections: tuple[Section, ...]) -> str:
     """The command that repeats a study; a study that is not shipped is named as a file."""
     arguments = ["study", "run"]
     if config.name in shipped_studies():
         arguments.append(config.name)
-        shipped = load_config(config.name).model_dump(mode="json", exclude={"runner"})
-        asked = config.model_dump(mode="json", exclude={"runner"})
-        for key, _, value in differences(shipped, asked):
+        for key, value in changed_settings(config).items():
             arguments += ["--set", f"{key}={json.dumps(value)}"]
     else:
         arguments.append(f"{config.name}.yaml")

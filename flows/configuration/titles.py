@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from flows.configuration.load import load_config, shipped_studies
+from flows.configuration.load import changed_settings
 from flows.configuration.study_config import SECTIONS, Section, StudyConfig
-from tasks.cache.canonical import differences
+from tasks.datasets.found_files import counted
 
 MOST_SETTINGS = 3
 LONGEST_VALUE = 24  # characters
@@ -15,8 +15,7 @@ def run_title(config: StudyConfig, sections: tuple[Section, ...]) -> str:
 
     A study that is not shipped has no settings that differ.
     """
-    n = len(config.seeds)
-    parts = [config.name, f"{n:,} seed{'' if n == 1 else 's'}", *_changes(config)]
+    parts = [config.name, counted(len(config.seeds), "seed"), *_changes(config)]
     if set(sections) != set(SECTIONS):
         few = [section.replace("_", " ") for section in sections[:2]]
         parts.append(" and ".join(few) if len(sections) <= 2 else f"{len(sections)} sections")
@@ -25,13 +24,10 @@ def run_title(config: StudyConfig, sections: tuple[Section, ...]) -> str:
 
 def _changes(config: StudyConfig) -> list[str]:
     """The settings that differ from those of the shipped study, without seeds and runner."""
-    if config.name not in shipped_studies():
-        return []
-    shipped = load_config(config.name).model_dump(mode="json", exclude={"runner", "seeds"})
-    asked = config.model_dump(mode="json", exclude={"runner", "seeds"})
     found = [
         f"{key.rpartition('.')[2].replace('_', ' ')} {_value(value)}"
-        for key, _, value in differences(shipped, asked)
+        for key, value in changed_settings(config).items()
+        if key != "seeds"
     ]
     more = len(found) - MOST_SETTINGS
     return [*found[:MOST_SETTINGS], *([f"{more} more settings"] if more > 0 else [])]

@@ -92,32 +92,25 @@ PROBE = ("probe",)
 TRAIN, EVALUATE, CORRELATE, TRANSFER = ("train",), ("evaluate",), ("correlate",), ("transfer",)
 
 
-def _probes(prefix: str, features: str, headline: bool = False) -> tuple[Measure, Measure]:
+def _probes(prefix: str, features: str, headline: bool = False) -> tuple[Measure, ...]:
     """The accuracies of both probes of some features, which need labels."""
-    linear, knn = f"{prefix}linear_probe_accuracy", f"{prefix}knn_accuracy"
-    return (
+    meanings = {
+        f"{prefix}linear_probe_accuracy": f"a linear probe finds from {features}",
+        f"{prefix}knn_accuracy": f"the nearest training images have, by {features}",
+    }
+    return tuple(
         Measure(
-            linear,
-            f"test images whose class a linear probe finds from {features}",
+            name,
+            f"test images whose class {meaning}",
             SHARE,
             "higher",
             PROBE,
             in_view=headline,
-            headline=linear if headline else "",
+            headline=name if headline else "",
             optional=True,
             smallest_change="accuracy",
-        ),
-        Measure(
-            knn,
-            f"test images whose class the nearest training images have, by {features}",
-            SHARE,
-            "higher",
-            PROBE,
-            in_view=headline,
-            headline=knn if headline else "",
-            optional=True,
-            smallest_change="accuracy",
-        ),
+        )
+        for name, meaning in meanings.items()
     )
 
 

@@ -58,6 +58,14 @@ def knn_accuracy(of: Probed, neighbours: int) -> float:
     return float(probe.fit(train, labels).score(test, tested))
 
 
+def probe_accuracies(of: Probed, neighbours: int, prefix: str = "") -> dict[str, float]:
+    """The accuracies of both probes by name, after a prefix."""
+    return {
+        f"{prefix}linear_probe_accuracy": linear_probe_accuracy(of),
+        f"{prefix}knn_accuracy": knn_accuracy(of, neighbours),
+    }
+
+
 def tsne_map(features: "Tensor", seed: int) -> "ndarray | None":
     """Coordinates (n, 2) of features (n, d) by t-SNE (van der Maaten and Hinton 2008).
 

@@ -81,7 +81,8 @@ def headline_metrics(tables: Tables) -> dict[str, float]:
     models, scenarios = tables.models, tables.scenarios
     of_models = MODEL_METRICS | {name: name for name in own_measures(tables)}
     for choice, rows in models.groupby(["architecture", "latent_dim", "objective"], sort=False):
-        place = _place_of(*map(str, choice))
+        architecture, latent_dim, objective = choice
+        place = place_in_metric(str(architecture), int(str(latent_dim)), str(objective))
         for name, column in of_models.items():
             measured = rows.dropna(subset=[column]) if column in rows else rows[:0]
             if len(measured):
@@ -95,9 +96,9 @@ def headline_metrics(tables: Tables) -> dict[str, float]:
     return found
 
 
-def _place_of(architecture: str, latent_dim: str, objective: str) -> str:
+def place_in_metric(architecture: str, latent_dim: int, objective: str) -> str:
     """A model in the name of a metric: ``depth_2/latent_020``, ``small/latent_064/vae4``."""
-    place = f"{in_metric_name(architecture)}/latent_{int(latent_dim):03d}"
+    place = f"{in_metric_name(architecture)}/latent_{latent_dim:03d}"
     return place if objective == DEFAULT_OBJECTIVE else f"{place}/{objective}"
 
 

@@ -184,7 +184,7 @@ class Tables(NamedTuple):
 
     @property
     def _label_budgets(self) -> list[LabelBudget]:
-        return distinct_budgets(self.config["transfer"]["label_budgets"], self.n_train)
+        return label_budgets(self.config, self.n_train)
 
     @property
     def too_large_budgets(self) -> list[int]:
@@ -228,6 +228,11 @@ def main_architecture(config: Config) -> str:
 def transfer_architecture(config: Config) -> str:
     """The label of the architecture whose encoder is transferred."""
     return config.get("architecture") or f"depth {config['transfer']['depth']}"
+
+
+def label_budgets(config: Config, n_train: int) -> list[LabelBudget]:
+    """The label budgets of a study that differ; ``n_train`` is 0 if it is not known."""
+    return distinct_budgets(config["transfer"]["label_budgets"], n_train)
 
 
 def main_objective(config: Config) -> str:

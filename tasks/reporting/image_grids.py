@@ -26,7 +26,7 @@ def save_image_grid(rows: Sequence["Tensor"], path: Path, scale: int) -> None:
     blanks = [row.new_full((columns - len(row), *row.shape[1:]), GREY) for row in rows]
     whole = torch.cat([part for pair in zip(rows, blanks, strict=True) for part in pair])
     grid = make_grid(whole, columns, padding=2, pad_value=GREY)  # always of three channels
-    shown = grid[0] if whole.shape[1] == 1 else grid.movedim(0, 2)
+    shown = _pixels(grid, whole.shape[1])
     larger = shown.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
     Image.fromarray(larger.numpy()).save(path)
 
@@ -37,17 +37,19 @@ def save_sprite(images: "Tensor", columns: int, path: Path, most_bytes: int) -> 
     The quality is the best of a few for which the file is small enough (``most_bytes``, in bytes),
     or the least.
     """
+    import torch
     from PIL import Image
+    from torchvision.utils import make_grid
 
-    n, channels, height, width = images.shape
-    rows = -(-n // columns)
-    whole = images.new_full((rows * columns, channels, height, width), GREY)
-    whole[:n] = images
-    grid = whole.reshape(rows, columns, channels, height, width).permute(2, 0, 3, 1, 4)
-    shown = grid.reshape(channels, rows * height, columns * width)
-    pixels = shown[0] if channels == 1 else shown.movedim(0, 2)
-    picture = Image.fromarray(pixels.contiguous().numpy())
+    blanks = images.new_full((-len(images) % columns, *images.shape[1:]), GREY)
+    grid = make_grid(torch.cat([images, blanks]), columns, padding=0)
+    picture = Image.fromarray(_pixels(grid, images.shape[1]).contiguous().numpy())
     for quality in QUALITIES:
         picture.save(path, quality=quality)
         if path.stat().st_size <= most_bytes:
             return
+
+
+def _pixels(grid: "Tensor", channels: int) -> "Tensor":
+    """A grid (3, h, w) of images of 1 or 3 channels as (h, w) or (h, w, 3)."""
+    return grid[0] if channels == 1 else grid.movedim(0, 2)

@@ -178,22 +178,39 @@ def latent_maps(
     """Points (n, 2) of several models side by side, drawn as ``latent_map`` draws those of one."""
     figure, panels = _panels(len(planes), 3, 2.8)
     for axes, (title, plane) in zip(panels, planes.items(), strict=True):
-        x, y = plane[:, 0], plane[:, 1]
-        is_line = bool((y == y[0]).all())
         axes.set_title(title, fontsize=TEXT_SIZE)
         axes.set_xticks([])
         axes.set_yticks([])
-        for index, label in enumerate([None] if labels is None else labels.unique().tolist()):
-            mine = slice(None) if labels is None or label is None else labels == label
-            height = y[mine] + index if is_line else y[mine]
-            colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
-            axes.scatter(x[mine], height, s=2, alpha=0.4, color=colour, linewidths=0)
-            if label is not None:
-                box = {"fc": "white", "ec": colour, "alpha": 0.85, "boxstyle": "round,pad=0.15"}
-                place = float(x[mine].median()), float(height.median())
-                name = axes.annotate(_short(classes[label]), place, bbox=box, parse_math=False)
-                name.set(ha="center", va="center", fontsize=TEXT_SIZE - 0.5)
+        _draw_plane(axes, plane, labels, classes, TEXT_SIZE - 0.5)
     return figure
+
+
+def _draw_plane(
+    axes: Axes, plane: "Tensor", labels: "Tensor | None", classes: Sequence[str], size: float
+) -> None:
+    """Draw points (n, 2), coloured by label (n,); names of classes have this size in points.
+
+    If all points have the same second coordinate, each class is drawn as a line of its own.
+    """
+    x, y = plane[:, 0], plane[:, 1]
+    if labels is None:
+        axes.scatter(x, y, s=2, alpha=0.4, color=COLOURS[0], linewidths=0)
+        return
+    for index, label in enumerate(labels.unique().tolist()):
+        mine = labels == label
+        height = y[mine] + index if _is_line(plane) else y[mine]
+        colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
+        axes.scatter(x[mine], height, s=2, alpha=0.4, color=colour, linewidths=0)
+        place = float(x[mine].median()), float(height.median())
+        name = _short(classes[label])
+        shape = "circle,pad=0.15" if len(name) < 3 else "round,pad=0.15"
+        box = {"fc": "white", "ec": colour, "alpha": 0.85, "boxstyle": shape}
+        written = axes.annotate(name, place, bbox=box, parse_math=False)
+        written.set(ha="center", va="center", fontsize=size)
+
+
+def _is_line(plane: "Tensor") -> bool:
+    return bool((plane[:, 1] == plane[0, 1]).all())
 
 
 def _short(name: str, longest: int = LONGEST_NAME) -> str:
@@ -263,25 +280,12 @@ def latent_map(plane: "Tensor", labels: "Tensor | None", classes: Sequence[str])
     """
     figure = Figure(figsize=(4.2, 3.8), layout="constrained")
     axes = figure.subplots()
-    x, y = plane[:, 0], plane[:, 1]
-    is_line = bool((y == y[0]).all())
+    is_line = _is_line(plane)
     axes.set_xlabel("latent coordinate" if is_line else "first principal component")
     axes.set_ylabel("" if is_line else "second principal component")
     if is_line:
         axes.set_yticks([])
-    if labels is None:
-        axes.scatter(x, y, s=2, alpha=0.4, color=COLOURS[0], linewidths=0)
-        return figure
-    for index, label in enumerate(labels.unique().tolist()):
-        mine = labels == label
-        height = y[mine] + index if is_line else y[mine]
-        colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
-        axes.scatter(x[mine], height, s=2, alpha=0.4, color=colour, linewidths=0)
-        place = float(x[mine].median()), float(height.median())
-        box = {"fc": "white", "ec": colour, "alpha": 0.85}
-        name = _short(classes[label])
-        box["boxstyle"] = "circle,pad=0.15" if len(name) < 3 else "round,pad=0.15"
-        axes.annotate(name, place, ha="center", va="center", fontsize=8, bbox=box, parse_math=False)
+    _draw_plane(axes, plane, labels, classes, 8)
     return figure
 
 

@@ -8,11 +8,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from tasks.analysis.intervals import Estimate, estimate
-from tasks.analysis.tables import DEFAULT_OBJECTIVE, Groups, Tables
+from tasks.analysis.summaries import place_in_metric
+from tasks.analysis.tables import DEFAULT_OBJECTIVE, Groups, Tables, model_choices
 from tasks.artifacts.latent_maps import LatentMaps, load_maps
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
-from tasks.cache.identity import Identity, architecture_label, in_metric_name
+from tasks.cache.identity import Identity
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -99,11 +100,11 @@ def similarities(entry: Entry, models: Sequence[Identity]) -> list[Similarity]:
         own = [matrix[i][j] for i in places for j in places if i < j]
         own = [value for value in own if value is not None]
         pixels = [matrix[i][-1] for i in places if matrix[i][-1] is not None]
-        first = models[places[0]]
+        first = model_choices(models[places[0]])
         found.append(
             Similarity(
                 model,
-                _metric_place(first),
+                place_in_metric(first.architecture, first.latent_dim, first.objective),
                 fmean(own) if own else None,
                 min(own, default=None),
                 max(own, default=None),
@@ -124,15 +125,9 @@ def _places(models: Sequence[Identity]) -> dict[str, list[int]]:
 
 def model_label(identity: Identity) -> str:
     """A model in words, without its seed: ``depth 2, d = 20``."""
-    named = [architecture_label(identity), f"d = {identity['latent_dim']}"]
-    objective = identity.get("objective", DEFAULT_OBJECTIVE)
-    return ", ".join(named if objective == DEFAULT_OBJECTIVE else [*named, objective])
-
-
-def _metric_place(identity: Identity) -> str:
-    place = f"{in_metric_name(architecture_label(identity))}/latent_{identity['latent_dim']:03d}"
-    objective = identity.get("objective", DEFAULT_OBJECTIVE)
-    return place if objective == DEFAULT_OBJECTIVE else f"{place}/{objective}"
+    one = model_choices(identity)
+    named = [one.architecture, f"d = {one.latent_dim}"]
+    return ", ".join(named if one.objective == DEFAULT_OBJECTIVE else [*named, one.objective])
 
 
 def _metrics(rows: list[Similarity]) -> Iterator[tuple[str, float]]:

@@ -25,7 +25,12 @@ def new_name(study: str, begun: int) -> str:
 
 def short_name(begun: int) -> str:
     """When an invocation began, in UTC to the second: the name that users give to commands."""
-    return _as_text(begun)[: len("YYYYmmdd-HHMMSS")]
+    return to_the_second(_as_text(begun))
+
+
+def to_the_second(name: str) -> str:
+    """The start of an invocation's name, which holds its time: ``20261127-005254``."""
+    return name[: len("YYYYmmdd-HHMMSS")]
 
 
 def begins_with(path: Path, start: str) -> bool:

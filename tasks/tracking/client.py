@@ -27,6 +27,7 @@ from tasks.system.addresses import without_credentials
 from tasks.system.databases import SIDE_FILES, copy_database, known_revisions, set_aside
 from tasks.system.disk_errors import disk_reason
 from tasks.system.folders import study_home
+from tasks.system.invocation_names import to_the_second
 from tasks.system.locks import mlflow_lock
 from tasks.tracking.config import (
     SQLITE,
@@ -269,7 +270,7 @@ def find_run(client: MlflowClient, wanted: str) -> Run:
     Raises LookupError if there is none.
     """
     for run in search_everywhere(client, ""):
-        short = run.data.tags.get(INVOCATION_TAG, "")[: len("YYYYmmdd-HHMMSS")]
+        short = to_the_second(run.data.tags.get(INVOCATION_TAG, ""))
         names = {run.info.run_name, run.data.tags.get(TASK_TAG)}
         if short:
             names |= {short, f"{run.data.tags.get(STUDY_TAG)} {short}"}

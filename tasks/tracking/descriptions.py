@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.cache.identity import Identity, identity_text
+from tasks.datasets.found_files import counted
 
 MARKUP = re.compile(r"[&<>`*\[\]!|~\\\r\n]")  # what is special in markdown and HTML
 SHOWN_CHANGES = 3  # in a run's name
@@ -83,9 +84,9 @@ def verdict_table(summary: str, verdicts: Sequence[JsonObject]) -> list[str]:
 def experiment_text(parameters: JsonObject) -> str:
     """What a study trains, in one sentence for MLflow's list of experiments."""
     dataset = as_text((parameters.get("dataset") or {}).get("name", "images"))
-    seeds = len(parameters.get("seeds") or [])
+    seeds = counted(len(parameters.get("seeds") or []), "seed")
     sizes = ", ".join(map(str, parameters.get("latent_dims") or []))
-    text = f"Autoencoders on {dataset}, {seeds} seed{'' if seeds == 1 else 's'}"
+    text = f"Autoencoders on {dataset}, {seeds}"
     return f"{text}, latent sizes {sizes}." if sizes else f"{text}."
 
 

@@ -13,6 +13,7 @@ from mlflow.entities import Metric, RunTag
 from tasks.cache.canonical import JsonObject
 from tasks.cache.entry import Entry
 from tasks.reporting.page import PAGE, PageNote, fill_page
+from tasks.system.invocation_names import to_the_second
 from tasks.system.locks import mlflow_lock
 from tasks.tracking.client import (
     DESCRIPTION_TAG,
@@ -142,7 +143,7 @@ class Writer:
             # MLflow's page shows tags in this order: first what a person reads
             tags = {VERDICTS_TAG: "none yet"} if training else {}
             tags |= {STUDY_TAG: self.study, KIND_TAG: "study", INVOCATION_TAG: self.invocation}
-            name = title or f"{self.study} {self.invocation[: len('YYYYmmdd-HHMMSS')]}"
+            name = title or f"{self.study} {to_the_second(self.invocation)}"
             run = self.client.create_run(self.experiment_id, at, tags=tags | source, run_name=name)
             parent = self.runs.parent_id = run.info.run_id
         self.client.log_batch(parent, params=as_parameters(parameters))

@@ -270,34 +270,33 @@ def values_by_level(
 
 
 def compare_neighbours(
-    table: "DataFrame", label: str, unit: Unit, paired: bool | None = None
+    table: "DataFrame", unit: Unit, paired: bool | None = None
 ) -> tuple[Comparison, ...]:
     """Compare each level, a column of the table, with the next.
 
-    ``label`` is the format of a level's name, like ``"d = {}"``. If one of two neighbours has
-    no seed, their comparison has n = 0. ``paired`` is as in ``contrast``.
+    Columns have the names of levels. If one of two neighbours has no seed, their comparison has
+    n = 0. ``paired`` is as in ``contrast``.
     """
     values = table.to_numpy(dtype=float)
-    names = [label.format(level) for level in table.columns]
     found = []
-    for place, (before, after) in enumerate(pairwise(names)):
+    for place, (before, after) in enumerate(pairwise(map(str, table.columns))):
         pair = values[:, [place, place + 1]]
         one = contrast(f"{before} to {after}", pair, (-1, 1), unit, paired)
         found.append(one.model_copy(update={"levels": (before, after)}))
     return tuple(found)
 
 
-def compare_trend(table: "DataFrame", label: str, unit: Unit) -> Comparison:
+def compare_trend(table: "DataFrame", unit: Unit) -> Comparison:
     """The change per step over all levels: the least-squares slope over their ranks.
 
     With two levels it is the change between them. With three it is half of the change from the
     first to the last.
     """
-    levels = table.columns.tolist()
+    levels = list(map(str, table.columns))
     middle = (len(levels) - 1) / 2
     squares = sum((rank - middle) ** 2 for rank in range(len(levels)))
     coefficients = [(rank - middle) / squares for rank in range(len(levels))]
-    ends = label.format(levels[0]), label.format(levels[-1])
+    ends = levels[0], levels[-1]
     found = contrast(f"per step, {' to '.join(ends)}", table, coefficients, unit)
     return found.model_copy(update={"levels": ends})
 

@@ -80,14 +80,14 @@ def _of_sections(
     """
     decided = [one for one in verdicts if one.outcome in DECIDED]
     decided.sort(key=lambda one: (one.quantity in MAIN_QUANTITIES, _effect(one)), reverse=True)
-    of_claims: dict[bool, list[tuple[str, Finding]]] = {
-        False: [],
-        True: [],
-    }  # by whether they are exact counts
-    for one in decided:
-        pair = (one.section or one.quantity, _of_claim(one, known))
-        of_claims[_is_exact(one)].append(pair)
-    order = [*of_claims[False], *((one.anchor, one) for one in best), *of_claims[True]]
+    compared = [one for one in decided if not _is_exact(one)]
+    counted = [one for one in decided if _is_exact(one)]
+
+    def by_section(claims: Sequence[Verdict]) -> list[tuple[str, Finding]]:
+        return [(one.section or one.quantity, _of_claim(one, known)) for one in claims]
+
+    numbers = [(one.anchor, one) for one in best]
+    order = [*by_section(compared), *numbers, *by_section(counted)]
     first: dict[str, Finding] = {}
     spare = []
     for section, finding in order:

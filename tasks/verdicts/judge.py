@@ -9,9 +9,9 @@ from tasks.analysis.tables import Tables
 from tasks.verdicts.claim import Claim, Level, Margins
 from tasks.verdicts.comparisons import (
     Comparison,
+    compare,
     compare_neighbours,
     compare_trend,
-    contrast,
     page_p_value,
     unit_for,
     values_by_level,
@@ -102,10 +102,10 @@ class _Part(NamedTuple):
 
 def _against(bound: float, label: str, values: "Series", unit: Unit) -> Comparison:
     """The values of one level, a number per seed, beside a number that has no spread."""
-    from pandas import DataFrame
+    from pandas import Series
 
-    table = DataFrame({"bound": bound, "level": values})
-    found = contrast(f"{label} against {bound:g}", table, (-1, 1), unit, paired=True)
+    same = Series(bound, index=values.index)
+    found = compare(f"{label} against {bound:g}", same, values, unit, paired=True)
     return found.model_copy(update={"levels": (label,), "bound": bound})
 
 
@@ -147,7 +147,7 @@ class _Judge:
         # a count has no spread: its trend says less than its steps
         has_trend = claim.sign and not claim.bound and not parts[0].measure.exact
         if has_trend and len(parts) == 1 and len(comparisons) > 1 and values is not None:
-            trend = compare_trend(values, "{}", unit_for(values, self._unit))
+            trend = compare_trend(values, unit_for(values, self._unit))
             page = page_p_value(values, claim.sign)
         failures = self._failures()
         zeros = [one.measure.if_zero for one in parts if one.has_zero and one.measure.if_zero]
@@ -194,16 +194,16 @@ class _Judge:
             values = _unmeasured(self._labels)
         unit = unit_for(values, self._unit)
         if bound is None:
-            found = list(compare_neighbours(values, "{}", unit, paired or None))
+            found = list(compare_neighbours(values, unit, paired or None))
         else:
             found = [_against(bound.value, label, values[label], unit) for label in values.columns]
-        same = {"quantity": part.quantity, "condition": part.condition}
         return [
             one.model_copy(
                 update={
                     "label": f"{part.prefix}{one.label}",
                     "exact": part.measure.exact and one.n > 0,
-                    **same,
+                    "quantity": part.quantity,
+                    "condition": part.condition,
                 }
             )
             for one in found

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.measures.glossary import Measure, Table, quantities
-from models.specs import LabelBudget, distinct_budgets, largest_budget
+from models.specs import distinct_budgets, largest_budget
 from tasks.analysis.scenarios import SCENARIOS
 from tasks.analysis.tables import (
     Config,
     compared_architectures,
+    label_budgets,
     main_architecture,
     main_objective,
     transfer_architecture,
@@ -129,11 +130,6 @@ def _defaults(table: Table, claim: Claim, config: Config, n_train: int) -> dict[
             "label_budget": largest_budget(label_budgets(config, n_train)),
         }
     return {}
-
-
-def label_budgets(config: Config, n_train: int) -> list[LabelBudget]:
-    """The label budgets of a study that differ."""
-    return distinct_budgets(config["transfer"]["label_budgets"], n_train)
 
 
 def levels_of(table: Table, axis: Axis, config: Config, n_train: int) -> list[Any]:

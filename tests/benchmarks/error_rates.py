@@ -71,14 +71,14 @@ def made_study(case: Case, n_seeds: int, generator: np.random.Generator) -> Data
 def judged(case: Case, table: DataFrame) -> dict[str, str]:
     """The outcome of a claim and of its readings."""
     falls = {"sign": -1, "unit": "", "margin": case.margin}
-    trend = compare_trend(table, "{}", "")
+    trend = compare_trend(table, "")
     verdict = Verdict(
         name="made",
         claim="It falls.",
         source="",
         quantity="made",
         trend=Reading(**falls, comparisons=(trend,)),
-        every_step=Reading(**falls, comparisons=compare_neighbours(table, "{}", "")),
+        every_step=Reading(**falls, comparisons=compare_neighbours(table, "")),
     )
     return {
         "the claim": verdict.outcome,

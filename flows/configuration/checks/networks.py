@@ -2,7 +2,7 @@
 
 import multiprocessing
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -34,7 +34,9 @@ def check_networks(config: StudyConfig, image_shape: ImageShape) -> list[str]:
     with _lock:  # a run is planned in another thread while its server starts
         key = digest([config, image_shape])
         if key not in _checked:
-            _checked[key] = _in_child(config, image_shape)
+            named = [*(config.architectures or {}), *(config.objectives or {})]
+            given = config, image_shape, texts_of(own_codes(config))
+            _checked[key] = _in_child("networks", named, _check_all, *given)
         return _checked[key]
 
 
@@ -51,13 +53,8 @@ def check_measures(config: StudyConfig, image_shape: ImageShape, n_classes: int)
             return
         named = {name: one.code for name, one in config.measures.items()}
         texts, size = texts_of(own_codes(config)), config.depth_latent_dim
-        try:
-            _checked[key] = _run(_call_all, named, tuple(image_shape), size, n_classes, texts)
-        except BrokenProcessPool:
-            raise ConfigError(
-                f"the process that tried the measures died; it ran out of memory, or their code "
-                f"ends it ({', '.join(named)})"
-            ) from None
+        given = named, tuple(image_shape), size, n_classes, texts
+        _checked[key] = _in_child("measures", named, _call_all, *given)
 
 
 def _call_all(
@@ -80,22 +77,19 @@ def _call_all(
     return []
 
 
-def _in_child(config: StudyConfig, image_shape: ImageShape) -> list[str]:
-    try:
-        return _run(_check_all, config, image_shape, texts_of(own_codes(config)))
-    except BrokenProcessPool:
-        named = ", ".join([*(config.architectures or {}), *(config.objectives or {})])
-        raise ConfigError(
-            f"the process that tried the networks died; it ran out of memory, or their code "
-            f"ends it ({named})"
-        ) from None
-
-
-def _run(check: Callable[..., list[str]], *arguments: object) -> list[str]:
-    """What a check returns in a child process."""
+def _in_child(
+    kind: str, named: Iterable[str], check: Callable[..., list[str]], *arguments: object
+) -> list[str]:
+    """What a check of these named networks or measures returns in a child process."""
     context = multiprocessing.get_context("spawn")
     with without_main_module(), ProcessPoolExecutor(1, mp_context=context) as child:
-        return child.submit(check, *arguments).result()
+        try:
+            return child.submit(check, *arguments).result()
+        except BrokenProcessPool:
+            raise ConfigError(
+                f"the process that tried the {kind} died; it ran out of memory, or their code "
+                f"ends it ({', '.join(named)})"
+            ) from None
 
 
 def _check_all(config: StudyConfig, image_shape: ImageShape, texts: Texts) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.specs import ModelSpec, TrainingRecipe
-from tasks.analysis.probes import Probed, knn_accuracy, linear_probe_accuracy
+from tasks.analysis.probes import Probed, probe_accuracies
 from tasks.artifacts.autoencoder import load_autoencoder
 from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.latents import Latents, load_latents
@@ -20,17 +20,9 @@ if TYPE_CHECKING:
 
 
 COMPARED = 2_000  # test images, at most, of PSNR, SSIM and the intrinsic dimension
-PROBES = (
-    "linear_probe_accuracy",
-    "knn_accuracy",
-    "untrained_linear_probe_accuracy",
-    "untrained_knn_accuracy",
-    "shuffled_linear_probe_accuracy",
-    "shuffled_knn_accuracy",
-    "pca_linear_probe_accuracy",
-    "pca_knn_accuracy",
-    "pixel_linear_probe_accuracy",
-    "pixel_knn_accuracy",
+OF_ONE = ("linear_probe_accuracy", "knn_accuracy")  # kind of features
+PROBES = tuple(
+    f"{kind}{name}" for kind in ("", "untrained_", "shuffled_", "pca_", "pixel_") for name in OF_ONE
 )
 
 
@@ -66,8 +58,7 @@ def measure_representation(
     if controls:
         accuracies |= _accuracies(images, model, found, probe_images, neighbours)
         for name, entry in controls.items():
-            for measure in ("linear_probe_accuracy", "knn_accuracy"):
-                accuracies[f"{name}_{measure}"] = entry.result[measure]
+            accuracies |= {f"{name}_{measure}": entry.result[measure] for measure in OF_ONE}
     return {
         "ablation": ablation.tolist(),
         "metrics": {
@@ -114,10 +105,9 @@ def _accuracies(
         ),
         "shuffled_": trained._replace(train_labels=labels[order]),
     }
-    found = {}
+    found: dict[str, float] = {}
     for kind, probed in kinds.items():
-        found[f"{kind}linear_probe_accuracy"] = linear_probe_accuracy(probed)
-        found[f"{kind}knn_accuracy"] = knn_accuracy(probed, neighbours)
+        found |= probe_accuracies(probed, neighbours, kind)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tasks.analysis.probes import Probed, knn_accuracy, linear_probe_accuracy
+from tasks.analysis.probes import Probed, probe_accuracies
 from tasks.artifacts.dataset import load_dataset
 from tasks.artifacts.latent_maps import small_pictures
 from tasks.cache.entry import Entry
@@ -32,8 +32,7 @@ def probe_untrained_features(
         features = project(images.train_images.flatten(1), flat, components)
     of = Probed(features[0], labels[0][chosen], features[1], labels[1])
     return {
-        "linear_probe_accuracy": linear_probe_accuracy(of),
-        "knn_accuracy": knn_accuracy(of, neighbours),
+        **probe_accuracies(of, neighbours),
         "largest_class": float(labels[1].bincount().max() / len(labels[1])),
     }
 

@@ -1,8 +1,5 @@
 """The losses of real small autoencoders, over all pixels and over those that they reach."""
 
-from functools import partial
-from shutil import copytree
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -12,12 +9,10 @@ from models.networks.initialization import initialize
 from models.specs import WRITTEN_SHAPE, ModelSpec
 from tasks.artifacts.autoencoder import WEIGHTS
 from tasks.artifacts.dataset import DATASET_FILE
-from tasks.cache.results import check_result
 from tasks.steps.correlate import correlate_latents
 from tasks.steps.evaluate import evaluate_model
 from tasks.steps.pca import fit_linear_limit
 from tasks.steps.reach import measure_reach
-from tests.tasks.reporting.conftest import Publisher
 
 COPY = {"dirs_exist_ok": True}
 ARCHITECTURES = tuple(ModelSpec.written(depth=depth).architecture for depth in (1, 2, 3))
@@ -27,28 +22,6 @@ SHAPES = {"train": (40, 1, 28, 28), "test": (20, 1, 28, 28)}
 def images(part):
     generator = torch.Generator().manual_seed(len(part))
     return torch.randint(0, 256, SHAPES[part], generator=generator).to(torch.uint8)
-
-
-@pytest.fixture
-def computed(home, tmp_path):
-    """Runs a step's function, checks its result, and publishes what it wrote."""
-    publish = Publisher()
-
-    def run(task, function, **inputs):
-        folder = tmp_path / f"{publish.count}"
-        folder.mkdir()
-        result = function(folder, **inputs)
-        check_result(task, result)
-        recorded = {
-            name: [one.model_dump(mode="json") for one in value]
-            for name, value in inputs.items()
-            if name == "architectures"
-        }
-        write = partial(copytree, folder, **COPY)
-        return publish(task, {"n": publish.count}, result, write, **recorded)
-
-    run.publish = publish
-    return run
 
 
 def dataset_entry(publish):

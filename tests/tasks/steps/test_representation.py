@@ -1,8 +1,5 @@
 """The steps of the section representation on small datasets of every kind."""
 
-from functools import partial
-from shutil import copytree
-
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,7 +14,6 @@ from tasks.artifacts.dataset import DATASET_FILE
 from tasks.artifacts.exported_latents import find_latents, write_latents
 from tasks.artifacts.latent_maps import LONGEST_SIDE, load_maps
 from tasks.artifacts.latents import load_latents
-from tasks.cache.results import check_result
 from tasks.steps.representation import probe as probe_step
 from tasks.steps.representation.encode import encode_images
 from tasks.steps.representation.latent_map import map_latents
@@ -26,29 +22,10 @@ from tasks.steps.representation.probe import PROBES, measure_representation
 from tasks.steps.representation.probe_controls import probe_untrained_features
 from tasks.steps.representation.similarity import compare_latents
 from tasks.steps.representation.traverse import draw_traversal
-from tests.tasks.reporting.conftest import Publisher
 
 RECIPE = TrainingRecipe(seed=3, latent_bias=None)
 SIZES = {"probe_images": 50, "neighbours": 5}
 GREY, COLOUR, LARGE = (1, 28, 28), (3, 16, 16), (3, 128, 128)
-
-
-@pytest.fixture
-def computed(home, tmp_path):
-    """Runs a step's function, checks its result, and publishes what it wrote."""
-    publish = Publisher()
-
-    def run(task, function, **inputs):
-        folder = tmp_path / f"{publish.count}"
-        folder.mkdir()
-        result = function(folder, **inputs)
-        check_result(task, result)
-        recorded = {k: v.fingerprint for k, v in inputs.items() if hasattr(v, "fingerprint")}
-        write = partial(copytree, folder, dirs_exist_ok=True)
-        return publish(task, {"n": publish.count}, result, write, **recorded)
-
-    run.publish = publish
-    return run
 
 
 def dataset_entry(publish, shape=GREY, n_train=60, n_test=40, classes=4):

@@ -128,7 +128,7 @@ LEVELS = DataFrame(3 - np.arange(4) + NOISE, columns=[1, 5, 10, 20])
 
 
 def test_the_trend_is_the_slope_over_ranks_seed_by_seed():
-    found = compare_trend(LEVELS, "d = {}", "")
+    found = compare_trend(LEVELS.rename(columns="d = {}".format), "")
     slopes = [np.polyfit(range(4), row, 1)[0] for row in LEVELS.to_numpy()]
     test = stats.ttest_1samp(slopes, 0)
     assert found.label == "per step, d = 1 to d = 20"
@@ -139,10 +139,10 @@ def test_the_trend_is_the_slope_over_ranks_seed_by_seed():
 
 
 def test_of_two_levels_the_trend_is_the_step_and_of_three_half_from_end_to_end():
-    two = compare_trend(LEVELS[[1, 5]], "{}", "")
-    (step,) = compare_neighbours(LEVELS[[1, 5]], "{}", "")
+    two = compare_trend(LEVELS[[1, 5]], "")
+    (step,) = compare_neighbours(LEVELS[[1, 5]], "")
     assert two.model_copy(update={"label": ""}) == step.model_copy(update={"label": ""})
-    three = compare_trend(LEVELS[[1, 5, 20]], "{}", "")
+    three = compare_trend(LEVELS[[1, 5, 20]], "")
     ends = compare("", LEVELS[1], LEVELS[20], "")
     assert three.mean == pytest.approx(ends.mean / 2)
     assert three.p_value == pytest.approx(ends.p_value)
@@ -150,7 +150,7 @@ def test_of_two_levels_the_trend_is_the_step_and_of_three_half_from_end_to_end()
 
 def test_a_relative_trend_is_in_per_cent_per_step():
     halves = table_of([8.0, 16.0], [4.0, 8.0], [2.0, 4.0])
-    assert compare_trend(halves, "{}", "%").change == pytest.approx(-50)
+    assert compare_trend(halves, "%").change == pytest.approx(-50)
 
 
 def test_levels_that_are_not_paired_are_compared_as_welch_does():
@@ -176,7 +176,7 @@ def test_pairs_bring_precision_where_a_seed_moves_all_levels():
     )
     assert paired.change == pytest.approx(apart.change)
     assert paired.p_value < 0.05 < apart.p_value
-    assert paired.p_value == pytest.approx(compare_trend(LEVELS, "{}", "").p_value)
+    assert paired.p_value == pytest.approx(compare_trend(LEVELS, "").p_value)
 
 
 def test_whether_levels_are_paired_is_set_in_one_place(monkeypatch):
@@ -191,10 +191,10 @@ def test_neighbours_are_compared_in_rising_order_seed_by_seed():
         columns=["latent_dim", "seed", "sharpness"],
     )
     table = values_by_level(made, "latent_dim", "sharpness")
-    found = compare_neighbours(table, "d = {}", "")
+    found = compare_neighbours(table.rename(columns="d = {}".format), "")
     assert [(one.label, one.n) for one in found] == [("d = 5 to d = 9", 1), ("d = 9 to d = 20", 0)]
     assert found[0].change == pytest.approx(0.2)
-    assert compare_trend(table, "d = {}", "").n == 0  # no seed has all three
+    assert compare_trend(table.rename(columns="d = {}".format), "").n == 0  # no seed has all three
     assert values_by_level(made, "latent_dim", "confidence") is None
     assert values_by_level(made.assign(sharpness=None), "latent_dim", "sharpness") is None
 
