@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from models.measures.glossary import CLASSIFIER_MEASURES, MEASURES
+from models.measures.glossary import quantities
 from models.specs import Value
 
 RESERVED_COLUMNS = {"architecture", "depth", "latent_dim", "objective", "seed", "seconds", "key"}
@@ -72,7 +72,9 @@ class MeasureConfig(Value):
 
 def check_measure_name(name: str) -> None:
     """Raise ValueError for the name of a measure that ships, or of another column of tables."""
-    if name in RESERVED_COLUMNS | {one.name for one in (*MEASURES, *CLASSIFIER_MEASURES)}:
+    shipped = quantities()  # what claims ask for
+    columns = {one.name for _, one in shipped.values()}
+    if name in RESERVED_COLUMNS | shipped.keys() | columns:
         raise ValueError(
             f"measures.{name}: a measure or a column has this name; choose one like my_{name}"
         )

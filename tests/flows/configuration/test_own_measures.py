@@ -85,6 +85,9 @@ def test_a_served_study_refuses_other_code(load, tmp_path):
     [
         ("measures={psnr: my.py:f}", "measures.psnr: a measure or a column has this name; choose"),
         ("measures={seed: my.py:f}", "measures.seed: a measure or a column has this name; choose"),
+        ("measures={test_loss: my.py:f}", "measures.test_loss: a measure or a column has this"),
+        ("measures={walk_kid: my.py:f}", "measures.walk_kid: a measure or a column has this name"),
+        ("measures={n_parameters: my.py:f}", "measures.n_parameters: a measure or a column has"),
         ("measures={mine: my.py}", "my.py names no function; write FILE.py:FUNCTION"),
         ("measures={mine: missing.py:f}", "missing.py: no such file"),
         ("measures={}", "measures: "),
