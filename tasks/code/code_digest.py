@@ -175,7 +175,7 @@ def code_parts(module: str, name: str, modules: Modules | None = None) -> dict[s
 
     ``modules`` are those of the project that the module is of, unless others are given.
 
-    The name is empty for a module's import-time code, and for a template, named by its path.
+    The name is empty for a module's import-time code, and for a file of data, named by its path.
     """
     modules = modules or modules_around(module)
     seen = reached_names(module, name, modules)
@@ -193,7 +193,7 @@ def code_parts(module: str, name: str, modules: Modules | None = None) -> dict[s
 
 @cache  # most definitions are reached by several steps
 def _own_parts(name: Name, modules: Modules) -> dict[str, str]:
-    """The parts that one name adds: its own statements, and the templates that they name."""
+    """The parts that one name adds: its own statements, and the files that they name."""
     parsed = parse_module(name.module, modules)
     if parsed is None:
         return {}
@@ -203,9 +203,9 @@ def _own_parts(name: Name, modules: Modules) -> dict[str, str]:
         return {}
     dump = "\n".join(ast.dump(node) for node in nodes)
     parts = {f"{name.module}:{name.name}": _sha256(repr((dump, bindings)))}
-    for path in _templates(nodes, modules):
-        template = path.relative_to(projects.ROOT).as_posix()
-        parts[f"{template}:"] = _sha256(path.read_text(encoding="utf-8"))
+    for path in _data_files(name.module, nodes, modules):
+        file = path.relative_to(projects.ROOT).as_posix()
+        parts[f"{file}:"] = _sha256(path.read_text(encoding="utf-8"))
     return parts
 
 
@@ -284,11 +284,11 @@ def _changes_others(module: str, modules: Modules) -> bool:
     return False
 
 
-def _templates(nodes: list[ast.stmt], modules: Modules) -> Iterator[Path]:
-    """All templates if the code names one: templates include each other and contain code."""
+def _data_files(module: str, nodes: list[ast.stmt], modules: Modules) -> list[Path]:
+    """The files that the code of a module names."""
     parts = (part for node in nodes for part in ast.walk(node))
-    if any(isinstance(p, ast.Constant) and str(p.value).endswith(".j2") for p in parts):
-        yield from modules.templates()
+    constants = (part.value for part in parts if isinstance(part, ast.Constant))
+    return modules.data_files(module, {one for one in constants if isinstance(one, str)})
 
 
 def _sha256(text: str) -> str:
@@ -321,7 +321,7 @@ def clear_code_snapshot() -> None:
 def part_file(part: str) -> Path:
     """The file of a part of an earlier ``code_parts``, whether it still exists or not."""
     module = part.partition(":")[0]
-    if "/" in module:  # a template
+    if "/" in module:  # a file of data
         return projects.ROOT / module
     return modules_around(module).file(module)
 

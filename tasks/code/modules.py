@@ -2,7 +2,9 @@
 
 import ast
 import importlib.util
+import re
 import sysconfig
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import NamedTuple, Protocol
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("models", "tasks", "flows")
 TEMPLATES = "tasks/reporting/templates"
+YAML_NAME = re.compile(r"[\w-]+\.yaml")
 # The code of these modules is in no key: they carry, show or log a result and never change it, or
 # find a user's code, which counts by its own digest.
 # Trap: nothing that can change a result may move into them, or its edits go unnoticed; and a module
@@ -77,8 +80,8 @@ class Modules(Protocol):
     def inside(self, module: str) -> list[str]:
         """The names, without a dot, that modules in a package may have."""
 
-    def templates(self) -> list[Path]:
-        """Files that count if code names one of them."""
+    def data_files(self, module: str, texts: Collection[str]) -> list[Path]:
+        """Files that count because code of a module has these texts."""
 
 
 @cache
@@ -161,9 +164,19 @@ class ProjectModules:
         path = module_file(module)
         return [] if path is None else [one.stem for one in path.parent.iterdir()]
 
-    def templates(self) -> list[Path]:
-        """The templates of reports."""
-        return sorted(p for p in (ROOT / TEMPLATES).iterdir() if p.suffix in {".j2", ".css"})
+    def data_files(self, module: str, texts: Collection[str]) -> list[Path]:
+        """All templates if the code names one, because they include each other and contain code.
+
+        A YAML file counts if it is beside the module and named.
+        """
+        found: list[Path] = []
+        if any(text.endswith(".j2") for text in texts):
+            found += (path for path in (ROOT / TEMPLATES).iterdir() if path.is_file())
+        path = module_file(module)
+        if path is not None:
+            named = (path.with_name(text) for text in texts if YAML_NAME.fullmatch(text))
+            found += (one for one in named if one.is_file())
+        return sorted(found)
 
 
 PROJECT = ProjectModules()
@@ -224,7 +237,7 @@ class OtherModules:
         path = self._file(module)
         return [one.stem for one in path.parent.iterdir()] if path else PROJECT.inside(module)
 
-    def templates(self) -> list[Path]:
+    def data_files(self, module: str, texts: Collection[str]) -> list[Path]:
         """None: other files than modules do not count."""
         return []
 

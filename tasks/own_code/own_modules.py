@@ -1,5 +1,6 @@
 """The files of a user as modules, in the way that the digest of code looks for them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -86,6 +87,6 @@ class OwnModules:
         inner = {m.removeprefix(f"{module}.") for m in self.by_module if m.startswith(f"{module}.")}
         return sorted({one.split(".")[0] for one in inner})
 
-    def templates(self) -> list[Path]:
+    def data_files(self, module: str, texts: Collection[str]) -> list[Path]:
         """None: other files than modules do not count."""
         return []

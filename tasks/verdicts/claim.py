@@ -16,7 +16,9 @@ from models.messages import shown
 from models.specs import Value
 from tasks.system.yaml_files import read_yaml
 
-WRITTEN_STUDY = "written-study"
+WrittenStudy = Literal["written-study"]
+WRITTEN_STUDY: WrittenStudy = "written-study"
+SHIPPED_FILE = "written-study.yaml"  # beside this file; a change of it is one of the code
 Axis = Literal[
     "latent_dim",
     "depth",
@@ -108,7 +110,9 @@ class Claim(Value):
         description="The statement as a sentence; written from the other keys unless it is given.",
     )
     source: str = Field("", max_length=80, description="Who claims it, for the page.")
-    quantity: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
+    quantity: Annotated[
+        tuple[str, ...], BeforeValidator(_several, json_schema_input_type=str | tuple[str, ...])
+    ] = Field(
         strict=False,
         min_length=1,
         description="What is measured, by its name in docs/metrics.md, or in `measures`; of a list "
@@ -196,7 +200,7 @@ class Claim(Value):
 @cache
 def written_study() -> tuple[Claim, ...]:
     """The claims of the written study, and ours beside them."""
-    listed = read_yaml(Path(__file__).parent / f"{WRITTEN_STUDY}.yaml", "claims")
+    listed = read_yaml(Path(__file__).parent / SHIPPED_FILE, "claims")
     return tuple(map(Claim.model_validate, listed))
 
 

@@ -440,8 +440,11 @@ def test_an_unused_neighbour_does_not_count(project):
 def test_ignored_modules_and_templates_exist():
     for module in IGNORED_MODULES:
         assert module_file(module) is not None, module
-    assert {path.suffix for path in (ROOT / TEMPLATES).iterdir()} == {".j2", ".css"}
-    assert any(name.startswith(f"{TEMPLATES}/") for name in code_parts(*STEPS["report"]))
+    assert {path.suffix for path in (ROOT / TEMPLATES).iterdir()} == {".j2", ".css", ".js"}
+    parts = code_parts(*STEPS["report"])
+    counted = {name.removesuffix(":") for name in parts if name.startswith(f"{TEMPLATES}/")}
+    assert counted == {f"{TEMPLATES}/{path.name}" for path in (ROOT / TEMPLATES).iterdir()}
+    assert "tasks/verdicts/written-study.yaml:" in parts
     for package in PACKAGES:
         assert module_file(package) is not None
 
