@@ -132,7 +132,7 @@ def settings(schema, part=None, prefix=""):
             inner = schema["$defs"][text]
             named = "Properties" in json.dumps(one)
             if "properties" in inner:
-                place = "NAME." if named else "NUMBER." if "items" in one else ""
+                place = "NAME." if named else "NUMBER." if '"items"' in json.dumps(one) else ""
                 yield from settings(schema, inner, f"{prefix}{key}.{place}")
 
 

@@ -102,7 +102,8 @@ class Reference:
 
     def listed(self, one: Schema) -> Schema | None:
         """The object that each item of a setting is, if it is a list of objects."""
-        return self.inner(one["items"]) if "items" in one else None
+        lists = (part["items"] for part in (one, *one.get("anyOf", ())) if "items" in part)
+        return next(filter(None, map(self.inner, lists)), None)
 
     def settings(self, part: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]]:
         """Every setting below an object, nested ones after the one that holds them, by its key."""
@@ -128,7 +129,8 @@ class Reference:
         """The heading and the paragraph of one setting."""
         is_group = self.has_keys(one)
         if self.listed(one):
-            kind = "list, each with the keys below"
+            names = [self.kind(part) for part in one.get("anyOf", ()) if "const" in part]
+            kind = ", or ".join([*names, "list, each with the keys below"])
         elif self.named(one):
             kind = f"{NULL}, or names, each with the keys below"
         elif is_group:

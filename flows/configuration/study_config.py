@@ -39,6 +39,7 @@ from tasks.verdicts.claim import (
     WRITTEN_STUDY,
     Claim,
     Margins,
+    WrittenStudy,
     with_shipped,
     without_shipped,
 )
@@ -60,7 +61,10 @@ OWN_SCENARIOS = ("head_only", "fine_tune", "from_scratch")  # that repeat no mis
 
 Claims = Annotated[
     tuple[Claim, ...],
-    BeforeValidator(with_shipped),
+    BeforeValidator(
+        with_shipped,
+        json_schema_input_type=WrittenStudy | tuple[WrittenStudy | Claim, ...],
+    ),
     PlainSerializer(without_shipped, when_used="always"),
 ]
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from jsonschema import validate
 
 from flows.configuration.load import command_of, load_config
 from flows.configuration.study_config import SECTIONS, StudyConfig
@@ -169,3 +170,11 @@ def test_claims_of_the_written_study_need_no_section(study):
     assert (
         load_config(study, {"depths": [], "transfer.label_budgets": [10]}).claims == written_study()
     )
+
+
+@pytest.mark.parametrize("claims", ["written-study", [], ["written-study", GOOD], [GOOD]])
+def test_a_form_of_the_study_takes_what_a_record_has(claims):
+    config = load_config(STUDY | {"claims": claims})
+    validate(config.model_dump(mode="json"), StudyConfig.model_json_schema())
+    asked = STUDY | {"claims": claims}  # as somebody writes it: a quantity is a text
+    validate(asked, StudyConfig.model_json_schema())
