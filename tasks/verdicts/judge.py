@@ -235,7 +235,8 @@ class _Judge:
         """The failures in the column ``failed`` of one row per training, if it is there."""
         along = self.claim.along
         rows = self._rows(self.selection.groups[0])
-        if along is None or "failed" not in rows:
+        only_counts = all(one.exact for one in self.selection.measures)  # whatever was trained
+        if along is None or only_counts or "failed" not in rows:
             return FailedTrainings()
         rows = rows[rows[along].isin(self.selection.levels)].dropna(subset=["failed"])
         by_level = {

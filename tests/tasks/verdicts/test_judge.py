@@ -114,6 +114,15 @@ def test_failed_trainings_are_named_and_two_levels_of_them_not_compared(failed, 
     assert (counted.outcome == "not measurable") == (expected == "not measurable")
 
 
+def test_counts_are_compared_whatever_was_trained():
+    made = rows("depth", "final_test_loss", FALLING).assign(failed=True)
+    made["n_parameters"] = 100 * made.depth
+    found = verdicts(depth_sweep=made)
+    assert found["deeper_fewer_parameters"].outcome == "refuted"
+    assert found["deeper_lower_test_loss"].outcome == "not measurable"
+    assert found["depth_3_fewer_parameters_lower_loss"].outcome == "not measurable"
+
+
 @pytest.mark.parametrize("column", ["updates_to_common_loss", "flops_to_common_loss"])
 def test_a_loss_that_a_network_has_from_the_start_says_nothing_of_convergence(column):
     made = rows("depth", column, FALLING)
