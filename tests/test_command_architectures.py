@@ -67,8 +67,8 @@ def test_the_report_and_its_tables_have_the_names_of_the_study(study, file):
     assert sorted(rows) == [("flat", "0", "0"), ("small", "0", "0")]
     assert "Architecture small, latent size d." in page
     assert 'class="missing"' not in page
-    claims = re.findall(r'<tr id="([a-z_0-9]+)">', page)
-    assert "larger_latent_lower_test_loss" in claims
+    claims = re.findall(r'<tr id="claim-([a-z-0-9]+)">', page)
+    assert "larger-latent-lower-test-loss" in claims
     assert not [name for name in claims if "deep" in name or "depth" in name]
     folder = report_path("networks").parent
     models = pd.read_csv(folder / "models.csv")

@@ -128,8 +128,9 @@ def test_a_run_of_another_version_is_refused_in_one_line(home):
     assert str(caught.value) == (
         f"run {name[:15]}: its settings are of another version of this project: momentum: unknown "
         "key; allowed here: name, dataset, latent_dims, depths, depth_latent_dim, architectures, "
-        "architecture, objectives, objective, seeds, training, interpolation, transfer, margins, "
-        "runner, versions_in_key; start again with: study run smoke"
+        "architecture, objectives, objective, seeds, training, interpolation, "
+        "representation, measures, transfer, claims, margins, runner, versions_in_key; "
+        "start again with: study run smoke"
     )
     json_lines.append(record, {"format": 99})
     with pytest.raises(ConfigError, match=r"the record /.*jsonl was written by a newer version"):

@@ -135,7 +135,7 @@ def executed(tmp_path_factory):
 
 def test_every_step_was_executed(executed):
     names = {compute.__name__ for compute in executed}
-    assert len(names) == 13
+    assert len(names) == 19
     assert min(len(parts) for parts in executed.values()) >= 2
 
 
